@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, openSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { permanent, transient } from '../runtime/errors.js';
+
+/**
+ * Private etcd and Redis under a temporary folder: what `convoyd --dev`, the demo and the tests stand on.
+ *
+ * Whatever happens to the process that opened a ground (Ctrl-C, SIGKILL), everything started on it ends and its
+ * folder goes: a shell of its own session waits for the end of a pipe that only the opener holds, then kills
+ * every process that carries the ground's mark in its environment. Units carry it too, through their supervisor.
+ */
+export interface Ground {
+  readonly dir: string;
+  /** What a program started on this ground must have in its environment. */
+  readonly mark: Readonly<Record<string, string>>;
+  /** Starts a program on the ground; its output goes to `<dir>/<name>.log`. */
+  spawn(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv): ChildProcess;
+  /** Ends everything on the ground and removes the folder. */
+  close(): Promise<void>;
+}
+
+export const GROUND_MARK = 'CONVOY_GROUND';
+
+/** Kills by pid what carries the exact mark, again until nothing is left, then removes the folder. */
+const REAPER = `
+cat >/dev/null
+while :; do
+  found=
+  for proc in /proc/[0-9]*; do
+    pid=\${proc#/proc/}
+    [ "$pid" = $$ ] && continue
+    if grep -zqsxF "${GROUND_MARK}=$1" "$proc/environ"; then kill -9 "$pid" 2>/dev/null && found=1; fi
+  done
+  [ -n "$found" ] || break
+  sleep 0.05
+done
+rm -rf "$1"
+`;
+
+export function openGround(prefix: string): Ground {
+  const dir = mkdtempSync(join(tmpdir(), `${prefix}-`));
+  const env = { ...process.env };
+  delete env[GROUND_MARK];
+  const reaper = spawn('/bin/sh', ['-c', REAPER, 'convoy-reaper', dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+    env,
+  });
+  const reaped = new Promise<void>((resolve) => reaper.once('exit', () => resolve()));
+  reaper.unref();
+  (reaper.stdin as unknown as { unref(): void }).unref();
+  const mark = { [GROUND_MARK]: dir };
+
+  return {
+    dir,
+    mark,
+    spawn(name, command, args, extra = process.env) {
+      const log = openSync(join(dir, `${name}.log`), 'a');
+      return spawn(command, args, {
+        stdio: ['ignore', log, log],
+        detached: true,
+        env: { ...extra, ...mark },
+      });
+    },
+    async close() {
+      reaper.ref();
+      reaper.stdin.end();
+      await reaped;
+    },
+  };
+}
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export interface PrivateService {
+  readonly child: ChildProcess;
+  /** `http://127.0.0.1:PORT` for etcd, `redis://127.0.0.1:PORT` for Redis. */
+  readonly url: string;
+  readonly port: number;
+}
+
+export interface EtcdOptions {
+  /** Name of data folder and log; the same name finds the same data again. */
+  readonly name?: string;
+  readonly port?: number;
+  readonly flags?: readonly string[];
+}
+
+/** Starts a one-member etcd and resolves when it answers that it is healthy. */
+export async function startEtcd(ground: Ground, options: EtcdOptions = {}): Promise<PrivateService> {
+  const name = options.name ?? 'etcd';
+  const port = options.port ?? (await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const peer = `http://127.0.0.1:${await freePort()}`;
+  const child = ground.spawn(name, 'etcd', [
+    ...['--name', name, '--data-dir', join(ground.dir, name), '--log-level', 'warn'],
+    ...['--listen-client-urls', url, '--advertise-client-urls', url],
+    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+    ...['--initial-cluster', `${name}=${peer}`, '--unsafe-no-fsync'],
+    ...(options.flags ?? []),
+  ]);
+  await untilReady(`etcd on port ${port}`, child, async () => {
+    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
+    return ((await answer.json()) as { health: string }).health === 'true';
+  });
+  return { child, url, port };
+}
+
+export interface RedisOptions {
+  readonly name?: string;
+  readonly port?: number;
+  readonly flags?: readonly string[];
+}
+
+/** Starts a Redis with an append-only file and resolves when it accepts connections. */
+export async function startRedis(ground: Ground, options: RedisOptions = {}): Promise<PrivateService> {
+  const name = options.name ?? 'redis';
+  const port = options.port ?? (await freePort());
+  const dir = join(ground.dir, name);
+  mkdirSync(dir, { recursive: true });
+  const child = ground.spawn(name, 'redis-server', [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
+    // A process title is written over the environment, and with it over the ground's mark.
+    ...['--set-proc-title', 'no'],
+    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'],
+    ...(options.flags ?? []),
+  ]);
+  await untilReady(`redis-server on port ${port}`, child, () => ping(port));
+  return { child, url: `redis://127.0.0.1:${port}`, port };
+}
+
+function ping(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1000, () => end(false));
+    socket.once('data', (data) => end(data.toString().startsWith('+PONG')));
+    socket.once('error', () => end(false));
+  });
+}
+
+/** Polls, because neither server tells its parent when it is ready. */
+async function untilReady(what: string, child: ChildProcess, probe: () => Promise<boolean>): Promise<void> {
+  let ended: string | undefined;
+  child.once('exit', (code, signal) => {
+    ended = String(signal ?? code);
+  });
+  child.once('error', (error) => {
+    ended = error.message;
+  });
+  const deadline = performance.now() + 30_000;
+  while (performance.now() < deadline) {
+    if (ended !== undefined) throw permanent(`${what} ended while starting (${ended})`);
+    if (await probe().catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw transient(`${what} was not ready within 30 s`);
+}

@@ -1,0 +1,69 @@
+/**
+ * Seam: what runs units on this machine. Two implementations pass one contract suite: the supervisor (a process
+ * of its own, for machines without systemd) and systemd over D-Bus.
+ *
+ * - The manager outlives the agent. What it runs goes on while the agent is away; the next agent lists it and
+ *   adopts it: `launched`, `hash`, `restarts` and `environment` are remembered by the manager for that purpose.
+ * - The manager alone restarts a unit that died (Restart=). The agent only loads, starts, stops and unloads.
+ * - Calls about different units may run side by side; calls about one unit are made one after another.
+ * - A unit the manager cannot run as written is refused at `load`, with the reason: `permanent`, code `refused`.
+ */
+import type { SystemdState } from '../units/state.js';
+
+export interface UnitToLoad {
+  readonly name: string;
+  readonly hash: string;
+  /** The canonical text. */
+  readonly text: string;
+}
+
+export interface ManagedUnit extends SystemdState {
+  readonly name: string;
+  readonly hash: string;
+  /** The last thing asked of it was a start, not a stop. */
+  readonly launched: boolean;
+  /** As given with the last start: how the agent tells a requested restart it has already carried out. */
+  readonly restarts: number;
+  /** As given with the last start. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly since: number;
+  readonly exit: string | null;
+  readonly autoRestarts: number;
+  readonly reason: string;
+}
+
+export interface StartOptions {
+  /** Laid under the unit's own Environment=. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly restarts: number;
+}
+
+export interface LogOptions {
+  /** How many of the last lines come first. */
+  readonly lines: number;
+  /** Go on with new lines until the signal fires. */
+  readonly follow: boolean;
+}
+
+export interface UnitManager {
+  list(): Promise<readonly ManagedUnit[]>;
+  /** Makes the unit known. Loading again with another hash replaces it; it must not be running then. */
+  load(unit: UnitToLoad): Promise<void>;
+  /** One pass's loads and unloads take effect (systemd: one daemon-reload). */
+  reload(): Promise<void>;
+  /**
+   * Resolves when the start job is done (Type=oneshot: has exited; else: is active), rejects with `permanent`,
+   * code `failed` and the reason if it failed. Starting a running unit does nothing but resolve.
+   */
+  start(name: string, options: StartOptions): Promise<void>;
+  /** Resolves when ExecStop, the processes and ExecStopPost have ended. Stopping a stopped unit resolves. */
+  stop(name: string): Promise<void>;
+  /** Stops if need be, then forgets the unit. An unknown unit resolves. */
+  unload(name: string): Promise<void>;
+  /** Yields after the state of any unit changed; wake-ups may be merged. Also yields when the manager came back. */
+  changes(signal: AbortSignal): AsyncIterable<void>;
+  /** The unit's output, a line each without its newline, oldest first. */
+  log(name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<string>;
+  /** Lets go of the manager; units go on. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,129 @@
+// Types-aware rules that biome lacks, and the two rules of the house that rot without a lint: which folder may
+// import which, and that pure files stay pure. Biome does the rest.
+import tseslint from 'typescript-eslint';
+
+/** A folder may import only from itself and from what is listed here (docs/architecture.md, "The house"). */
+const MAY_IMPORT = {
+  runtime: [],
+  units: ['runtime'],
+  registry: ['units', 'runtime'],
+  scheduler: ['registry', 'units', 'runtime'],
+  agent: ['registry', 'units', 'runtime'],
+  api: ['registry', 'units', 'runtime'],
+  stores: ['runtime'],
+  jobs: ['stores', 'runtime'],
+};
+const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli'];
+
+/** No await, clock, chance, environment or node: import (but createHash); a pure file imports only pure files' values. */
+const PURE = [
+  'runtime/{backoff,errors}.ts',
+  'units/*.ts',
+  'registry/{model,keys,codec}.ts',
+  'scheduler/{place,rank,decision}.ts',
+  'agent/{desired,reconcile,restart}.ts',
+  'api/wire.ts',
+  'stores/location.ts',
+  'jobs/{pyramid,ranges,retry,progress,descriptor}.ts',
+  'cli/{table,frame}.ts',
+];
+
+/** Each third-party SDK is imported by one adapter only. */
+const SDK_HOME = {
+  etcd3: 'registry/etcd-client.ts',
+  ioredis: 'jobs/redis-connection.ts',
+  commander: '{runtime/options,cli/main}.ts',
+  pino: 'runtime/log.ts',
+  'p-queue': 'jobs/copy-range.ts',
+  'fast-xml-parser': 'jobs/descriptor.ts',
+  sharp: 'cli/demo/render.ts',
+};
+
+const layer = (folder, allowed) => ({
+  files: [`${folder}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `^\\.{1,2}/(.*/)?(${FOLDERS.filter((f) => f !== folder && !allowed.includes(f)).join('|')})/`,
+            message: `${folder}/ may import only ${['itself', ...allowed].join(', ')}.`,
+          },
+          {
+            regex: `^(${Object.keys(SDK_HOME).join('|')})$`,
+            message: 'A third-party SDK is imported by its one adapter file only.',
+          },
+        ],
+      },
+    ],
+  },
+});
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'node_modules/**'] },
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true } },
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false } }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+  {
+    files: ['{runtime,units,registry,scheduler,agent,api,stores,jobs,cli}/**/*.ts'],
+    rules: { 'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }] },
+  },
+  ...Object.entries(MAY_IMPORT).map(([folder, allowed]) => layer(folder, allowed)),
+  layer('cli', FOLDERS),
+  // The one place where agent, scheduler and api meet; and the adapters' own imports.
+  { files: ['agent/daemon.ts', 'agent/daemon-main.ts'], rules: { 'no-restricted-imports': 'off' } },
+  ...Object.values(SDK_HOME).map((file) => ({ files: [file], rules: { 'no-restricted-imports': 'off' } })),
+  {
+    files: PURE,
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'process',
+          'setTimeout',
+          'setInterval',
+          'setImmediate',
+          'fetch',
+          'performance',
+          'crypto',
+          'console',
+        ].map((name) => ({ name, message: 'Pure file: pass it in.' })),
+      ],
+      'no-restricted-syntax': [
+        'error',
+        { selector: ':function[async=true], AwaitExpression', message: 'Pure file: nothing waits.' },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: 'Pure file: pass the time in.',
+        },
+        {
+          selector: "MemberExpression[object.name='Date'][property.name='now']",
+          message: 'Pure file: pass the time in.',
+        },
+        {
+          selector: "MemberExpression[object.name='Math'][property.name='random']",
+          message: 'Pure file: pass chance in.',
+        },
+        {
+          selector:
+            "ImportDeclaration[importKind!='type'][source.value=/^node:/]:not([source.value='node:crypto'])",
+          message: 'Pure file: no I/O.',
+        },
+        {
+          selector:
+            "ImportDeclaration[importKind!='type'][source.value='node:crypto'] ImportSpecifier:not([imported.name='createHash'])",
+          message: 'Pure file: only createHash.',
+        },
+      ],
+    },
+  },
+);

@@ -1,0 +1,124 @@
+import type { SystemdState, TargetState } from '../units/state.js';
+import type { UnitFile } from '../units/unit-file.js';
+
+/** A desired unit. `generation` is the etcd mod revision of its record. */
+export interface UnitRecord {
+  readonly name: string;
+  readonly hash: string;
+  readonly unit: UnitFile;
+  readonly target: TargetState;
+  /** Raised by each request to restart; an agent restarts a unit whose placement carries a higher one. */
+  readonly restarts: number;
+  readonly generation: number;
+}
+
+/** A live machine: the record is bound to the agent's lease and gone with it. */
+export interface Machine {
+  readonly id: string;
+  readonly ip: string;
+  /** From the daemon's options. The effective metadata also has the operator's overrides of `KnownMachine`. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Where this machine's convoyd answers for others: `http://127.0.0.1:PORT`; empty if nowhere. */
+  readonly apiAddress: string;
+  readonly version: string;
+  readonly bootId: string;
+}
+
+/** A machine that ever joined, until `machines forget`. */
+export interface KnownMachine {
+  readonly id: string;
+  /** ms since the epoch. */
+  readonly firstSeen: number;
+  readonly cordoned: boolean;
+  readonly draining: boolean;
+  /** Set by the operator over the API; `null` hides a static key. */
+  readonly metadata: Readonly<Record<string, string | null>>;
+}
+
+/** Which one machine a non-global unit belongs to. Its key is what makes a placement unique. */
+export interface Assignment {
+  readonly unit: string;
+  readonly machine: string;
+  readonly revision: number;
+}
+
+/** What one machine has to do about one unit. Globals have placements too, without an assignment. */
+export interface Placement {
+  readonly unit: string;
+  readonly machine: string;
+  readonly hash: string;
+  readonly target: Exclude<TargetState, 'inactive'>;
+  readonly restarts: number;
+  /** The leader's reason, in words. */
+  readonly why: string;
+  readonly revision: number;
+}
+
+/** What an agent says of one unit on its machine; present from load to unload, bound to the agent's lease. */
+export interface UnitState extends SystemdState {
+  readonly unit: string;
+  readonly machine: string;
+  readonly hash: string;
+  /** `launched` once the agent has asked its unit manager to start it, whatever came of that. */
+  readonly reached: 'loaded' | 'launched';
+  /** ms since the epoch of the last change of `active`. */
+  readonly since: number;
+  /** Exit code of the main process or signal name, once it has ended; `unknown` if it ended unobserved. */
+  readonly exit: string | null;
+  /** How often the unit manager has restarted it by itself. */
+  readonly autoRestarts: number;
+  /** Why it is in this state, in words; empty when there is nothing to say. */
+  readonly reason: string;
+}
+
+/** One instance of a service, announced while its unit is active and its port accepts. */
+export interface ServiceEntry {
+  readonly service: string;
+  readonly unit: string;
+  readonly machine: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The whole cluster at one revision. Maps are keyed by name or id; placements and states by machine first. */
+export interface ClusterSnapshot {
+  readonly revision: number;
+  readonly units: ReadonlyMap<string, UnitRecord>;
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly known: ReadonlyMap<string, KnownMachine>;
+  readonly assigned: ReadonlyMap<string, Assignment>;
+  readonly placements: ReadonlyMap<string, ReadonlyMap<string, Placement>>;
+  readonly states: ReadonlyMap<string, ReadonlyMap<string, UnitState>>;
+}
+
+/** Static metadata with the operator's overrides laid over it and hidden keys taken out. */
+export function effectiveMetadata(machine: Machine, known: KnownMachine | undefined): Record<string, string> {
+  const metadata: Record<string, string> = { ...machine.metadata };
+  for (const [key, value] of Object.entries(known?.metadata ?? {})) {
+    if (value === null) delete metadata[key];
+    else metadata[key] = value;
+  }
+  return metadata;
+}
+
+/**
+ * One thing the leader wants written. `generation` is the unit record's mod revision the decision was based on
+ * (0: the record is gone). `revision` is the mod revision of `assigned/<unit>` for a non-global unit, of
+ * `placements/<machine>/<unit>` for a global one (0: absent). Both are compared in the transaction.
+ *
+ * - `place`: assignment and placement come into being.
+ * - `update`: the unit stays where it is; the placement takes over hash, target and restarts of the record.
+ * - `unplace`: assignment and placement go.
+ */
+export type Decision =
+  | (DecisionBase & { readonly kind: 'place' | 'update'; readonly placement: Omit<Placement, 'revision'> })
+  | (DecisionBase & { readonly kind: 'unplace' });
+
+interface DecisionBase {
+  readonly unit: string;
+  readonly machine: string;
+  readonly global: boolean;
+  readonly generation: number;
+  readonly revision: number;
+  readonly why: string;
+}

@@ -1,0 +1,166 @@
+/**
+ * Seam: what the cluster knows. Everything that has to be agreed on by more than one machine goes through here;
+ * two implementations pass the same contract suite: etcd (`etcd-registry.ts`) and an in-memory one for tests.
+ *
+ * - Reads are of one revision. Caches are kept by list + watch; an event only wakes, a read decides.
+ * - Every call has a deadline of its own. `transient` = the registry did not answer: the effect of a write is
+ *   unknown unless the method says otherwise. `conflict` = something changed since it was read.
+ * - A registry that is not the one seen before (other cluster id, older revision, higher major format) makes
+ *   views answer `hold`: the holder touches nothing and says why, until the operator accepts it.
+ * - Nobody retries behind a caller's back except where a method says so.
+ */
+import type { ConvoyError } from '../runtime/errors.js';
+import type { TargetState } from '../units/state.js';
+import type { UnitFile } from '../units/unit-file.js';
+import type {
+  ClusterSnapshot,
+  Decision,
+  KnownMachine,
+  Machine,
+  Placement,
+  ServiceEntry,
+  UnitRecord,
+  UnitState,
+} from './model.js';
+
+/** Why nothing may be touched for now, in words. */
+export interface Hold {
+  readonly kind: 'hold';
+  readonly reason: string;
+}
+
+/** A cache kept fresh by a watch. `changes` yields after anything relevant changed; wake-ups may be merged. */
+export interface View<Snapshot> {
+  /** The cache as it stands, or why it must not be used. Synchronous: it never waits for the network. */
+  snapshot(): Snapshot | Hold;
+  changes(signal: AbortSignal): AsyncIterable<void>;
+  close(): Promise<void>;
+}
+
+/** What one agent needs: its own placements, each with the unit's content. */
+export interface MachineSnapshot {
+  readonly kind: 'placements';
+  readonly revision: number;
+  readonly placements: ReadonlyMap<string, Placement & { readonly content: UnitFile }>;
+}
+
+export interface ClusterView extends View<ClusterSnapshot & { readonly kind: 'cluster' }> {}
+export interface PlacementView extends View<MachineSnapshot> {}
+
+/** One unit as the API shows it: all at one revision. `states` has one entry per machine that published one. */
+export interface UnitView {
+  readonly record: UnitRecord;
+  readonly machine: string | null;
+  readonly why: string | null;
+  readonly states: readonly UnitState[];
+}
+
+export interface RegistryReader {
+  /** Everything, at one revision. Cost is that of the whole registry: for lists, never for one unit. */
+  readAll(signal?: AbortSignal): Promise<ClusterSnapshot>;
+  readUnit(name: string, signal?: AbortSignal): Promise<UnitView | null>;
+  readMachines(
+    signal?: AbortSignal,
+  ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[] }>;
+  /** Entries of one service, or of all; by service, unit, machine. */
+  readServices(service?: string, signal?: AbortSignal): Promise<readonly ServiceEntry[]>;
+}
+
+export interface DesiredState {
+  /**
+   * Creates or replaces a unit. Always stores the content again in the same transaction, so that a collection
+   * of contents running beside it can never take it. `expected` is the generation it replaces, 0 = must be new,
+   * absent = whatever is there. Rejects with `conflict` when `expected` does not hold.
+   */
+  submitUnit(
+    name: string,
+    unit: UnitFile,
+    target: TargetState,
+    expected?: number,
+  ): Promise<{ readonly generation: number; readonly created: boolean }>;
+  /** `permanent`/`not-found` if there is no such unit. Repeating it is harmless. */
+  setTargetState(name: string, target: TargetState): Promise<void>;
+  /** Raises the restart counter and sets the target to `launched`. Not idempotent: each call is one restart. */
+  requestRestart(name: string): Promise<void>;
+  /** Answers false if there was no such unit. The leader then unplaces what is left of it. */
+  destroyUnit(name: string): Promise<boolean>;
+}
+
+/** An agent's presence. All it publishes hangs on one lease and is gone when that runs out. */
+export interface MachineSession {
+  readonly machineId: string;
+  /** Fires when the lease is known to be gone. The holder joins again; units are left alone. */
+  readonly lost: AbortSignal;
+  /** Whether a quorum has confirmed the lease recently enough (the trust window). */
+  trusted(): boolean;
+  /** Writes the given states and deletes those of `gone` units; only what differs from the last call is sent. */
+  publish(states: readonly UnitState[], gone: readonly string[]): Promise<void>;
+  /** The complete set of this machine's services; differences to the last call are written. */
+  announce(services: readonly ServiceEntry[]): Promise<void>;
+  /** Stops renewing and leaves the lease to run out or to be resumed by the next convoyd of this machine. */
+  suspend(): Promise<void>;
+  /** Revokes the lease: the machine and all it published are gone at once. */
+  leave(): Promise<void>;
+}
+
+export interface Membership {
+  /**
+   * Announces the machine. Resumes the lease whose id `memory` holds if it still lives. `permanent` with code
+   * `duplicate-machine-id` if another lease holds this machine id.
+   */
+  join(machine: Machine, ttlMs: number): Promise<MachineSession>;
+}
+
+/** A period in which this process is the leader. */
+export interface LeaderTerm {
+  /** The leader key's create revision: compared in every write of the leader. */
+  readonly fence: number;
+  /** Whether the leader may still act: the trust window, courtesy on top of fencing. Never true again once false. */
+  trusted(): boolean;
+  /** Fires when the term is over: resigned, lease gone, deposed, or the trust window has run out. */
+  readonly lost: AbortSignal;
+  resign(): Promise<void>;
+}
+
+export interface Leadership {
+  /** Resolves when this machine is elected. Retries by itself while the registry is away; rejects on abort. */
+  campaign(machineId: string, ttlMs: number, signal: AbortSignal): Promise<LeaderTerm>;
+  /** The present leader's machine id. */
+  readLeader(): Promise<string | null>;
+}
+
+export type CommitResult =
+  | { readonly kind: 'done'; readonly outcomes: readonly ('committed' | 'stale')[] }
+  | { readonly kind: 'deposed' };
+
+export interface PlacementLog {
+  /**
+   * Writes decisions in transactions of at most 60, each fenced by the term and by what each decision saw. A
+   * stale one is dropped and the rest committed. An unknown outcome is read back before this resolves.
+   */
+  commit(decisions: readonly Decision[], term: LeaderTerm): Promise<CommitResult>;
+  /** Deletes contents no unit refers to; answers how many. */
+  collectContents(term: LeaderTerm): Promise<number>;
+}
+
+export interface Registry extends RegistryReader, DesiredState, Membership, Leadership, PlacementLog {
+  /** The leader's cache of the whole cluster. Resolves once the first list is in. */
+  openClusterView(signal: AbortSignal): Promise<ClusterView>;
+  /** An agent's cache: its own placements and nothing else. Resolves at once; `hold` until the first list is in. */
+  openPlacementView(machineId: string): PlacementView;
+  close(): Promise<void>;
+}
+
+/**
+ * What a machine remembers of the registry over restarts of convoyd (`seen`: in /var/lib/convoy, survives a
+ * reboot) and over restarts of the process only (`leaseId`: in /run/convoy, never cloned with a disk).
+ */
+export interface RegistryMemory {
+  readSeen(): Promise<{ readonly clusterId: string; readonly revision: number } | null>;
+  writeSeen(seen: { readonly clusterId: string; readonly revision: number }): Promise<void>;
+  readLease(): Promise<string | null>;
+  writeLease(leaseId: string | null): Promise<void>;
+}
+
+/** Called once per problem that is not an error of a call: a lost watch, a hold, a failed renewal. */
+export type RegistryProblem = (problem: ConvoyError) => void;

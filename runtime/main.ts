@@ -1,0 +1,25 @@
+import { messageOf, UsageError } from './errors.js';
+
+/**
+ * Runs a program's body and ends the process with its exit code. A usage error is one sentence and 2, any
+ * other error one sentence and 1; a stack is shown only for a bug (an error that is not ours) with CONVOY_DEBUG.
+ */
+export async function runMain(name: string, body: () => Promise<number>): Promise<never> {
+  let code: number;
+  try {
+    code = await body();
+  } catch (error) {
+    process.stderr.write(`${name}: ${messageOf(error)}\n`);
+    if (process.env.CONVOY_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    code = error instanceof UsageError ? 2 : 1;
+  }
+  await Promise.all([process.stdout, process.stderr].map(flushed));
+  process.exit(code);
+}
+
+/** A pipe's writes are asynchronous: exiting before they are out would cut the output. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}

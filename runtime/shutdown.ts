@@ -1,0 +1,49 @@
+import { messageOf } from './errors.js';
+import type { Log } from './log.js';
+
+/** What a program opened, closed in reverse order exactly once. */
+export interface Shutdown {
+  /** Fires on the first SIGTERM, SIGINT or call of `begin`. */
+  readonly signal: AbortSignal;
+  begin(): void;
+  /** Registers a closer; closers run in reverse order, each failure is logged and does not stop the rest. */
+  onClose(name: string, close: () => Promise<void> | void): void;
+  /** Runs the closers. Later calls await the same run. */
+  close(): Promise<void>;
+}
+
+/** The second signal ends the process at once: an operator who asks twice means it. */
+export function createShutdown(log: Log, process_: NodeJS.Process = process): Shutdown {
+  const controller = new AbortController();
+  const closers: { name: string; close: () => Promise<void> | void }[] = [];
+  let closing: Promise<void> | undefined;
+
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process_.exit(name === 'SIGINT' ? 130 : 143);
+    controller.abort();
+  };
+  process_.on('SIGTERM', onSignal);
+  process_.on('SIGINT', onSignal);
+
+  async function runClosers(): Promise<void> {
+    for (const { name, close } of closers.reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        log.error({ closing: name }, messageOf(error));
+      }
+    }
+    process_.off('SIGTERM', onSignal);
+    process_.off('SIGINT', onSignal);
+  }
+
+  return {
+    signal: controller.signal,
+    begin: () => controller.abort(),
+    onClose: (name, close) => void closers.push({ name, close }),
+    close() {
+      closing ??= runClosers();
+      return closing;
+    },
+  };
+}

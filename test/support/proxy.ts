@@ -1,0 +1,84 @@
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A TCP proxy in front of a real server, for the faults a network has. */
+export interface Proxy {
+  readonly port: number;
+  /** Drops every connection at once and refuses new ones until `restore`. */
+  cut(): void;
+  /** Keeps connections open and swallows all bytes in both directions until `restore` (which then cuts them). */
+  blackHole(): void;
+  restore(): void;
+  /** Cuts each connection after this many further bytes from the server; once, unless called again. */
+  cutAfterBytes(count: number): void;
+  /** Bytes passed from server to client so far. */
+  readonly received: number;
+  close(): Promise<void>;
+}
+
+export async function startProxy(targetPort: number): Promise<Proxy> {
+  const pairs = new Set<{ client: Socket; server: Socket }>();
+  let mode: 'pass' | 'cut' | 'hole' = 'pass';
+  let budget = Number.POSITIVE_INFINITY;
+  let received = 0;
+
+  const drop = (): void => {
+    for (const { client, server } of pairs) {
+      client.destroy();
+      server.destroy();
+    }
+    pairs.clear();
+  };
+
+  const listener = createServer((client) => {
+    if (mode === 'cut') return void client.destroy();
+    const server = connect(targetPort, '127.0.0.1');
+    const pair = { client, server };
+    pairs.add(pair);
+    const end = (): void => {
+      if (mode === 'hole') return;
+      client.destroy();
+      server.destroy();
+      pairs.delete(pair);
+    };
+    client.on('data', (data) => mode === 'pass' && server.write(data));
+    server.on('data', (data) => {
+      if (mode !== 'pass') return;
+      const passed = data.subarray(0, Math.max(0, budget));
+      received += passed.length;
+      budget -= data.length;
+      client.write(passed);
+      if (budget <= 0) {
+        budget = Number.POSITIVE_INFINITY;
+        client.end(() => drop());
+      }
+    });
+    for (const socket of [client, server]) socket.on('error', end).on('close', end);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+
+  return {
+    port: (listener.address() as { port: number }).port,
+    cut() {
+      mode = 'cut';
+      drop();
+    },
+    blackHole() {
+      mode = 'hole';
+    },
+    restore() {
+      if (mode === 'hole') drop();
+      mode = 'pass';
+    },
+    cutAfterBytes(count) {
+      budget = count;
+    },
+    get received() {
+      return received;
+    },
+    async close() {
+      mode = 'cut';
+      drop();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+}

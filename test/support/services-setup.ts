@@ -1,0 +1,13 @@
+import { spawnSync } from 'node:child_process';
+
+/**
+ * Before the tests with real services: every program they start must be on this machine. With TEST_REQUIRE (CI,
+ * `npm test`) a missing one fails the run by name; nothing is ever skipped.
+ */
+export function setup(): void {
+  const missing = ['etcd', 'redis-server'].filter(
+    (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
+  );
+  if (missing.length > 0)
+    throw new Error(`not on PATH: ${missing.join(', ')}. \`npm test\` installs them as root.`);
+}
