@@ -1,0 +1,330 @@
+/**
+ * The registry in memory: one `MemoryCluster` is the shared state, each `client()` is a whole `Registry` as one
+ * convoyd has it. It passes the contract suite of the real one. Leases run on the given clock.
+ */
+import type { Decision, KnownMachine } from '../../registry/model.js';
+import type {
+  ClusterView,
+  Hold,
+  MachineSession,
+  PlacementView,
+  Registry,
+  RegistryMemory,
+  View,
+} from '../../registry/registry.js';
+import type { Clock } from '../../runtime/clock.js';
+import { aborted, conflict, permanent, transient } from '../../runtime/errors.js';
+import { hashOf } from '../../units/unit-file.js';
+import { MemoryTables } from './memory-cluster.js';
+import { memorySession, memoryTerm, type Reach } from './memory-sessions.js';
+
+/** A convoyd's registry with the faults tests need. */
+export interface MemoryRegistry extends Registry {
+  /** From now on every call fails as `transient`, no lease is renewed, views keep what they had. */
+  cut(): void;
+  restore(): void;
+  /** Views answer hold with this reason and writes are refused; null ends it. */
+  hold(reason: string | null): void;
+}
+
+export interface MemoryCluster {
+  client(memory?: RegistryMemory): MemoryRegistry;
+  /** What the operator does over the API: cordon, drain, metadata. The machine must have joined once. */
+  setKnown(machine: string, change: Partial<Omit<KnownMachine, 'id'>>): void;
+  close(): void;
+}
+
+/** What a machine remembers, without files. Give the same one to two clients: the second resumes the first. */
+export function memoryOfMachine(): RegistryMemory {
+  let seen: Awaited<ReturnType<RegistryMemory['readSeen']>> = null;
+  let lease: string | null = null;
+  return {
+    readSeen: async () => seen,
+    async writeSeen(next) {
+      seen = next;
+    },
+    readLease: async () => lease,
+    async writeLease(next) {
+      lease = next;
+    },
+  };
+}
+
+export function openMemoryCluster(clock: Clock): MemoryCluster {
+  const tables = new MemoryTables(clock);
+  return {
+    client: (memory = memoryOfMachine()) => openClient(tables, clock, memory),
+    setKnown(id, change) {
+      const known = tables.known.get(id);
+      if (known === undefined) throw permanent(`machine ${id} never joined`, { code: 'not-found' });
+      tables.change(() => tables.known.set(id, { ...known, ...change }));
+    },
+    close: () => tables.close(),
+  };
+}
+
+function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory): MemoryRegistry {
+  const closing = new AbortController();
+  let isCut = false;
+  let holding: string | null = null;
+
+  async function reach(signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) throw aborted('the call was given up');
+    if (closing.signal.aborted) throw aborted('the registry is closed');
+    if (isCut) throw transient('the registry cannot be reached', { code: 'unreachable' });
+  }
+  async function reachToWrite(): Promise<void> {
+    await reach();
+    if (holding !== null) throw permanent(holding, { code: 'hold' });
+  }
+  const at: Reach = { clock, tables, reachable: () => !isCut, reach: reachToWrite, closed: closing.signal };
+
+  /** A view serves what it had when the client was cut off. */
+  function view<S extends object>(
+    look: () => S,
+    concerns: (machines: ReadonlySet<string> | 'all') => boolean,
+  ) {
+    const ended = new AbortController();
+    const signalEnd = AbortSignal.any([ended.signal, closing.signal]);
+    let last: S | Hold = isCut ? { kind: 'hold', reason: 'not listed yet' } : look();
+    const wakes = new Set<() => void>();
+    const unlisten = tables.listen((machines) => {
+      if (isCut || !concerns(machines)) return;
+      last = look();
+      for (const wake of wakes) wake();
+    });
+    return {
+      snapshot: () => (holding === null ? last : { kind: 'hold' as const, reason: holding }),
+      async *changes(signal: AbortSignal): AsyncIterable<void> {
+        const stop = AbortSignal.any([signal, signalEnd]);
+        let pending = false;
+        let resume = (): void => undefined;
+        const wake = (): void => {
+          pending = true;
+          resume();
+        };
+        wakes.add(wake);
+        stop.addEventListener('abort', wake, { once: true });
+        try {
+          while (!stop.aborted) {
+            if (!pending)
+              await new Promise<void>((resolve) => {
+                resume = resolve;
+              });
+            pending = false;
+            if (!stop.aborted) yield;
+          }
+        } finally {
+          wakes.delete(wake);
+        }
+      },
+      async close() {
+        ended.abort();
+        unlisten();
+      },
+    } satisfies View<S>;
+  }
+
+  function commitOne(decision: Decision): 'committed' | 'stale' {
+    const { unit, machine, global } = decision;
+    const mine = tables.placements.get(machine) ?? new Map();
+    tables.placements.set(machine, mine);
+    const seen = global ? mine.get(unit)?.revision : tables.assigned.get(unit)?.revision;
+    if ((tables.units.get(unit)?.generation ?? 0) !== decision.generation) return 'stale';
+    if ((seen ?? 0) !== decision.revision) return 'stale';
+    tables.change(
+      (revision) => {
+        if (decision.kind === 'unplace') {
+          mine.delete(unit);
+          if (!global) tables.assigned.delete(unit);
+          return;
+        }
+        mine.set(unit, { ...decision.placement, revision });
+        if (!global && decision.kind === 'place') tables.assigned.set(unit, { unit, machine, revision });
+      },
+      new Set([machine]),
+    );
+    return 'committed';
+  }
+
+  return {
+    cut() {
+      isCut = true;
+    },
+    restore() {
+      isCut = false;
+      tables.tell('all');
+    },
+    hold(reason) {
+      holding = reason;
+      tables.tell('all');
+    },
+
+    async readAll(signal) {
+      await reach(signal);
+      return tables.snapshot();
+    },
+    async readUnit(name, signal) {
+      await reach(signal);
+      const { units, assigned, placements, states } = tables.snapshot();
+      const record = units.get(name);
+      if (record === undefined) return null;
+      const machine = assigned.get(name)?.machine ?? null;
+      return {
+        record,
+        machine,
+        why: machine === null ? null : (placements.get(machine)?.get(name)?.why ?? null),
+        states: [...states.values()].flatMap((rows) => rows.get(name) ?? []),
+      };
+    },
+    async readMachines(signal) {
+      await reach(signal);
+      const { machines, known } = tables.snapshot();
+      return { machines: [...machines.values()], known: [...known.values()] };
+    },
+    async readServices(service, signal) {
+      await reach(signal);
+      const key = (entry: { service: string; unit: string; machine: string }): string =>
+        `${entry.service}\0${entry.unit}\0${entry.machine}`;
+      return [...tables.services.values()]
+        .flat()
+        .filter((entry) => service === undefined || entry.service === service)
+        .sort((a, b) => (key(a) < key(b) ? -1 : 1));
+    },
+
+    async submitUnit(name, unit, target, expected) {
+      await reachToWrite();
+      const before = tables.units.get(name);
+      if (expected !== undefined && (before?.generation ?? 0) !== expected)
+        throw conflict(`${name} was changed since it was read`, { code: 'generation' });
+      const hash = hashOf(unit);
+      return tables.change((revision) => {
+        tables.contents.set(hash, { unit, revision });
+        tables.units.set(name, { hash, target, restarts: before?.restarts ?? 0, generation: revision });
+        return { generation: revision, created: before === undefined };
+      });
+    },
+    async setTargetState(name, target) {
+      await reachToWrite();
+      const record = tables.units.get(name);
+      if (record === undefined) throw noSuchUnit(name);
+      if (record.target === target) return;
+      tables.change((revision) => tables.units.set(name, { ...record, target, generation: revision }));
+    },
+    async requestRestart(name) {
+      await reachToWrite();
+      const record = tables.units.get(name);
+      if (record === undefined) throw noSuchUnit(name);
+      const restarts = record.restarts + 1;
+      tables.change((revision) =>
+        tables.units.set(name, { ...record, restarts, target: 'launched', generation: revision }),
+      );
+    },
+    async destroyUnit(name) {
+      await reachToWrite();
+      return tables.units.has(name) && tables.change(() => tables.units.delete(name));
+    },
+
+    async join(machine, ttlMs): Promise<MachineSession> {
+      await reachToWrite();
+      const kept = tables.lease((await memory.readLease()) ?? '');
+      const lease = kept?.ttlMs === ttlMs ? kept : tables.grant(ttlMs);
+      if (kept !== undefined && kept !== lease) tables.revoke(kept.id);
+      const holder = tables.machines.get(machine.id);
+      if (holder !== undefined && holder.lease !== lease.id) {
+        tables.revoke(lease.id);
+        throw permanent(`machine id ${machine.id} is already taken by another convoyd`, {
+          code: 'duplicate-machine-id',
+        });
+      }
+      await memory.writeLease(lease.id);
+      tables.renew(lease.id);
+      tables.change(() => {
+        tables.machines.set(machine.id, { machine, lease: lease.id });
+        const placed = tables.placements.get(machine.id);
+        for (const unit of tables.states.get(machine.id)?.keys() ?? [])
+          if (!placed?.has(unit)) tables.states.get(machine.id)?.delete(unit);
+        if (tables.known.has(machine.id)) return;
+        const { id } = machine;
+        tables.known.set(id, { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} });
+      });
+      return memorySession(at, machine.id, lease);
+    },
+
+    async campaign(machineId, ttlMs, given) {
+      const signal = AbortSignal.any([given, closing.signal]);
+      while (isCut || holding !== null || tables.leader !== undefined) {
+        await new Promise<void>((resolve) => {
+          const unlisten = tables.listen(() => wake());
+          const wake = (): void => {
+            unlisten();
+            signal.removeEventListener('abort', wake);
+            resolve();
+          };
+          signal.addEventListener('abort', wake);
+          if (signal.aborted) wake();
+        });
+        if (signal.aborted) break;
+      }
+      if (signal.aborted) throw aborted('the campaign was given up');
+      const lease = tables.grant(ttlMs);
+      const fence = tables.change((revision) => {
+        tables.leader = { machine: machineId, fence: revision, lease: lease.id };
+        return revision;
+      });
+      return memoryTerm(at, lease, fence);
+    },
+    async readLeader() {
+      await reach();
+      return tables.leader?.machine ?? null;
+    },
+
+    async commit(decisions, term) {
+      await reachToWrite();
+      if (tables.leader?.fence !== term.fence) return { kind: 'deposed' };
+      return { kind: 'done', outcomes: decisions.map(commitOne) };
+    },
+    async collectContents(term) {
+      await reachToWrite();
+      if (tables.leader?.fence !== term.fence) return 0;
+      const placed = [...tables.placements.values()].flatMap((rows) => [...rows.values()]);
+      const used = new Set([...tables.units.values(), ...placed].map(({ hash }) => hash));
+      const unused = [...tables.contents.keys()].filter((hash) => !used.has(hash));
+      if (unused.length > 0)
+        tables.change(() => {
+          for (const hash of unused) tables.contents.delete(hash);
+        });
+      return unused.length;
+    },
+
+    async openClusterView(signal): Promise<ClusterView> {
+      await reach(signal);
+      return view(
+        () => ({ kind: 'cluster' as const, ...tables.snapshot() }),
+        () => true,
+      );
+    },
+    openPlacementView(machineId): PlacementView {
+      return view(
+        () => ({
+          kind: 'placements' as const,
+          revision: tables.revision,
+          placements: new Map(
+            [...(tables.placements.get(machineId) ?? [])].map(([unit, placement]) => [
+              unit,
+              { ...placement, content: tables.content(placement.hash) },
+            ]),
+          ),
+        }),
+        (machines) => machines === 'all' || machines.has(machineId),
+      );
+    },
+    async close() {
+      closing.abort();
+    },
+  };
+}
+
+function noSuchUnit(name: string): Error {
+  return permanent(`there is no unit ${name}`, { code: 'not-found' });
+}
