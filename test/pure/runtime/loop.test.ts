@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { silentLog } from '../../../runtime/log.js';
+import { startLoop } from '../../../runtime/loop.js';
+import { manualClock } from '../../support/clock.js';
+import { until } from '../../support/until.js';
+
+function aLoop(round: (signal: AbortSignal) => Promise<void>) {
+  const clock = manualClock();
+  return { clock, loop: startLoop({ name: 'test', intervalMs: 1000, round, clock, log: silentLog }) };
+}
+
+test('runs at once, then after each interval', async () => {
+  let rounds = 0;
+  const { clock, loop } = aLoop(async () => {
+    rounds += 1;
+  });
+  await clock.sleeping();
+  expect(rounds).toBe(1);
+  await clock.advance(1000);
+  await clock.sleeping();
+  expect(rounds).toBe(2);
+  await loop.stop();
+});
+
+test('any number of wake-ups during a round lead to exactly one more', async () => {
+  let rounds = 0;
+  let release = (): void => undefined;
+  const { clock, loop } = aLoop(async () => {
+    rounds += 1;
+    if (rounds === 1)
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+  });
+  loop.wake();
+  loop.wake();
+  loop.wake();
+  release();
+  await clock.sleeping();
+  expect(rounds).toBe(2);
+  await loop.stop();
+});
+
+test('an error ends the round, not the loop', async () => {
+  let rounds = 0;
+  const { clock, loop } = aLoop(async () => {
+    rounds += 1;
+    throw new Error('broken');
+  });
+  await clock.sleeping();
+  loop.wake();
+  await until('second round', () => rounds === 2);
+  await loop.stop();
+});
+
+test('stop lets the round in hand see its signal and waits for it', async () => {
+  let ended = false;
+  const { loop } = aLoop(
+    (signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          ended = true;
+          resolve();
+        });
+      }),
+  );
+  await loop.stop();
+  expect(ended).toBe(true);
+});
