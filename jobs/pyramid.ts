@@ -1,0 +1,85 @@
+/**
+ * Deep Zoom geometry in whole numbers. Level 0 is one pixel, each level doubles (rounding up) until the last is
+ * the full image. Tiles are numbered 0 ... n-1 from level 0 upwards, row by row within a level, so any set of
+ * neighbours is a range of numbers. Nothing here makes a table of tiles: every function is O(levels).
+ */
+export interface Extent {
+  readonly width: number;
+  readonly height: number;
+  readonly tileSize: number;
+}
+
+export interface Tile {
+  readonly level: number;
+  readonly column: number;
+  readonly row: number;
+}
+
+interface Grid {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** The number of the level that is the full image. */
+export function maxLevel(image: Extent): number {
+  return 32 - Math.clz32(Math.max(image.width, image.height) - 1);
+}
+
+function gridOf(image: Extent, level: number): Grid {
+  const scale = 2 ** (maxLevel(image) - level);
+  return {
+    columns: Math.ceil(Math.ceil(image.width / scale) / image.tileSize),
+    rows: Math.ceil(Math.ceil(image.height / scale) / image.tileSize),
+  };
+}
+
+/** How many tiles the image has on all levels together. Exact up to 2^53, monotonic beyond. */
+export function tileCount(image: Extent): number {
+  let count = 0;
+  for (let level = 0; level <= maxLevel(image); level++) {
+    const { columns, rows } = gridOf(image, level);
+    count += columns * rows;
+  }
+  return count;
+}
+
+/** The tile with this number. Throws a RangeError for a number the image does not have. */
+export function tileAt(image: Extent, index: number): Tile {
+  let rest = index;
+  for (let level = 0; Number.isInteger(index) && index >= 0 && level <= maxLevel(image); level++) {
+    const { columns, rows } = gridOf(image, level);
+    if (rest < columns * rows) return { level, column: rest % columns, row: Math.floor(rest / columns) };
+    rest -= columns * rows;
+  }
+  throw new RangeError(`tile ${index} is outside the image's ${tileCount(image)} tiles`);
+}
+
+/** The number of a tile: the inverse of `tileAt`. Throws a RangeError for a tile the image does not have. */
+export function indexOf(image: Extent, tile: Tile): number {
+  let before = 0;
+  for (let level = 0; level <= maxLevel(image); level++) {
+    const { columns, rows } = gridOf(image, level);
+    if (level < tile.level) {
+      before += columns * rows;
+      continue;
+    }
+    if (level === tile.level && within(tile.column, columns) && within(tile.row, rows))
+      return before + tile.row * columns + tile.column;
+    break;
+  }
+  throw new RangeError(`no tile ${tile.column}_${tile.row} on level ${tile.level}`);
+}
+
+function within(value: number, bound: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < bound;
+}
+
+/** The key of an image's descriptor below the migration's source and destination. */
+export function descriptorKey(id: string): string {
+  return `${id}.dzi`;
+}
+
+/** The key of a tile. `format` is the descriptor's Format, verbatim. */
+export function tileKey(id: string, tile: Tile, format: string): string {
+  return `${id}_files/${tile.level}/${tile.column}_${tile.row}.${format}`;
+}
