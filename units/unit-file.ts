@@ -12,6 +12,12 @@ export interface UnitFile {
   readonly options: readonly UnitOption[];
 }
 
+/** Something about an option of the unit; `option` is its index in `unit.options`, null for a combination. */
+export interface OptionProblem {
+  readonly option: number | null;
+  readonly what: string;
+}
+
 /** All values of an option, in file order. Section and name are case-sensitive, as in systemd. */
 export function valuesOf(unit: UnitFile, section: string, name: string): string[] {
   return unit.options
