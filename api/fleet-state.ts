@@ -1,0 +1,49 @@
+import type { ApiContext } from './context.js';
+import { Pager } from './page.js';
+import { param, type Route, refuse } from './route.js';
+import { statesToWire, stateToWire, type WireState } from './wire.js';
+
+/** Fleet's `/state`: what systemd says of each unit on each machine. */
+export function fleetStateRoutes({ registry }: ApiContext, prefix: string): Route[] {
+  const pager = new Pager<WireState>();
+  const otherMethods = 'only GET supported against this resource';
+  return [
+    {
+      dialect: 'fleet',
+      path: `${prefix}/state`,
+      otherMethods,
+      methods: {
+        async GET(call) {
+          const unit = call.query.get('unitName') ?? '';
+          const machine = call.query.get('machineID') ?? '';
+          const { rows, next } = await pager.page(call, `${unit}\0${machine}`, async () =>
+            statesToWire(await registry.readAll(call.signal)).filter(
+              ({ name, machineID }) =>
+                (unit === '' || name === unit) && (machine === '' || machineID === machine),
+            ),
+          );
+          return {
+            status: 200,
+            json: {
+              ...(next === undefined ? {} : { nextPageToken: next }),
+              ...(rows.length === 0 ? {} : { states: rows }),
+            },
+          };
+        },
+      },
+    },
+    {
+      dialect: 'fleet',
+      path: `${prefix}/state/:name`,
+      otherMethods,
+      methods: {
+        async GET(call) {
+          const view = await registry.readUnit(param(call, 'name'), call.signal);
+          const state = view?.states.find(({ machine }) => machine === view.machine) ?? view?.states[0];
+          if (state === undefined) throw refuse(404, 'not-found', 'unit state does not exist');
+          return { status: 200, json: stateToWire(state) };
+        },
+      },
+    },
+  ];
+}

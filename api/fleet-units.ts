@@ -1,0 +1,89 @@
+import { assertNever, messageOf } from '../runtime/errors.js';
+import type { ApiContext } from './context.js';
+import { Pager } from './page.js';
+import { decidePut } from './put-unit.js';
+import { type Call, param, type Reply, type Route, refuse } from './route.js';
+import { readUnitBody, type UnitBody, unitsToWire, unitToWire, type WireUnit } from './wire.js';
+
+/** Fleet's `/units`: what was submitted, its desired and its current state. */
+export function fleetUnitRoutes({ registry }: ApiContext, prefix: string): Route[] {
+  const pager = new Pager<WireUnit>();
+
+  async function put(call: Call): Promise<Reply> {
+    checkContentType(call.contentTypes);
+    const body = readBody(await call.body());
+    const name = param(call, 'name');
+    const existing = (await registry.readUnit(name, call.signal))?.record ?? null;
+    const put = decidePut(name, body, existing);
+    switch (put.kind) {
+      case 'refuse':
+        throw refuse(put.status, put.code, put.message);
+      case 'submit':
+        await registry.submitUnit(name, put.unit, put.target);
+        return { status: 201 };
+      case 'set-target':
+        await registry.setTargetState(name, put.target);
+        return { status: 204 };
+      default:
+        return assertNever(put);
+    }
+  }
+
+  return [
+    {
+      dialect: 'fleet',
+      path: `${prefix}/units`,
+      otherMethods: 'only GET supported against this resource',
+      methods: {
+        async GET(call) {
+          const { rows, next } = await pager.page(call, 'units', async () =>
+            unitsToWire(await registry.readAll(call.signal)),
+          );
+          return {
+            status: 200,
+            json: {
+              ...(next === undefined ? {} : { nextPageToken: next }),
+              ...(rows.length === 0 ? {} : { units: rows }),
+            },
+          };
+        },
+      },
+    },
+    {
+      dialect: 'fleet',
+      path: `${prefix}/units/:name`,
+      otherMethods: 'only GET, PUT and DELETE supported against this resource',
+      methods: {
+        async GET(call) {
+          const view = await registry.readUnit(param(call, 'name'), call.signal);
+          if (view === null) throw absent();
+          return { status: 200, json: unitToWire(view) };
+        },
+        PUT: put,
+        async DELETE(call) {
+          if (!(await registry.destroyUnit(param(call, 'name')))) throw absent();
+          return { status: 204 };
+        },
+      },
+    },
+  ];
+}
+
+/** Exactly one, of the one type, in lower case; parameters pass. */
+function checkContentType(types: readonly string[]): void {
+  if (types.length !== 1) throw refuse(415, 'content-type', `expected 1 Content-Type, got ${types.length}`);
+  if (types[0]?.split(';')[0]?.trim() !== 'application/json')
+    throw refuse(415, 'content-type', 'only acceptable Content-Type is application/json');
+}
+
+function readBody(text: string): UnitBody {
+  try {
+    return readUnitBody(text);
+  } catch (error) {
+    throw refuse(400, 'bad-body', `unable to decode body: ${messageOf(error)}`);
+  }
+}
+
+function absent() {
+  return refuse(404, 'not-found', 'unit does not exist');
+}

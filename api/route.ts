@@ -1,0 +1,53 @@
+import { type ConvoyError, permanent } from '../runtime/errors.js';
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
+
+/** One request, as a route sees it. */
+export interface Call {
+  readonly method: string;
+  /** As sent: what another machine is asked when the request is passed on. */
+  readonly target: string;
+  /** The `:name` parts of the route's path, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Every Content-Type header there was. */
+  readonly contentTypes: readonly string[];
+  /** The whole body as text; rejects over 4 MiB. */
+  body(): Promise<string>;
+  /** The same object for all requests of one connection. */
+  readonly connection: object;
+  /** Another convoyd sent this on: it is answered here or not at all. */
+  readonly passedOn: boolean;
+  /** Fires when the caller has gone or the server stops. */
+  readonly signal: AbortSignal;
+}
+
+/** What a route answers; refusals are thrown. `lines` is streamed as text/plain, a line each. */
+export type Reply =
+  | { readonly status: number; readonly json?: unknown }
+  | { readonly status: number; readonly lines: AsyncIterable<string> };
+
+export type Handler = (call: Call) => Promise<Reply>;
+
+/**
+ * A row of the route table. `dialect` says how errors look: `fleet` has the numeric code and fleet's texts,
+ * `native` the word and the kind.
+ */
+export interface Route {
+  readonly dialect: 'fleet' | 'native';
+  /** `/v1/units/:name`; a parameter never holds a slash. */
+  readonly path: string;
+  readonly methods: Readonly<Partial<Record<Method, Handler>>>;
+  /** Message of the 405 for any other method. */
+  readonly otherMethods: string;
+}
+
+/** A refusal to be thrown by a route: goes out with exactly this status. */
+export function refuse(status: number, code: string, message: string): ConvoyError {
+  return permanent(message, { status, code });
+}
+
+/** A path parameter: the route's own path has it, so it is there. */
+export function param(call: Call, name: string): string {
+  return call.params[name] ?? '';
+}

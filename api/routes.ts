@@ -1,0 +1,66 @@
+import type { ApiContext } from './context.js';
+import { fleetMachineRoutes } from './fleet-machines.js';
+import { fleetStateRoutes } from './fleet-state.js';
+import { fleetUnitRoutes } from './fleet-units.js';
+import { healthRoutes } from './health.js';
+import { machineRoutes } from './machines.js';
+import type { Route } from './route.js';
+import { serviceRoutes } from './services.js';
+import { unitLogRoutes } from './unit-log.js';
+import { unitRoutes } from './units.js';
+
+/** Fleet's own prefix and the one of its first versions: the same resources. */
+const FLEET_PREFIXES = ['/fleet/v1', '/v1-alpha'];
+
+/** The whole API. */
+export function allRoutes(context: ApiContext): Route[] {
+  return [
+    ...FLEET_PREFIXES.flatMap((prefix) => [
+      ...fleetMachineRoutes(context, prefix),
+      ...fleetUnitRoutes(context, prefix),
+      ...fleetStateRoutes(context, prefix),
+    ]),
+    ...['/', ...FLEET_PREFIXES].map(
+      (path): Route => ({ dialect: 'fleet', path, otherMethods: '', methods: {} }),
+    ),
+    ...unitRoutes(context),
+    ...unitLogRoutes(context),
+    ...machineRoutes(context),
+    ...serviceRoutes(context),
+    ...healthRoutes(context),
+  ];
+}
+
+export interface Match {
+  readonly route: Route;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** The route of a decoded path. A parameter is one part of it: never empty, never with a slash. */
+export function matchRoute(routes: readonly Route[], path: string): Match | null {
+  const parts = path.split('/');
+  for (const route of routes) {
+    const wanted = route.path.split('/');
+    if (wanted.length !== parts.length) continue;
+    const params: Record<string, string> = {};
+    const fits = wanted.every((want, at) => {
+      const part = parts[at] ?? '';
+      if (!want.startsWith(':')) return want === part;
+      params[want.slice(1)] = part;
+      return part !== '';
+    });
+    if (fits) return { route, params };
+  }
+  return null;
+}
+
+/** The path a careful client would have sent: no empty, `.` or `..` parts; a final slash is kept. */
+export function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  const final = path.endsWith('/') && parts.length > 0 ? '/' : '';
+  return `/${parts.join('/')}${final}`;
+}

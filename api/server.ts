@@ -1,0 +1,245 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
+import type { ApiContext } from './context.js';
+import { type Listen, listenOn } from './listen.js';
+import { PASSED_ON } from './pass-on.js';
+import { type Call, type Method, type Reply, type Route, refuse } from './route.js';
+import { allRoutes, cleanPath, matchRoute } from './routes.js';
+import type { WireError } from './wire.js';
+
+export interface ApiOptions extends ApiContext {
+  readonly sockets: readonly { readonly path: string; readonly readOnly: boolean }[];
+  readonly tcp: readonly { readonly host: string; readonly port: number; readonly readOnly: boolean }[];
+}
+
+export interface Api {
+  /** `unix:///path` or `http://host:port`, sockets first, in the order given. */
+  readonly addresses: readonly string[];
+  /** Ends streams and connections; a request in hand gets its answer. */
+  stop(): Promise<void>;
+}
+
+const BODY_LIMIT = 4 * 1024 * 1024;
+/** How long `stop` lets requests in hand finish before it cuts them. */
+const STOP_MS = 2_000;
+const TEXT = 'text/plain; charset=utf-8';
+const FLEET_UNAVAILABLE = 'fleet server unable to communicate with etcd';
+
+/** Serves the API on all addresses or, if one cannot be had, on none (rejects with the reason). */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const stopping = new AbortController();
+  const routes = allRoutes(options);
+  const gate = registryGate(options);
+  const servers: Server[] = [];
+  const addresses: string[] = [];
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await Promise.all(servers.map((server) => closeServer(server, options)));
+  };
+  try {
+    for (const listen of [...options.sockets, ...options.tcp] satisfies Listen[]) {
+      const server = createServer((request, response) => {
+        void answer(
+          { ...options, routes, gate, readOnly: listen.readOnly },
+          request,
+          response,
+          stopping.signal,
+        );
+      });
+      addresses.push(await listenOn(server, listen));
+      servers.push(server);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { addresses, stop };
+}
+
+async function closeServer(server: Server, { clock }: ApiOptions): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const settled = new AbortController();
+  const cut = clock.sleep(STOP_MS, settled.signal).then(
+    () => server.closeAllConnections(),
+    () => undefined,
+  );
+  await closed;
+  settled.abort();
+  await cut;
+}
+
+/** Whether the registry answered last: until it has, fleet's paths all say 503, whatever they are. */
+interface RegistryGate {
+  pass(): Promise<void>;
+  fail(): void;
+}
+
+function registryGate({ registry }: ApiContext): RegistryGate {
+  let answered = false;
+  return {
+    async pass() {
+      if (!answered) await registry.readLeader();
+      answered = true;
+    },
+    fail() {
+      answered = false;
+    },
+  };
+}
+
+interface Serving extends ApiContext {
+  readonly routes: readonly Route[];
+  readonly gate: RegistryGate;
+  readonly readOnly: boolean;
+}
+
+async function answer(
+  serving: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+  stopping: AbortSignal,
+): Promise<void> {
+  const started = serving.clock.steady();
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.setHeader('server', `convoyd/${serving.version}`);
+  const target = request.url ?? '/';
+  const dialect = /^\/(v1|healthz|readyz)(\/|\?|$)/.test(target) ? 'native' : 'fleet';
+  try {
+    const signal = AbortSignal.any([gone.signal, stopping]);
+    const reply = await dispatch(serving, dialect, request, signal);
+    if ('location' in reply) redirect(response, reply.location);
+    else if ('lines' in reply) await sendLines(response, reply.status, reply.lines, gone.signal);
+    else sendJson(response, reply.status, reply.json);
+  } catch (error) {
+    if (kindOf(error) === 'transient') serving.gate.fail();
+    if (response.headersSent) response.destroy();
+    else sendError(response, dialect, error);
+    if (response.statusCode === 500) serving.log.error({ request: target }, messageOf(error));
+  }
+  serving.log.debug(
+    {
+      method: request.method,
+      request: target,
+      status: response.statusCode,
+      ms: Math.round(serving.clock.steady() - started),
+    },
+    'answered',
+  );
+}
+
+async function dispatch(
+  serving: Serving,
+  dialect: Route['dialect'],
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Reply | { readonly location: string }> {
+  const target = request.url ?? '/';
+  const query = target.indexOf('?');
+  const path = decodePath(query < 0 ? target : target.slice(0, query));
+  if (dialect === 'fleet') await serving.gate.pass();
+  const clean = cleanPath(path);
+  if (clean !== path) return { location: encodeURI(clean) + (query < 0 ? '' : target.slice(query)) };
+
+  const match = matchRoute(serving.routes, path);
+  if (match === null)
+    throw refuse(404, 'not-found', dialect === 'fleet' ? '' : `there is no ${path} in this API`);
+  const method = request.method ?? '';
+  const handler = match.route.methods[method as Method];
+  if (handler === undefined) throw refuse(405, 'method', match.route.otherMethods);
+  if (method !== 'GET') {
+    if (serving.readOnly)
+      throw refuse(403, 'read-only', 'this address is for reading only: make changes over another one');
+    // A page in a browser on this machine can reach loopback; nothing but a browser sends Origin.
+    if (request.headers.origin !== undefined)
+      throw refuse(403, 'from-a-page', 'changes are not taken from web pages');
+  }
+  const call: Call = {
+    method,
+    target,
+    params: match.params,
+    query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
+    contentTypes: request.headersDistinct['content-type'] ?? [],
+    body: () => readBody(request),
+    connection: request.socket,
+    passedOn: request.headers[PASSED_ON] !== undefined,
+    signal,
+  };
+  return handler(call);
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw refuse(400, 'bad-path', `malformed percent-encoding in ${path} (${messageOf(cause)})`);
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_LIMIT) throw refuse(413, 'too-large', `body over ${BODY_LIMIT} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function sendJson(response: ServerResponse, status: number, json: unknown): void {
+  response.statusCode = status;
+  if (json === undefined) return void response.end();
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify(json));
+}
+
+/** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */
+async function sendLines(
+  response: ServerResponse,
+  status: number,
+  lines: AsyncIterable<string>,
+  gone: AbortSignal,
+): Promise<void> {
+  for await (const line of lines) {
+    if (!response.headersSent) response.writeHead(status, { 'content-type': TEXT });
+    if (!response.write(`${line}\n`) && !gone.aborted) await drained(response, gone);
+    if (gone.aborted) return;
+  }
+  if (!response.headersSent) response.writeHead(status, { 'content-type': TEXT });
+  response.end();
+}
+
+function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    response.once('drain', resolve);
+    gone.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(301, { location, 'content-type': 'text/html; charset=utf-8' });
+  response.end(`<a href="${encodeURI(location).replaceAll('&', '&amp;')}">Moved Permanently</a>.\n\n`);
+}
+
+/** A refusal has its own status; of other errors the kind decides. Fleet's 500 never says why: the log does. */
+function sendError(response: ServerResponse, dialect: Route['dialect'], error: unknown): void {
+  const kind = kindOf(error);
+  const { code, status } = error instanceof ConvoyError ? error : { code: undefined, status: undefined };
+  const sent = status ?? STATUS_OF_CODE[code ?? ''] ?? STATUS_OF_KIND[kind];
+  const unavailable = dialect === 'fleet' && sent === 503;
+  const message = unavailable
+    ? FLEET_UNAVAILABLE
+    : sent === 500 && dialect === 'fleet'
+      ? ''
+      : messageOf(error);
+  const body: WireError =
+    dialect === 'fleet'
+      ? { error: { code: sent, message } }
+      : { error: { code: code ?? 'internal', message, kind } };
+  sendJson(response, sent, body);
+}
+
+const STATUS_OF_CODE: Readonly<Record<string, number>> = { 'not-found': 404, hold: 503 };
+const STATUS_OF_KIND = { transient: 503, permanent: 500, conflict: 409, aborted: 503 } as const;

@@ -1,0 +1,212 @@
+import {
+  type ClusterSnapshot,
+  effectiveMetadata,
+  type KnownMachine,
+  type Machine,
+  type ServiceEntry,
+  type UnitRecord,
+  type UnitState,
+} from '../registry/model.js';
+import type { UnitView } from '../registry/registry.js';
+import { readConstraints } from '../units/constraints.js';
+import { currentState, type TargetState } from '../units/state.js';
+import type { UnitOption } from '../units/unit-file.js';
+
+/** Fleet's Unit. Empty fields are left out; `currentState` of a global is only in lists. */
+export interface WireUnit {
+  readonly currentState?: TargetState;
+  readonly desiredState: TargetState;
+  readonly machineID?: string;
+  readonly name: string;
+  readonly options: readonly UnitOption[];
+}
+
+/** Fleet's UnitState: systemd's triple of one unit on one machine. */
+export interface WireState {
+  readonly hash: string;
+  readonly machineID: string;
+  readonly name: string;
+  readonly systemdActiveState: string;
+  readonly systemdLoadState: string;
+  readonly systemdSubState: string;
+}
+
+/** Fleet's Machine, with the metadata in force. */
+export interface WireMachine {
+  readonly id: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly primaryIP?: string;
+}
+
+/** `GET /v1/units/NAME`: everything about one unit, at one revision. */
+export interface UnitReport {
+  readonly record: {
+    readonly name: string;
+    readonly hash: string;
+    readonly target: TargetState;
+    readonly restarts: number;
+    readonly generation: number;
+    readonly global: boolean;
+    readonly options: readonly UnitOption[];
+  };
+  readonly machine: string | null;
+  /** The leader's reason for the placement. */
+  readonly why: string | null;
+  readonly states: readonly UnitState[];
+  /** Why the unit is not where its target wants it, in words; null when nothing is pending on the leader. */
+  readonly pending: string | null;
+}
+
+/** `GET /v1/machines`: fleet's fields and what it left out. */
+export interface MachineReport {
+  readonly id: string;
+  readonly ip: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly apiAddress: string;
+  readonly version: string;
+  readonly bootId: string;
+  readonly leader: boolean;
+}
+
+export interface ServiceList {
+  readonly services: readonly ServiceEntry[];
+}
+
+/** `{error}` of the native API; fleet's has a number as code and no kind. */
+export interface WireError {
+  readonly error: { readonly code: string | number; readonly message: string; readonly kind?: string };
+}
+
+export function unitToWire(view: UnitView): WireUnit {
+  const { record, machine, states } = view;
+  if (isGlobal(record)) return fleetUnit(record, undefined, null);
+  const reached = states.find((state) => state.machine === machine)?.reached;
+  return fleetUnit(record, currentState(reached), machine);
+}
+
+/** Runs on every machine that suits it: no machine is its own. */
+export function isGlobal({ name, unit }: Pick<UnitRecord, 'name' | 'unit'>): boolean {
+  return readConstraints(name, unit).constraints.global;
+}
+
+/** All units by name, as fleet lists them. */
+export function unitsToWire(snapshot: ClusterSnapshot): WireUnit[] {
+  return sorted([...snapshot.units.values()], ({ name }) => name).map((record) => {
+    if (isGlobal(record)) return fleetUnit(record, 'inactive', null);
+    const machine = snapshot.assigned.get(record.name)?.machine ?? null;
+    const state = machine === null ? undefined : snapshot.states.get(machine)?.get(record.name);
+    return fleetUnit(record, currentState(state?.reached), machine);
+  });
+}
+
+function fleetUnit(record: UnitRecord, current: TargetState | undefined, machine: string | null): WireUnit {
+  return {
+    ...(current === undefined ? {} : { currentState: current }),
+    desiredState: record.target,
+    ...(machine === null ? {} : { machineID: machine }),
+    name: record.name,
+    options: record.unit.options.map(({ name, section, value }) => ({ name, section, value })),
+  };
+}
+
+export function stateToWire(state: UnitState): WireState {
+  return {
+    hash: state.hash,
+    machineID: state.machine,
+    name: state.unit,
+    systemdActiveState: state.active,
+    systemdLoadState: state.load,
+    systemdSubState: state.sub,
+  };
+}
+
+/** All states by unit, then machine. */
+export function statesToWire(snapshot: ClusterSnapshot): WireState[] {
+  const states = [...snapshot.states.values()].flatMap((ofMachine) => [...ofMachine.values()]);
+  return sorted(states, ({ unit, machine }) => `${unit}\0${machine}`).map(stateToWire);
+}
+
+/** Live machines by id. */
+export function machinesToWire(machines: readonly Machine[], known: readonly KnownMachine[]): WireMachine[] {
+  const knownById = new Map(known.map((machine) => [machine.id, machine]));
+  return sorted(machines, ({ id }) => id).map((machine) => {
+    const metadata = effectiveMetadata(machine, knownById.get(machine.id));
+    return {
+      id: machine.id,
+      ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+      ...(machine.ip === '' ? {} : { primaryIP: machine.ip }),
+    };
+  });
+}
+
+export function machinesToReport(
+  machines: readonly Machine[],
+  known: readonly KnownMachine[],
+  leader: string | null,
+): MachineReport[] {
+  const knownById = new Map(known.map((machine) => [machine.id, machine]));
+  return sorted(machines, ({ id }) => id).map((machine) => ({
+    id: machine.id,
+    ip: machine.ip,
+    metadata: effectiveMetadata(machine, knownById.get(machine.id)),
+    apiAddress: machine.apiAddress,
+    version: machine.version,
+    bootId: machine.bootId,
+    leader: machine.id === leader,
+  }));
+}
+
+export function unitToReport(view: UnitView, pending: string | null): UnitReport {
+  const { record, machine, why, states } = view;
+  const { name, hash, target, restarts, generation, unit } = record;
+  return {
+    record: { name, hash, target, restarts, generation, global: isGlobal(record), options: unit.options },
+    machine,
+    why,
+    states: sorted(states, (state) => state.machine),
+    pending,
+  };
+}
+
+function sorted<T>(rows: readonly T[], key: (row: T) => string): T[] {
+  return [...rows].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
+}
+
+/** What a PUT of a unit asks for. Fields nobody may set (`currentState`, `machineID`) are ignored, as in fleet. */
+export interface UnitBody {
+  readonly name: string;
+  readonly desiredState: string;
+  readonly options: readonly UnitOption[];
+}
+
+/** Reads a PUT's body. Throws a plain Error that says what is wrong with it. `null` is an empty object. */
+export function readUnitBody(text: string): UnitBody {
+  if (text.trim() === '') throw new Error('EOF');
+  const body: unknown = JSON.parse(text) ?? {};
+  if (!isObject(body)) throw new Error(`expected a JSON object, got ${typeName(body)}`);
+  const options = body.options ?? [];
+  if (!Array.isArray(options)) throw new Error(`expected a list in "options", got ${typeName(options)}`);
+  return {
+    name: textField(body, 'name'),
+    desiredState: textField(body, 'desiredState'),
+    options: options.map((option: unknown) => {
+      if (!isObject(option)) throw new Error(`expected objects in "options", got ${typeName(option)}`);
+      const [section, name, value] = ['section', 'name', 'value'].map((field) => textField(option, field));
+      return { section: section ?? '', name: name ?? '', value: value ?? '' };
+    }),
+  };
+}
+
+function textField(body: Readonly<Record<string, unknown>>, field: string): string {
+  const value = body[field] ?? '';
+  if (typeof value !== 'string') throw new Error(`expected text in "${field}", got ${typeName(value)}`);
+  return value;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function typeName(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+}
