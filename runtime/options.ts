@@ -18,11 +18,9 @@ export interface OptionRow<T> {
 
 export type OptionTable = Readonly<Record<string, OptionRow<unknown>>>;
 export type OptionValues<Table extends OptionTable> = {
-  readonly [K in keyof Table]: Table[K] extends OptionRow<infer T>
-    ? Table[K] extends { readonly default: unknown }
-      ? T
-      : T | undefined
-    : never;
+  readonly [K in keyof Table]: Table[K] extends { readonly default: unknown }
+    ? ReturnType<Table[K]['parse']>
+    : ReturnType<Table[K]['parse']> | undefined;
 };
 
 /** Adds the table's flags to a commander command; the help text names default and environment variable. */

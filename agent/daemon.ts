@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { startApi } from '../api/server.js';
+import { openEtcdRegistry } from '../registry/etcd-registry.js';
+import { fileMemory } from '../registry/memory.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Log } from '../runtime/log.js';
+import type { Shutdown } from '../runtime/shutdown.js';
+import { startScheduler } from '../scheduler/scheduler.js';
+import { startAgent } from './agent.js';
+import { readBootId } from './identity.js';
+import { openSupervisorManager } from './supervisor-manager.js';
+
+export interface DaemonOptions {
+  readonly etcd: readonly string[];
+  readonly etcdPrefix: string;
+  readonly machineId: string;
+  readonly publicIp: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** TCP address of the API on loopback; null: unix sockets only. */
+  readonly listen: { readonly host: string; readonly port: number } | null;
+  /** Sockets, the supervisor and what must not survive a reboot. */
+  readonly runDir: string;
+  /** What must survive a reboot. */
+  readonly stateDir: string;
+  /** Where the supervisor's units find /etc, /run and /var. */
+  readonly unitRoot: string;
+  readonly ttlMs: number;
+  readonly graceMs: number;
+  readonly version: string;
+}
+
+/** Where convoyctl reaches a convoyd with this run directory. */
+export const apiSocket = (runDir: string): string => join(runDir, 'api.sock');
+/** Where units reach it, to read only. */
+const unitSocket = (runDir: string): string => join(runDir, 'read.sock');
+
+/**
+ * One machine's convoyd: API, agent and scheduler on one registry. Resolves when the API is served; etcd need not
+ * answer yet. What it opens is closed by `shutdown`, units are left running.
+ */
+export async function startDaemon(
+  options: DaemonOptions,
+  clock: Clock,
+  log: Log,
+  shutdown: Shutdown,
+): Promise<void> {
+  const { machineId, runDir, ttlMs } = options;
+  const registry = await openEtcdRegistry({
+    endpoints: options.etcd,
+    prefix: options.etcdPrefix,
+    clock,
+    log: log.child({ part: 'registry' }),
+    memory: fileMemory({ runDir, stateDir: options.stateDir }),
+  });
+  shutdown.onClose('registry', () => registry.close());
+  const manager = await openSupervisorManager({ runDir, unitRoot: options.unitRoot, clock, log });
+  shutdown.onClose('supervisor connection', () => manager.close());
+
+  const scheduler = startScheduler({
+    registry,
+    machineId,
+    clock,
+    log: log.child({ part: 'scheduler' }),
+    ttlMs,
+    graceMs: options.graceMs,
+  });
+  shutdown.onClose('scheduler', () => scheduler.stop());
+  const api = await startApi({
+    registry,
+    machineId,
+    localLog: (unit, which, signal) => manager.log(unit, which, signal),
+    refusals: () => scheduler.status().refusals,
+    clock,
+    log: log.child({ part: 'api' }),
+    version: options.version,
+    sockets: [
+      { path: apiSocket(runDir), readOnly: false },
+      { path: unitSocket(runDir), readOnly: true },
+    ],
+    tcp: options.listen === null ? [] : [{ ...options.listen, readOnly: false }],
+  });
+  shutdown.onClose('api', () => api.stop());
+  const agent = startAgent({
+    registry,
+    manager,
+    machine: {
+      id: machineId,
+      ip: options.publicIp,
+      metadata: options.metadata,
+      apiAddress: api.addresses.find((address) => address.startsWith('http:')) ?? '',
+      version: options.version,
+      bootId: readBootId(),
+    },
+    apiForUnits: `unix://${unitSocket(runDir)}`,
+    hostForServices: options.publicIp,
+    clock,
+    log: log.child({ part: 'agent' }),
+    ttlMs,
+  });
+  shutdown.onClose('agent', () => agent.stop());
+  log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
+}
