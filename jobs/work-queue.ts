@@ -163,7 +163,7 @@ export interface MigrationStatus {
   readonly descriptors: StateCounts;
   /** Bytes of tiles and descriptors done. */
   readonly bytes: number;
-  /** Tiles and descriptors written once more than needed because a claim was lost after they were stored. */
+  /** Tiles and descriptors handed out again because their claim was lost: at most these were written twice. */
   readonly reclaimed: number;
   /** Reason -> tiles, descriptors and images failed with it. */
   readonly failures: Readonly<Record<string, number>>;
@@ -199,13 +199,17 @@ export interface WorkerReport {
   readonly detail: string;
 }
 
-/** What zh-populate uses. */
+/** What zh-populate uses. Everything rejects with `permanent`/`cancelled` once the migration is cancelled. */
 export interface PlanQueue {
   /** Idempotent by id: geometry, ranges and counters appear in one step or not at all. */
   addImage(migration: string, id: string, geometry: ImageGeometry): Promise<'added' | 'known'>;
   /** Captures an id that cannot be migrated. Idempotent by id. */
   refuseImage(migration: string, id: string, reason: string, status: number): Promise<void>;
-  /** How many lines of the id list are dealt with, so that a restarted populate continues there. */
+  /**
+   * How many lines of the id list are dealt with, so that a restarted populate continues there. Moving it or closing
+   * the plan rejects with `conflict`/`restarted` if the queue was started again since this was read: it may have lost
+   * images added last, so read it again and go on from there.
+   */
   planCursor(migration: string): Promise<number>;
   movePlanCursor(migration: string, line: number): Promise<void>;
   closePlan(migration: string): Promise<void>;
@@ -229,7 +233,7 @@ export interface OperatorQueue {
   status(migration: string): Promise<MigrationStatus | null>;
   pause(migration: string, reason: string): Promise<void>;
   resume(migration: string): Promise<void>;
-  /** Empties the work and keeps the record and the failures. */
+  /** Empties the work and keeps the record and the failures: totals shrink to what is settled or still claimed. */
   cancel(migration: string, reason: string): Promise<void>;
   failures(migration: string, filter: FailureFilter): AsyncIterable<FailureRecord>;
   /** Puts matching failures back to ready with no attempts counted; answers how many tiles and descriptors. */

@@ -1,0 +1,122 @@
+import type { RedisConnection } from './redis-connection.js';
+import {
+  failedImage,
+  failureBucket,
+  idBucket,
+  type MigrationKey,
+  migrationKey,
+  rowBucket,
+} from './redis-keys.js';
+import { idOfRow, pairs, unpackFailure } from './redis-rows.js';
+import { type FailureFilter, type FailureRecord, LANES, type Lane } from './work-queue.js';
+
+/** Some stored failures of one bucket that pass the filter: as records, and the fields they are stored under. */
+export interface StoredFailures {
+  readonly lane: Lane | 'images';
+  readonly bucket: number;
+  readonly fields: readonly string[];
+  readonly records: readonly FailureRecord[];
+}
+
+/** Fields per reply, roughly: a packed hash answers whole, and has at most 512. */
+const PAGE = 200;
+
+/**
+ * All failures of a migration, a page at a time, so that millions of them need little memory here and no long stop in
+ * Redis. What fails or is requeued meanwhile may or may not be among them; each is answered at most once.
+ */
+export async function* failuresOf(
+  redis: RedisConnection,
+  migration: string,
+  filter: FailureFilter,
+): AsyncIterable<StoredFailures> {
+  const key = (name: MigrationKey, bucket: number | string = ''): string =>
+    migrationKey(migration, name) + bucket;
+  let reasons = new Map<number, string>();
+  const reasonOf = async (number: number): Promise<string> => {
+    if (!reasons.has(number)) {
+      const flat = (await redis.command('HGETALL', key('reasons'))) as string[];
+      reasons = new Map([...pairs(flat)].map(([reason, place]) => [Number(place), reason]));
+    }
+    return reasons.get(number) ?? '';
+  };
+  const wanted = ({ reason }: FailureRecord): boolean => (filter.reason ?? reason) === reason;
+
+  /** The fields of a hash in pages, each once. */
+  async function* scan(hash: string, match: string): AsyncIterable<ReadonlyMap<string, string>> {
+    const seen = new Set<string>();
+    let cursor = '0';
+    do {
+      const answer = await redis.command('HSCAN', hash, cursor, 'MATCH', match, 'COUNT', PAGE);
+      const [next, flat] = answer as [string, string[]];
+      cursor = next;
+      const page = new Map([...pairs(flat)].filter(([field]) => !seen.has(field)));
+      for (const field of page.keys()) seen.add(field);
+      if (page.size > 0) yield page;
+    } while (cursor !== '0');
+  }
+
+  async function* refusedIn(bucket: number): AsyncIterable<StoredFailures> {
+    for await (const page of scan(key('idsOf', bucket), '*')) {
+      const records = [...page].flatMap(([id, value]) => refusal(id, value)).filter(wanted);
+      yield { lane: 'images', bucket, fields: [], records };
+    }
+  }
+
+  async function* failedIn(lane: Lane, bucket: number, match: string): AsyncIterable<StoredFailures> {
+    for await (const page of scan(key(`${lane}FailedOf`, bucket), match)) {
+      const stored = [...page].map(([field, value]) => ({ field, ...unpackFailure(field, value) }));
+      const ids = await idsOf(stored.map(({ place }) => failedImage(bucket, place)));
+      const fields: string[] = [];
+      const records: FailureRecord[] = [];
+      for (const { field, place, first, count, reason, status, attempt } of stored) {
+        const image = ids.get(failedImage(bucket, place)) ?? '';
+        const record = { lane, image, first, count, reason: await reasonOf(reason), status, attempt };
+        if (!wanted(record)) continue;
+        fields.push(field);
+        records.push(record);
+      }
+      if (records.length > 0) yield { lane, bucket, fields, records };
+    }
+  }
+
+  /** The images of a failure bucket are neighbours, so their rows share one hash. */
+  async function idsOf(images: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const numbers = [...new Set(images)];
+    const rows = numbers.map(rowBucket);
+    const hash = key('rowsOf', rows[0]?.bucket);
+    const values = (await redis.command('HMGET', hash, ...rows.map(({ field }) => field))) as string[];
+    return new Map(numbers.map((number, index) => [number, idOfRow(values[index] ?? '')]));
+  }
+
+  if (filter.image !== undefined) {
+    const bucket = idBucket(filter.image);
+    const known = (await redis.command('HGET', key('idsOf', bucket), filter.image)) as string | null;
+    if (known === null) return;
+    const records = refusal(filter.image, known).filter(wanted);
+    if (records.length > 0) yield { lane: 'images', bucket, fields: [], records };
+    if (known.startsWith('!')) return;
+    const place = failureBucket(Number(known));
+    for (const lane of LANES) yield* failedIn(lane, place.bucket, `${place.field.toString(36)}:*`);
+    return;
+  }
+  for (const bucket of (await redis.command('SMEMBERS', key('refused'))) as string[])
+    yield* refusedIn(Number(bucket));
+  for (const lane of LANES) {
+    let from = '-inf';
+    for (;;) {
+      const args = [key(`${lane}Failed`), from, '+inf', 'LIMIT', 0, PAGE];
+      const buckets = (await redis.command('ZRANGEBYSCORE', ...args)) as string[];
+      for (const bucket of buckets) yield* failedIn(lane, Number(bucket), '*');
+      if (buckets.length < PAGE) break;
+      from = `(${buckets.at(-1)}`;
+    }
+  }
+}
+
+/** A refused id is stored as `!status!reason` where an added one has its number. */
+function refusal(image: string, value: string): FailureRecord[] {
+  const [, status, reason] = /^!(\d+)!(.*)$/s.exec(value) ?? [];
+  if (status === undefined || reason === undefined) return [];
+  return [{ lane: 'images', image, first: 0, count: 1, reason, status: Number(status), attempt: 1 }];
+}

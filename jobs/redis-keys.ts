@@ -1,0 +1,88 @@
+/**
+ * Every Redis key of the product is named here and nowhere else. A script gets all keys of one migration in the
+ * order of `MIGRATION_KEYS`, as `K.<name>`; a name that ends in `Of` is a stem to which the script adds a bucket
+ * number or a token. (One Redis, never a Redis Cluster: the buckets of a script need not share a slot.)
+ */
+const ROOT = 'convoy:';
+
+export const MIGRATIONS = `${ROOT}migrations`;
+export const WORKER_EXPIRIES = `${ROOT}workers`;
+export const WORKER_REPORTS = `${ROOT}workers:reports`;
+
+/** Name in the scripts -> what follows the migration's prefix. */
+const MIGRATION_KEYS = {
+  /** Hash: definition, state, and every counter. */
+  meta: 'meta',
+  /** Hash: reason -> number failed with it. */
+  failures: 'failures',
+  /** Hash: reason -> its short number in packed records. */
+  reasons: 'reasons',
+  /** Lists of packed items, next first. */
+  tilesReady: 'tiles:ready',
+  descriptorsReady: 'descriptors:ready',
+  /** Sorted sets of packed items by due time. */
+  tilesDelayed: 'tiles:delayed',
+  descriptorsDelayed: 'descriptors:delayed',
+  /** Sorted sets of the buckets below that hold failures. */
+  tilesFailed: 'tiles:failed',
+  descriptorsFailed: 'descriptors:failed',
+  /** Hashes of packed failures, of 16 images each. */
+  tilesFailedOf: 'tiles:failed:',
+  descriptorsFailedOf: 'descriptors:failed:',
+  /** Sorted set: token of a claim by the end of its lease. */
+  leases: 'leases',
+  /** Hashes by hashed id: id -> image number, or `!` and why it was refused. */
+  idsOf: 'ids:',
+  /** Set of the buckets above that hold a refused id. */
+  refused: 'refused',
+  /** Hashes of 256 images each: packed geometry and id; tiles not stored yet; tiles failed; digest. */
+  rowsOf: 'rows:',
+  openOf: 'open:',
+  badOf: 'bad:',
+  digestOf: 'digest:',
+} as const;
+export type MigrationKey = keyof typeof MIGRATION_KEYS;
+
+const NAMES = Object.keys(MIGRATION_KEYS) as MigrationKey[];
+
+export function migrationKey(migration: string, key: MigrationKey): string {
+  return `${ROOT}m:${encodeURIComponent(migration)}:${MIGRATION_KEYS[key]}`;
+}
+
+/** The KEYS of a script that works on one migration. */
+export function migrationKeys(migration: string): readonly string[] {
+  return [...NAMES.map((name) => migrationKey(migration, name)), MIGRATIONS, `${ROOT}claim:`];
+}
+
+/** The first lines of such a script: its KEYS by name. */
+export const KEYS_IN_LUA = `local K = {${[...NAMES, 'migrations', 'claimOf']
+  .map((name, index) => `${name}=KEYS[${index + 1}]`)
+  .join(',')}}\n`;
+
+/** Images whose rows share a hash: few enough for Redis to keep it packed (hash-max-listpack-entries is 512). */
+const ROWS_PER_BUCKET = 256;
+/** Images whose failures share a hash: packed up to 32 records each. */
+const FAILURES_PER_BUCKET = 16;
+/** Buckets of ids: packed up to two million images, and still right beyond. */
+const ID_BUCKETS = 8192;
+
+export function rowBucket(image: number): { bucket: number; field: number } {
+  return { bucket: Math.floor(image / ROWS_PER_BUCKET), field: image % ROWS_PER_BUCKET };
+}
+
+export function failureBucket(image: number): { bucket: number; field: number } {
+  return { bucket: Math.floor(image / FAILURES_PER_BUCKET), field: image % FAILURES_PER_BUCKET };
+}
+
+/** The number of the image whose failures are under this bucket and field. */
+export function failedImage(bucket: number, field: number): number {
+  return bucket * FAILURES_PER_BUCKET + field;
+}
+
+/** FNV-1a over the id's characters: only has to spread. */
+export function idBucket(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < id.length; index++)
+    hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193) >>> 0;
+  return hash % ID_BUCKETS;
+}

@@ -1,0 +1,298 @@
+import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
+import { checkpointProblem } from './checkpoint.js';
+import { tileCount } from './pyramid.js';
+import { RedisConnection, type Reply } from './redis-connection.js';
+import { failuresOf, type StoredFailures } from './redis-failures.js';
+import { idBucket, MIGRATIONS, migrationKeys, WORKER_EXPIRIES, WORKER_REPORTS } from './redis-keys.js';
+import { laneCounts, packRow, pairs, unpackRow } from './redis-rows.js';
+import { loadScripts, type Script } from './redis-scripts.js';
+import type * as q from './work-queue.js';
+
+/**
+ * The work queue in Redis. Every transition is one Lua script, so Redis makes it durable as a whole or not at all, and
+ * the counters move with what they count.
+ *
+ * What a Redis that lost its last second (AOF, everysec) means; all of it rolls back to one moment together:
+ * - past a claim: its range is in ready again, the token is unknown, the worker's checkpoint is answered `lost`.
+ * - past a checkpoint: the claim stands with an older cursor and sequence. The next checkpoint's sequence has a gap; the
+ *   counts of the tiles between are gone with it, and a checkpoint cannot say them again. So the claim ends there, the
+ *   range goes back to ready from Redis's cursor, and the answer is `lost`: these tiles are copied twice (writes are
+ *   idempotent by key) and counted once.
+ * - past the end of a claim: the claim is alive again and nobody's; its lease runs out and it is reclaimed.
+ * - past images that were added: the place in the id list rolled back as well, but the populate job stands further on in
+ *   its own memory. So the place moves only in the run of Redis in which it was read: otherwise `conflict`/`restarted`, and
+ *   the job reads it again and goes on from there.
+ * - an emptied Redis: this object remembers the migrations it has seen, and says `lost` of them.
+ *
+ * Ended claims are remembered for ten minutes, so that a checkpoint whose answer got lost is answered again; after that
+ * it is `lost`, which costs the worker nothing: the claim had ended.
+ */
+const ENDED_CLAIM_MS = 600_000;
+const NO_DIGEST = '0'.repeat(32);
+/** Fields requeued by one script: a few milliseconds of Redis's time. */
+const REQUEUE_STEP = 200;
+
+export interface RedisQueueOptions {
+  /** Asked when there is no connection: `redis://[user:password@]host:port[/db]`. */
+  readonly locate: () => Promise<string>;
+  /** How long one answer may take. */
+  readonly timeoutMs: number;
+}
+
+/** Opens nothing yet: the first call connects. */
+export class RedisQueue implements q.WorkQueue {
+  readonly #redis: RedisConnection;
+  readonly #seen = new Set<string>();
+  /** Per migration: the run of Redis in which its place in the id list was read. */
+  readonly #runs = new Map<string, string>();
+  #turn = 0;
+
+  constructor(options: RedisQueueOptions) {
+    this.#redis = new RedisConnection({ ...options, scripts: loadScripts() });
+  }
+
+  async createMigration(definition: q.MigrationDefinition): Promise<'created' | 'exists'> {
+    const { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles } =
+      definition;
+    const record = { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles };
+    const args = [name, JSON.stringify(record), rangeSize, stopAfterFailures, stopAfterTiles];
+    const answer = await this.#run('create-migration', name, args);
+    if (answer === 'conflict')
+      throw conflict(`migration ${name} exists with another definition: choose another name`, {
+        code: 'exists',
+      });
+    this.#seen.add(name);
+    return answer as 'created' | 'exists';
+  }
+
+  async migrations(): Promise<readonly string[]> {
+    return (await this.#redis.command('LRANGE', MIGRATIONS, 0, -1)) as string[];
+  }
+
+  async addImage(migration: string, id: string, geometry: q.ImageGeometry): Promise<'added' | 'known'> {
+    const args = [id, idBucket(id), packRow(id, geometry), tileCount(geometry)];
+    return (await this.#change('add-image', migration, args)) as 'added' | 'known';
+  }
+
+  async refuseImage(migration: string, id: string, reason: string, status: number): Promise<void> {
+    await this.#change('refuse-image', migration, [id, idBucket(id), reason, status]);
+  }
+
+  async planCursor(migration: string): Promise<number> {
+    const answer = await this.#run('plan-cursor', migration, []);
+    if (answer === null) throw this.#missing(migration);
+    const [line, run] = answer as [number, string];
+    this.#runs.set(migration, run);
+    this.#seen.add(migration);
+    return line;
+  }
+
+  async movePlanCursor(migration: string, line: number): Promise<void> {
+    await this.#movePlan(migration, line);
+  }
+
+  async closePlan(migration: string): Promise<void> {
+    await this.#movePlan(migration, 'close');
+  }
+
+  async claim(request: q.ClaimRequest): Promise<q.Claim | q.Idle> {
+    const { token, lane, leaseMs, migration } = request;
+    const names = migration === undefined ? await this.migrations() : [migration];
+    if (names.length === 0 && this.#seen.size > 0) throw lost([...this.#seen].join(', '));
+    const turn = this.#turn++ % Math.max(1, names.length);
+    const left = [...names.slice(turn), ...names.slice(0, turn)];
+    const idle: { why: string; due: number | null }[] = [];
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      const answer = (await this.#run('claim', name, [token, lane, leaseMs, name])) as Reply[];
+      const [why, ...rest] = answer as [string, ...Reply[]];
+      if (why === 'missing') {
+        if (migration !== undefined && !this.#seen.has(name))
+          return { kind: 'idle', why: 'none', dueInMs: null };
+        throw lost(name);
+      }
+      this.#seen.add(name);
+      if (why === 'claim') return claimOf(token, rest);
+      if (why === 'elsewhere') left.unshift(rest[0] as string);
+      else idle.push({ why, due: (rest[0] as number | undefined) ?? null });
+    }
+    return idleOf(idle);
+  }
+
+  async checkpoint(token: string, migration: string, point: q.Checkpoint): Promise<q.CheckpointAnswer> {
+    const problem = checkpointProblem(point);
+    const { sequence, next, bytes, done, skipped, failed, delayed, digest, release } = point;
+    const args = [
+      token,
+      sequence,
+      next,
+      bytes,
+      done,
+      skipped,
+      JSON.stringify(failed),
+      JSON.stringify(delayed),
+    ];
+    const rest = [digest === NO_DIGEST ? '' : digest, release ? 1 : 0, ENDED_CLAIM_MS];
+    const answer = problem ?? (await this.#run('checkpoint', migration, [...args, ...rest]));
+    if (answer === 'missing') throw lost(migration);
+    if (problem !== null || answer === 'bad')
+      throw permanent(`bad checkpoint: ${problem ?? 'it does not go on from the cursor'}`, {
+        code: 'bad-checkpoint',
+      });
+    return answer as q.CheckpointAnswer;
+  }
+
+  async reclaim(limit: number): Promise<number> {
+    let moved = 0;
+    for (const name of await this.migrations()) {
+      const answer = await this.#run('reclaim', name, [limit]);
+      if (answer === 'missing') throw lost(name);
+      moved += answer as number;
+    }
+    return moved;
+  }
+
+  async report(report: q.WorkerReport, ttlMs: number): Promise<void> {
+    const args = [report.worker, JSON.stringify(report), ttlMs];
+    await this.#redis.script('report', [WORKER_EXPIRIES, WORKER_REPORTS], args);
+  }
+
+  async workers(): Promise<readonly q.WorkerReport[]> {
+    const reports = await this.#redis.script('workers', [WORKER_EXPIRIES, WORKER_REPORTS], []);
+    return (reports as string[]).map((text) => JSON.parse(text) as q.WorkerReport);
+  }
+
+  async status(migration: string): Promise<q.MigrationStatus | null> {
+    const answer = await this.#run('status', migration, []);
+    if (answer === null) {
+      if (this.#seen.has(migration)) throw this.#missing(migration);
+      return null;
+    }
+    this.#seen.add(migration);
+    const [now, finished, flat, failures] = answer as [number, number, string[], string[]];
+    const meta = pairs(flat);
+    const time = (name: string): number | null => (meta.has(name) ? Number(meta.get(name)) : null);
+    return {
+      definition: JSON.parse(meta.get('definition')!) as q.MigrationDefinition,
+      state: meta.get('state') as q.MigrationStatus['state'],
+      reason: meta.get('reason')!,
+      planClosed: meta.get('planClosed') === '1',
+      finished: finished === 1,
+      images: {
+        total: Number(meta.get('images')),
+        published: Number(meta.get('published')),
+        withheld: Number(meta.get('withheld')),
+        refused: Number(meta.get('refused')),
+      },
+      tiles: laneCounts(meta, 'tiles'),
+      descriptors: laneCounts(meta, 'descriptors'),
+      bytes: Number(meta.get('bytes')),
+      reclaimed: Number(meta.get('reclaimed')),
+      failures: Object.fromEntries([...pairs(failures)].map(([reason, count]) => [reason, Number(count)])),
+      digest: meta.get('digest') ?? NO_DIGEST,
+      startedAt: time('startedAt'),
+      finishedAt: time('finishedAt'),
+      now,
+    };
+  }
+
+  async pause(migration: string, reason: string): Promise<void> {
+    await this.#change('set-state', migration, ['paused', reason]);
+  }
+
+  async resume(migration: string): Promise<void> {
+    await this.#change('set-state', migration, ['running', '']);
+  }
+
+  async cancel(migration: string, reason: string): Promise<void> {
+    await this.#change('cancel', migration, [reason]);
+  }
+
+  async *failures(migration: string, filter: q.FailureFilter): AsyncIterable<q.FailureRecord> {
+    await this.#record(migration);
+    for await (const page of failuresOf(this.#redis, migration, filter)) yield* page.records;
+  }
+
+  async requeueFailures(migration: string, filter: q.FailureFilter): Promise<number> {
+    if ((await this.#record(migration)).state === 'cancelled') throw cancelled(migration);
+    let moved = 0;
+    for await (const page of failuresOf(this.#redis, migration, filter)) {
+      if (page.lane !== 'images') moved += await this.#requeue(migration, page.lane, page);
+    }
+    return moved;
+  }
+
+  async close(): Promise<void> {
+    await this.#redis.close();
+  }
+
+  async #requeue(migration: string, lane: q.Lane, { bucket, fields }: StoredFailures): Promise<number> {
+    let moved = 0;
+    for (let start = 0; start < fields.length; start += REQUEUE_STEP) {
+      const step = fields.slice(start, start + REQUEUE_STEP);
+      moved += (await this.#change('requeue', migration, [lane, bucket, ...step])) as number;
+    }
+    return moved;
+  }
+
+  async #movePlan(migration: string, to: number | 'close'): Promise<void> {
+    const answer = await this.#change('move-plan', migration, [to, this.#runs.get(migration) ?? '']);
+    if (answer === 'restarted')
+      throw conflict('Redis was started again and may have lost what was added last: read the plan again', {
+        code: 'restarted',
+      });
+  }
+
+  async #record(migration: string): Promise<q.MigrationStatus> {
+    const status = await this.status(migration);
+    if (status === null) throw this.#missing(migration);
+    return status;
+  }
+
+  #run(script: Script, migration: string, args: readonly (string | number)[]): Promise<Reply> {
+    return this.#redis.script(script, migrationKeys(migration), args);
+  }
+
+  /** A script that needs a migration which is not cancelled. */
+  async #change(script: Script, migration: string, args: readonly (string | number)[]): Promise<Reply> {
+    const answer = await this.#run(script, migration, args);
+    if (answer === 'missing') throw this.#missing(migration);
+    this.#seen.add(migration);
+    if (answer === 'cancelled') throw cancelled(migration);
+    return answer;
+  }
+
+  /** The error for a record that is not there: lost if this object has seen it. */
+  #missing(migration: string): ConvoyError {
+    if (this.#seen.has(migration)) return lost(migration);
+    return permanent(`there is no migration ${migration}`, { code: 'not-found' });
+  }
+}
+
+function lost(migrations: string): ConvoyError {
+  return permanent(`Redis lost migration ${migrations}: its record is gone`, { code: 'lost' });
+}
+
+function cancelled(migration: string): ConvoyError {
+  return permanent(`migration ${migration} is cancelled`, { code: 'cancelled' });
+}
+
+function claimOf(token: string, answer: readonly Reply[]): q.Claim {
+  const [lane, image, row, first, end, attempt, leaseMs, definition] = answer as [
+    ...[lane: q.Lane, image: number, row: string, first: number, end: number],
+    ...[attempt: number, leaseMs: number, definition: string],
+  ];
+  const migration = JSON.parse(definition) as q.MigrationDefinition;
+  return { token, migration, lane, image: unpackRow(image, row), first, end, attempt, leaseMs };
+}
+
+/** What the migrations asked answered together: each is empty, paused, finished or cancelled. */
+function idleOf(answers: readonly { readonly why: string; readonly due: number | null }[]): q.Idle {
+  const empty = answers.filter(({ why }) => why === 'empty');
+  if (empty.length > 0) {
+    const dues = empty.flatMap(({ due }) => (due === null ? [] : [due]));
+    return { kind: 'idle', why: 'empty', dueInMs: dues.length === 0 ? null : Math.min(...dues) };
+  }
+  if (answers.length === 0) return { kind: 'idle', why: 'none', dueInMs: null };
+  const paused = answers.some(({ why }) => why === 'paused');
+  return { kind: 'idle', why: paused ? 'paused' : 'finished', dueInMs: null };
+}

@@ -1,0 +1,62 @@
+import { tileCount } from './pyramid.js';
+import type { Image, ImageGeometry, StateCounts } from './work-queue.js';
+
+/** How records look inside Redis values: packed small, because a large migration has millions of images. */
+
+/** `width:height:tileSize:overlap:format:id`, numbers in base 36; the id may hold anything, the format is escaped. */
+export function packRow(id: string, image: ImageGeometry): string {
+  const numbers = [image.width, image.height, image.tileSize, image.overlap].map((n) => n.toString(36));
+  return [...numbers, encodeURIComponent(image.format), id].join(':');
+}
+
+export function unpackRow(number: number, row: string): Image {
+  const [width, height, tileSize, overlap, format, ...id] = row.split(':');
+  const extent = { width: base36(width), height: base36(height), tileSize: base36(tileSize) };
+  return {
+    ...extent,
+    overlap: base36(overlap),
+    format: decodeURIComponent(format ?? ''),
+    number,
+    id: id.join(':'),
+    tiles: tileCount(extent),
+  };
+}
+
+/** The id of a row, where nothing else is asked. */
+export function idOfRow(row: string): string {
+  return row.split(':').slice(5).join(':');
+}
+
+/** A stored failure: field `<image in bucket>:first`, value `count:reason:status:attempt`. */
+export function unpackFailure(
+  field: string,
+  value: string,
+): { place: number; first: number; count: number; reason: number; status: number; attempt: number } {
+  const [place, first] = field.split(':').map(base36) as [number, number];
+  const [count, reason, status, attempt] = value.split(':').map(base36) as [number, number, number, number];
+  return { place, first, count, reason, status, attempt };
+}
+
+/** Redis's flat list of fields and values. */
+export function pairs(flat: readonly string[]): ReadonlyMap<string, string> {
+  const map = new Map<string, string>();
+  for (let index = 0; index + 1 < flat.length; index += 2) map.set(flat[index]!, flat[index + 1]!);
+  return map;
+}
+
+export function laneCounts(meta: ReadonlyMap<string, string>, lane: string): StateCounts {
+  const of = (state: string): number => Number(meta.get(`${lane}.${state}`));
+  return {
+    total: of('total'),
+    ready: of('ready'),
+    claimed: of('claimed'),
+    delayed: of('delayed'),
+    done: of('done'),
+    skipped: of('skipped'),
+    failed: of('failed'),
+  };
+}
+
+function base36(text: string | undefined): number {
+  return Number.parseInt(text ?? '', 36);
+}

@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- ARGV: limit. Expired claims and due delayed items go back to ready, at most so many of each. Answers how many did.
+local state = redis.call('HGET', K.meta, 'state')
+if not state then return 'missing' end
+local time, moved = now(), 0
+
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, ARGV[1])) do
+  local claim = readClaim(token)
+  local count = claim['end'] - claim.cursor
+  local losses = claim.losses + 1
+  redis.call('HINCRBY', K.meta, 'reclaimed', count)
+  if losses < POISON_LOSSES then
+    giveBack(claim, losses, claim.alone)
+  elseif count > 1 then
+    giveBack(claim, 0, 1)
+  else
+    move(claim.lane, 'claimed', -1)
+    fail(claim.lane, claim.image, claim.cursor, 1, 'worker-died', 0, claim.attempt + 1, nil)
+    if claim.lane == 'tiles' then imageMoved(claim.image, 0, 1) end
+  end
+  forgetClaim(token)
+  moved = moved + 1
+end
+
+for _, lane in ipairs({'tiles', 'descriptors'}) do
+  local delayed = K[lane .. 'Delayed']
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', time, 'LIMIT', 0, ARGV[1])) do
+    local d = unpack36(member)
+    redis.call('ZREM', delayed, member)
+    redis.call('LPUSH', K[lane .. 'Ready'], packItem(d[1], d[2], d[3], d[4], 0, 0))
+    move(lane, 'delayed', -d[3])
+    move(lane, 'ready', d[3])
+    moved = moved + 1
+  end
+end
+if moved > 0 then noteFinish() end
+return moved

@@ -1,0 +1,10 @@
+#!lua flags=no-writes
+-- Everything of one moment: now, whether it is finished, meta and failures as flat lists; nil if missing.
+local meta = redis.call('HGETALL', K.meta)
+if #meta == 0 then return false end
+for index = 1, #meta, 2 do
+  if meta[index] == 'digest' then
+    meta[index + 1] = meta[index + 1]:gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
+  end
+end
+return {now(), finished() and 1 or 0, meta, redis.call('HGETALL', K.failures)}
