@@ -1,0 +1,199 @@
+import { Client, type Dispatcher } from 'undici';
+import type {
+  MachineReport,
+  ServiceList,
+  UnitReport,
+  WireError,
+  WireMachine,
+  WireState,
+  WireUnit,
+} from '../api/wire.js';
+import type { ServiceEntry } from '../registry/model.js';
+import {
+  ConvoyError,
+  ERROR_KINDS,
+  type ErrorKind,
+  messageOf,
+  transient,
+  UsageError,
+} from '../runtime/errors.js';
+import type { TargetState } from '../units/state.js';
+import type { UnitOption } from '../units/unit-file.js';
+
+export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
+
+/** How long convoyd may take to begin an answer; its own calls of the registry have shorter deadlines. */
+const ANSWER_MS = 15_000;
+
+export interface UnitChange {
+  readonly options?: readonly UnitOption[];
+  readonly desiredState?: TargetState;
+}
+
+/**
+ * convoyd's API as commands use it. Errors are `ConvoyError`: `transient`/`unreachable` when nothing answers at the
+ * endpoint, else what convoyd said. Nothing is retried.
+ */
+export interface ApiClient {
+  readonly endpoint: string;
+  machines(): Promise<readonly WireMachine[]>;
+  machineReports(): Promise<readonly MachineReport[]>;
+  units(): Promise<readonly WireUnit[]>;
+  /** All states, or those of one unit, with those that a destroyed unit still has. */
+  states(unit?: string): Promise<readonly WireState[]>;
+  /** null if there is no such unit. */
+  unit(name: string): Promise<UnitReport | null>;
+  changeUnit(name: string, change: UnitChange): Promise<void>;
+  restartUnit(name: string): Promise<void>;
+  /** false if there was no such unit. */
+  destroyUnit(name: string): Promise<boolean>;
+  services(name?: string): Promise<readonly ServiceEntry[]>;
+  log(name: string, options: LogRequest): Promise<AsyncIterable<Uint8Array>>;
+  close(): Promise<void>;
+}
+
+export interface LogRequest {
+  readonly lines: number;
+  readonly follow: boolean;
+  /** Id or beginning of the id of the machine, for a unit that runs on several. */
+  readonly machine?: string;
+}
+
+/** `unix:///path` or `http://host:port`; anything else is a usage error. Nothing is sent yet. */
+export function openClient(endpoint: string): ApiClient {
+  const client = connectTo(endpoint);
+
+  async function send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    body?: object,
+    headersTimeout = ANSWER_MS,
+  ): Promise<Dispatcher.ResponseData> {
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await client.request({
+        method,
+        path,
+        headersTimeout,
+        ...(body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      });
+    } catch (cause) {
+      throw transient(`no convoyd answers at ${endpoint} (${messageOf(cause)}): is it running?`, {
+        code: 'unreachable',
+        cause,
+      });
+    }
+    if (response.statusCode >= 300) throw await errorOf(response, endpoint);
+    return response;
+  }
+
+  async function get<T>(path: string): Promise<T> {
+    return (await (await send('GET', path)).body.json()) as T;
+  }
+  async function change(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<void> {
+    await (await send(method, path, body)).body.dump();
+  }
+
+  /** Follows page tokens to the end. */
+  async function list<Key extends string, Row>(key: Key, path: string, query = ''): Promise<readonly Row[]> {
+    const rows: Row[] = [];
+    let token = '';
+    do {
+      const page = await get<{ nextPageToken?: string } & { [K in Key]?: Row[] }>(
+        `${path}?alt=json${query}${token}`,
+      );
+      for (const row of page[key] ?? []) rows.push(row);
+      token =
+        page.nextPageToken === undefined ? '' : `&nextPageToken=${encodeURIComponent(page.nextPageToken)}`;
+    } while (token !== '');
+    return rows;
+  }
+
+  return {
+    endpoint,
+    machines: () => list<'machines', WireMachine>('machines', '/fleet/v1/machines'),
+    machineReports: async () => (await get<{ machines: MachineReport[] }>('/v1/machines')).machines,
+    units: () => list<'units', WireUnit>('units', '/fleet/v1/units'),
+    states: (unit) =>
+      list<'states', WireState>(
+        'states',
+        '/fleet/v1/state',
+        unit === undefined ? '' : `&unitName=${encodeURIComponent(unit)}`,
+      ),
+    unit: (name) => orAbsent(get<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null),
+    changeUnit: (name, wanted) =>
+      change('PUT', `/fleet/v1/units/${encodeURIComponent(name)}`, { name, ...wanted }),
+    restartUnit: (name) => change('POST', `/v1/units/${encodeURIComponent(name)}/restart`),
+    destroyUnit: (name) =>
+      orAbsent(
+        change('DELETE', `/fleet/v1/units/${encodeURIComponent(name)}`).then(() => true),
+        false,
+      ),
+    services: async (name) =>
+      (
+        await get<ServiceList>(
+          name === undefined ? '/v1/services' : `/v1/services/${encodeURIComponent(name)}`,
+        )
+      ).services,
+    async log(name, { lines, follow, machine }) {
+      const query = new URLSearchParams({ lines: String(lines), follow: String(follow) });
+      if (machine !== undefined) query.set('machine', machine);
+      const path = `/v1/units/${encodeURIComponent(name)}/log?${query}`;
+      return (await send('GET', path, undefined, follow ? 0 : ANSWER_MS)).body;
+    },
+    close: () => client.destroy(),
+  };
+}
+
+function connectTo(endpoint: string): Client {
+  let url: URL;
+  try {
+    url = new URL(endpoint);
+  } catch {
+    throw wrongEndpoint(endpoint);
+  }
+  if (url.protocol === 'http:' && url.host !== '') return new Client(url.origin, { bodyTimeout: 0 });
+  if (url.protocol === 'unix:' && url.host === '' && url.pathname.length > 1)
+    return new Client('http://convoyd', { bodyTimeout: 0, connect: { socketPath: url.pathname } });
+  throw wrongEndpoint(endpoint);
+}
+
+function wrongEndpoint(endpoint: string): UsageError {
+  return new UsageError(`endpoint "${endpoint}": expected unix:///path/of/socket or http://host:port`);
+}
+
+async function orAbsent<T, A>(answer: Promise<T>, absent: A): Promise<T | A> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ConvoyError && error.status === 404) return absent;
+    throw error;
+  }
+}
+
+/** What convoyd said, as it said it. */
+async function errorOf(response: Dispatcher.ResponseData, endpoint: string): Promise<ConvoyError> {
+  const text = await response.body.text();
+  const { error } = readError(text);
+  const status = response.statusCode;
+  const kind = ERROR_KINDS.includes(error.kind as ErrorKind)
+    ? (error.kind as ErrorKind)
+    : status === 503
+      ? 'transient'
+      : 'permanent';
+  const message =
+    error.message === '' ? `${endpoint} answered HTTP ${status} without a reason` : error.message;
+  return new ConvoyError(kind, message, { status, code: String(error.code) });
+}
+
+function readError(text: string): WireError {
+  try {
+    const body = JSON.parse(text) as Partial<WireError>;
+    if (typeof body.error?.message === 'string') return { error: body.error };
+  } catch {
+    // Not convoyd's: the text itself is all there is.
+  }
+  return { error: { code: 'unexpected', message: text.trim().slice(0, 200) } };
+}

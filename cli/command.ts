@@ -1,0 +1,39 @@
+import type { Clock } from '../runtime/clock.js';
+import type { OptionTable, OptionValues } from '../runtime/options.js';
+import type { ApiClient } from './client.js';
+
+/** What a command works with. Nothing else of the process is touched. */
+export interface Context {
+  readonly api: ApiClient;
+  /** Lists and progress: a line (or several) on stdout. */
+  out(text: string): void;
+  /** Bytes or text on stdout as they are; resolves when there is room for more. */
+  write(chunk: Uint8Array | string): Promise<void>;
+  /** Errors and warnings: a line on stderr. */
+  err(text: string): void;
+  readonly clock: Clock;
+  readonly env: NodeJS.ProcessEnv;
+  /** Where relative unit files are looked for. */
+  readonly cwd: string;
+}
+
+/** A row of the command table. */
+export interface Command<Table extends OptionTable = OptionTable> {
+  /** `submit`, or `migration create`. */
+  readonly name: string;
+  /** As commander writes them: `<name>`, `[units...]`. */
+  readonly arguments: string;
+  readonly summary: string;
+  readonly options: Table;
+  /** Command lines for --help. */
+  readonly examples: readonly string[];
+  /** Exit codes beyond 0 done, 1 failed, 2 usage. */
+  readonly exitCodes?: string;
+  /** Answers the exit code. */
+  readonly run: (context: Context, args: readonly string[], values: OptionValues<Table>) => Promise<number>;
+}
+
+/** Ties a command's `run` to its own option table. */
+export function command<Table extends OptionTable>(row: Command<Table>): Command {
+  return row as unknown as Command;
+}

@@ -1,0 +1,84 @@
+import type { UnitReport } from '../api/wire.js';
+import type { UnitState } from '../registry/model.js';
+
+/** How a unit stands towards what a command waits for. */
+export type Verdict =
+  | { readonly kind: 'done'; readonly state: string; readonly machine: string | null }
+  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'waiting'; readonly why: string };
+
+/** Judges one look at the unit; null: it is in the registry no more. */
+export type Goal = (unit: UnitReport | null) => Verdict;
+
+const waiting = (why: string): Verdict => ({ kind: 'waiting', why });
+const failed = (why: string): Verdict => ({ kind: 'failed', why });
+const DESTROYED = failed('it was destroyed meanwhile');
+
+/** No process of the unit is there: it ended, failed, or was never started. */
+export function isSettled(state: UnitState): boolean {
+  return state.active === 'inactive' || state.active === 'failed';
+}
+
+/** `failed (failed), exit 1: reason`, as much of it as there is. */
+export function describeState(state: UnitState): string {
+  const restarts = state.autoRestarts === 0 ? '' : `, restarted ${state.autoRestarts} times`;
+  const exit = state.exit === null ? '' : `, exit ${state.exit}`;
+  const reason = state.reason === '' ? '' : `: ${state.reason}`;
+  return `${state.active} (${state.sub})${exit}${restarts}${reason}`;
+}
+
+/** Known, on no machine. */
+export const inactiveGoal: Goal = (unit) => {
+  if (unit === null) return DESTROYED;
+  const state = unit.states[0];
+  if (state !== undefined) return waiting(`still ${describeState(state)} on ${state.machine}`);
+  if (unit.machine !== null) return waiting(`still placed on ${unit.machine}`);
+  return { kind: 'done', state: 'inactive', machine: null };
+};
+
+/** Loaded on its machine and not running. */
+export const loadedGoal: Goal = (unit) => {
+  const state = placedState(unit);
+  if ('kind' in state) return state;
+  if (!isSettled(state)) return waiting(`still ${describeState(state)}`);
+  if (state.reached !== 'loaded') return waiting('its agent has not heard of it yet');
+  return { kind: 'done', state: 'loaded', machine: state.machine };
+};
+
+/** Not running any more. A unit that has no machine runs nowhere: there is nothing to wait for. */
+export const stoppedGoal: Goal = (unit) => {
+  if (unit !== null && unit.machine === null && unit.states.every(isSettled))
+    return { kind: 'done', state: 'inactive', machine: null };
+  return loadedGoal(unit);
+};
+
+/**
+ * Started: systemd's `active`, or ended well by itself (a oneshot). What `before` shows does not count as the
+ * outcome of this start; with `again` even `active` has to be newer than that.
+ */
+export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
+  const seen = new Map((before?.states ?? []).map((state) => [state.machine, state.since]));
+  return (unit) => {
+    const state = placedState(unit);
+    if ('kind' in state) return state;
+    if (state.hash !== unit?.record.hash) return waiting('its agent has the former version');
+    if (state.reached !== 'launched') return waiting('loaded, its agent has not started it yet');
+    const fresh = state.since !== seen.get(state.machine);
+    if (state.active === 'active' && (fresh || !again))
+      return { kind: 'done', state: 'launched', machine: state.machine };
+    if (fresh && state.active === 'failed') return failed(describeState(state));
+    if (fresh && state.active === 'inactive' && state.exit === '0')
+      return { kind: 'done', state: 'launched', machine: state.machine };
+    return waiting(describeState(state));
+  };
+}
+
+/** The state on the unit's own machine, or why there is none. */
+function placedState(unit: UnitReport | null): UnitState | Verdict {
+  if (unit === null) return DESTROYED;
+  if (unit.machine === null) return waiting(unit.pending ?? 'pending: it has no machine');
+  const state = unit.states.find(({ machine }) => machine === unit.machine);
+  if (state === undefined) return waiting(unit.pending ?? `placed on ${unit.machine}, not loaded yet`);
+  if (state.load !== 'loaded' && state.reason !== '') return failed(state.reason);
+  return state;
+}

@@ -1,0 +1,31 @@
+import type { WireMachine } from '../api/wire.js';
+import type { ApiClient } from './client.js';
+
+/** `472d6cb2...` */
+export function shortId(id: string): string {
+  return id.length > 8 ? `${id.slice(0, 8)}...` : id;
+}
+
+/** How people see machines: the id, short or whole, and the address: `472d6cb2.../10.42.0.13`. */
+export class MachineNames {
+  readonly #api: ApiClient;
+  #machines: Promise<ReadonlyMap<string, WireMachine>> | undefined;
+
+  constructor(api: ApiClient) {
+    this.#api = api;
+  }
+
+  async short(id: string): Promise<string> {
+    return this.name(id, false);
+  }
+
+  /** The id alone for a machine that is gone or has no address. Machines are read once, when first needed. */
+  async name(id: string, full: boolean): Promise<string> {
+    this.#machines ??= this.#api
+      .machines()
+      .then((all) => new Map(all.map((machine) => [machine.id, machine])));
+    const ip = (await this.#machines).get(id)?.primaryIP;
+    const shown = full ? id : shortId(id);
+    return ip === undefined ? shown : `${shown}/${ip}`;
+  }
+}

@@ -1,0 +1,314 @@
+import type { UnitReport } from '../api/wire.js';
+import { messageOf, permanent } from '../runtime/errors.js';
+import { type OptionRow, parseInteger, parseSwitch } from '../runtime/options.js';
+import { nameFromArgument } from '../units/name.js';
+import type { TargetState } from '../units/state.js';
+import { serialize } from '../units/unit-file.js';
+import { type Command, type Context, command } from './command.js';
+import { inactiveGoal, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
+import { prepareUnits } from './prepare.js';
+import { unitWait, type Wait, waitForAll } from './wait.js';
+
+const replace = {
+  flag: '--replace',
+  help: 'put the local file in the place of the unit in the registry',
+  parse: parseSwitch,
+  default: false,
+} satisfies OptionRow<boolean>;
+const block = {
+  flag: '--no-block',
+  help: 'do not wait until it is done',
+  parse: parseSwitch,
+} satisfies OptionRow<boolean>;
+const blockAttempts = {
+  flag: '--block-attempts <n>',
+  help: 'wait for n times 2 seconds; 0 = for ever',
+  parse: parseInteger(-1_000_000, 1_000_000),
+  default: 0,
+} satisfies OptionRow<number>;
+
+/** Runs the body; what fails is told in fleet's way, with what was being done, and null answered. */
+async function reporting<T>(context: Context, doing: string, body: () => Promise<T>): Promise<T | null> {
+  try {
+    return await body();
+  } catch (error) {
+    context.err(`Error ${doing} units: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+function noUnits(context: Context): number {
+  context.err('No units given');
+  return 0;
+}
+
+const submit = command({
+  name: 'submit',
+  arguments: '[units...]',
+  summary: 'put unit files into the registry, without running them',
+  options: { replace },
+  examples: ['convoyctl submit web.service', 'convoyctl submit --replace web@.service'],
+  run: async (context, args, options) => {
+    if (args.length === 0) return noUnits(context);
+    const names = await reporting(context, 'creating', () =>
+      prepareUnits(context, args, { ...options, replaces: ['inactive'], attempts: 0 }),
+    );
+    return names === null ? 1 : 0;
+  },
+});
+
+interface Activation {
+  readonly name: 'load' | 'start';
+  readonly doing: string;
+  readonly summary: string;
+  readonly replaces: readonly TargetState[];
+  /** Brings one unit on its way. Answers what to wait for, null if there is nothing to do. */
+  readonly move: (context: Context, unit: UnitReport) => Promise<Wait | null>;
+}
+
+function activation({ name, doing, summary, replaces, move }: Activation): Command {
+  return command({
+    name,
+    arguments: '[units...]',
+    summary,
+    options: { replace, block, blockAttempts },
+    examples: [`convoyctl ${name} web.service`, `convoyctl ${name} copy@{1..4}.service`],
+    run: async (context, args, options) => {
+      if (args.length === 0) return noUnits(context);
+      const attempts = Math.max(0, options.blockAttempts);
+      const names = await reporting(context, 'creating', () =>
+        prepareUnits(context, args, { replace: options.replace, replaces, attempts }),
+      );
+      if (names === null) return 1;
+      const late = await reporting(context, doing, async () => {
+        const waits: Wait[] = [];
+        for (const unit of names) {
+          const report = await reportOf(context, unit);
+          const wait = await move(context, report);
+          if (wait === null) continue;
+          if (report.record.global) context.out(`Triggered global unit ${unit} ${name}`);
+          else if (options.block !== false) waits.push(wait);
+          else context.out(`Triggered unit ${unit} ${name}`);
+        }
+        return waitForAll(context, waits, attempts);
+      });
+      return late?.length === 0 ? 0 : 1;
+    },
+  });
+}
+
+async function reportOf(context: Context, unit: string): Promise<UnitReport> {
+  const report = await context.api.unit(unit);
+  if (report === null) throw permanent(`Unit ${unit} was destroyed meanwhile`);
+  return report;
+}
+
+const load = activation({
+  name: 'load',
+  doing: 'loading',
+  summary: 'place units on machines without starting them',
+  replaces: ['inactive', 'loaded'],
+  async move(context, unit) {
+    const { name, target } = unit.record;
+    if (target === 'loaded')
+      return unit.machine === null ? unitWait(context, name, 'loaded', loadedGoal) : null;
+    await context.api.changeUnit(name, { desiredState: 'loaded' });
+    return unitWait(context, name, 'loaded', loadedGoal);
+  },
+});
+
+const start = activation({
+  name: 'start',
+  doing: 'starting',
+  summary: 'place and start units; waits until they are active or have failed',
+  replaces: ['inactive', 'loaded', 'launched'],
+  async move(context, unit) {
+    const { name, target, global } = unit.record;
+    const wait = (again: boolean) => unitWait(context, name, 'launched', launchedGoal(unit, again));
+    if (target !== 'launched') {
+      await context.api.changeUnit(name, { desiredState: 'launched' });
+      return wait(false);
+    }
+    const asked = unit.states.filter(({ reached }) => reached === 'launched');
+    if (asked.some(isSettled)) {
+      await context.api.restartUnit(name);
+      return wait(true);
+    }
+    const running = asked.some(({ machine, active }) => machine === unit.machine && active === 'active');
+    return global || running ? null : wait(false);
+  },
+});
+
+interface Deactivation {
+  readonly name: 'stop' | 'unload';
+  readonly done: string;
+  readonly target: TargetState;
+  readonly state: string;
+  readonly summary: string;
+  readonly goal: typeof inactiveGoal;
+  /** `skip`: it is there already; otherwise a refusal. */
+  readonly before: (unit: UnitReport) => 'go' | 'skip' | { readonly refusal: string };
+}
+
+function deactivation({ name, done, target, state, summary, goal, before }: Deactivation): Command {
+  return command({
+    name,
+    arguments: '[units...]',
+    summary,
+    options: { block, blockAttempts },
+    examples: [`convoyctl ${name} web.service`],
+    run: async (context, args, options) => {
+      if (args.length === 0) return noUnits(context);
+      const units = await knownUnits(context, args);
+      if (units.length === 0) return 0;
+      const waits: Wait[] = [];
+      const touched: string[] = [];
+      for (const unit of units) {
+        const { record } = unit;
+        const verdict = before(unit);
+        if (verdict === 'skip') continue;
+        if (verdict !== 'go') {
+          context.err(verdict.refusal);
+          return 1;
+        }
+        await context.api.changeUnit(record.name, { desiredState: target });
+        if (record.global) {
+          context.out(`Triggered global unit ${record.name} ${name}`);
+          continue;
+        }
+        touched.push(record.name);
+        if (options.block !== false) waits.push(unitWait(context, record.name, state, goal));
+        else context.out(`Triggered unit ${record.name} ${name}`);
+      }
+      const late = await waitForAll(context, waits, Math.max(0, options.blockAttempts));
+      if (late.length > 0) return 1;
+      context.err(`Successfully ${done} units [${touched.join(' ')}].`);
+      return 0;
+    },
+  });
+}
+
+/** Those of the arguments that are in the registry; says so if none is. */
+async function knownUnits(context: Context, args: readonly string[]): Promise<UnitReport[]> {
+  const units: UnitReport[] = [];
+  for (const name of new Set(args.map(nameFromArgument))) {
+    const unit = await context.api.unit(name);
+    if (unit !== null) units.push(unit);
+  }
+  if (units.length === 0) context.err('Units not found in registry');
+  return units;
+}
+
+const stop = deactivation({
+  name: 'stop',
+  done: 'stopped',
+  target: 'loaded',
+  state: 'loaded',
+  summary: 'stop units and leave them loaded; waits until they have really stopped',
+  goal: stoppedGoal,
+  before({ record, states }) {
+    if (record.target === 'inactive')
+      return { refusal: `Unable to stop unit ${record.name} in state inactive` };
+    return record.target === 'loaded' && states.every(isSettled) ? 'skip' : 'go';
+  },
+});
+
+const unload = deactivation({
+  name: 'unload',
+  done: 'unloaded',
+  target: 'inactive',
+  state: 'inactive',
+  summary: 'stop units and take them off their machines',
+  goal: inactiveGoal,
+  before: ({ record, states }) => (record.target === 'inactive' && states.length === 0 ? 'skip' : 'go'),
+});
+
+const restart = command({
+  name: 'restart',
+  arguments: '[units...]',
+  summary: 'stop and start units where they are; waits until they are active again',
+  options: { blockAttempts },
+  examples: ['convoyctl restart web.service'],
+  run: async (context, args, options) => {
+    if (args.length === 0) return noUnits(context);
+    const names = args.map(nameFromArgument);
+    const units = await Promise.all(names.map((name) => context.api.unit(name)));
+    const absent = names.find((_, at) => units[at] === null);
+    if (absent !== undefined) {
+      context.err(`Error restarting units: Unit ${absent} does not exist`);
+      return 1;
+    }
+    const late = await reporting(context, 'restarting', async () => {
+      const waits: Wait[] = [];
+      for (const unit of units) {
+        if (unit === null) continue;
+        const { name, target, global } = unit.record;
+        if (target === 'inactive') throw permanent(`Unable to restart unit ${name} in state inactive`);
+        await context.api.restartUnit(name);
+        if (global) context.out(`Triggered global unit ${name} restart`);
+        else waits.push(unitWait(context, name, 'launched', launchedGoal(unit, true)));
+      }
+      return waitForAll(context, waits, Math.max(0, options.blockAttempts));
+    });
+    return late?.length === 0 ? 0 : 1;
+  },
+});
+
+const destroy = command({
+  name: 'destroy',
+  arguments: '[units...]',
+  summary: 'take units out of the registry; waits until they are gone from their machines',
+  options: { block, blockAttempts },
+  examples: ['convoyctl destroy web.service'],
+  run: async (context, args, options) => {
+    if (args.length === 0) return noUnits(context);
+    const units = await knownUnits(context, args);
+    const waits: Wait[] = [];
+    for (const { record } of units) {
+      if (!(await context.api.destroyUnit(record.name))) continue;
+      if (options.block !== false) waits.push(goneWait(context, record.name));
+      else context.out(`Destroyed ${record.name}`);
+    }
+    return (await waitForAll(context, waits, Math.max(0, options.blockAttempts))).length === 0 ? 0 : 1;
+  },
+});
+
+/** Its record is gone; its agents take it down and then withdraw its states. */
+function goneWait({ api }: Context, name: string): Wait {
+  return {
+    unit: name,
+    what: 'to be gone from its machine',
+    done: `Destroyed ${name}`,
+    async look() {
+      const state = (await api.states(name))[0];
+      if (state === undefined) return { kind: 'done', state: 'gone', machine: null };
+      const { systemdActiveState, systemdSubState, machineID } = state;
+      return { kind: 'waiting', why: `${systemdActiveState} (${systemdSubState}) on ${machineID}` };
+    },
+  };
+}
+
+const cat = command({
+  name: 'cat',
+  arguments: '[unit...]',
+  summary: 'print a unit as the registry has it',
+  options: {},
+  examples: ['convoyctl cat web.service'],
+  run: async (context, args) => {
+    const [arg] = args;
+    if (arg === undefined || args.length > 1) {
+      context.err('One unit file must be provided');
+      return 1;
+    }
+    const name = nameFromArgument(arg);
+    const unit = await context.api.unit(name);
+    if (unit === null) {
+      context.err(`Unit ${name} not found`);
+      return 1;
+    }
+    await context.write(serialize({ options: unit.record.options }));
+    return 0;
+  },
+});
+
+export const unitCommands: readonly Command[] = [submit, load, start, stop, unload, restart, destroy, cat];
