@@ -20,7 +20,7 @@ const PURE = [
   'runtime/{backoff,errors}.ts',
   'units/*.ts',
   'registry/{model,keys,codec}.ts',
-  'scheduler/{place,rank,decision}.ts',
+  'scheduler/{place,plan,seats,occupancy,absences,rank,decision}.ts',
   'agent/{desired,reconcile,restart}.ts',
   'api/wire.ts',
   'stores/location.ts',

@@ -1,0 +1,75 @@
+import type { ClusterSnapshot } from '../registry/model.js';
+import { shortId } from '../units/eligibility.js';
+
+/** For how long an eviction counts against further ones, in ms. */
+const EVICTION_MEMORY_MS = 600_000;
+/** So many machines may be given up whatever the size of the fleet. */
+const ALWAYS_ALLOWED = 2;
+
+/** What one leader remembers of machines that went away; times are of the steady clock, in ms. */
+export interface Absences {
+  /** Machines that are gone while units are placed on them, with when this leader first saw that. */
+  readonly missingSince: ReadonlyMap<string, number>;
+  /** Machines whose units were taken from them, with when that was last decided. */
+  readonly evictedAt: ReadonlyMap<string, number>;
+}
+
+export const NO_ABSENCES: Absences = { missingSince: new Map(), evictedAt: new Map() };
+
+export interface AbsenceReport {
+  readonly absences: Absences;
+  /** Machines whose placements stay for now, with the words why. */
+  readonly held: ReadonlyMap<string, string>;
+  /** Machines whose units are to be placed elsewhere from now on. */
+  readonly evicted: readonly string[];
+  /** Why evictions have stopped, or null. */
+  readonly frozen: string | null;
+  /** When the next grace ends, on the steady clock; null if none runs. */
+  readonly nextDue: number | null;
+}
+
+/**
+ * Which of the machines that are gone are given up. A machine is when its grace is over - unless so many are
+ * missing, or were given up lately, that the fault is more likely in the network or in the registry than in
+ * each of them: then nothing is moved any more until they are back. Machines that are draining were to be
+ * emptied anyway: they do not count.
+ */
+export function watchAbsences(
+  snapshot: ClusterSnapshot,
+  before: Absences,
+  now: number,
+  graceMs: number,
+): AbsenceReport {
+  const missing = missingMachines(snapshot);
+  const counts = (id: string): boolean => snapshot.known.get(id)?.draining !== true;
+  const missingSince = new Map(missing.map((id) => [id, before.missingSince.get(id) ?? now]));
+  const evictedAt = new Map([...before.evictedAt].filter(([, at]) => now - at < EVICTION_MEMORY_MS));
+  const held = new Map<string, string>();
+  const evicted: string[] = [];
+  let frozen: string | null = null;
+  let nextDue: number | null = null;
+
+  for (const [id, since] of missingSince) {
+    const due = since + graceMs;
+    if (now < due) {
+      held.set(id, `machine ${shortId(id)} is gone; its units stay for a grace of ${graceMs / 1000} s`);
+      nextDue = Math.min(nextDue ?? due, due);
+      continue;
+    }
+    const lost = [...new Set([...missing, ...evictedAt.keys()])].filter(counts).length;
+    if (counts(id) && lost > ALWAYS_ALLOWED && lost * 3 > snapshot.known.size) {
+      frozen = `${lost} of ${snapshot.known.size} machines are missing or were given up in the last ten minutes: nothing is moved until they return`;
+      held.set(id, `machine ${shortId(id)} is gone, but ${frozen}`);
+    } else {
+      evicted.push(id);
+      evictedAt.set(id, now);
+    }
+  }
+  return { absences: { missingSince, evictedAt }, held, evicted, frozen, nextDue };
+}
+
+/** By id, so that of many machines whose grace is over the same ones are given up first. */
+function missingMachines({ machines, placements, assigned }: ClusterSnapshot): string[] {
+  const used = new Set([...placements.keys(), ...[...assigned.values()].map(({ machine }) => machine)]);
+  return [...used].filter((id) => !machines.has(id)).sort();
+}

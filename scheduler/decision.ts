@@ -1,0 +1,88 @@
+import type { ClusterSnapshot, Decision, Placement, UnitRecord } from '../registry/model.js';
+import { assertNever } from '../runtime/errors.js';
+import type { Refusal } from '../units/eligibility.js';
+import { shortId } from '../units/eligibility.js';
+
+/** The scheduler's words for why something is where it is, or goes: what the CLI prints. */
+export const WHY = {
+  fewest: 'fewest units of the machines that may run it',
+  pinned: 'MachineID names this machine',
+  global: 'global: runs on every machine that may run it',
+  withPeers: (peers: readonly string[]) => `together with ${peers.join(', ')}`,
+
+  destroyed: 'unit destroyed',
+  inactive: 'target state inactive',
+  template: 'a template is never placed',
+  becameGlobal: 'the unit became global',
+  notAssigned: 'the unit is not global and not assigned to this machine',
+  machineGone: (machine: string) => `machine ${shortId(machine)} went away`,
+
+  content: 'unit file replaced',
+  target: (from: string, to: string) => `target state ${from} -> ${to}`,
+  restart: 'restart requested',
+  missing: 'placement was missing',
+
+  sticky: (machine: string) =>
+    `machine ${shortId(machine)} is gone and the unit is moved only by hand (Sticky=yes): unload it, then start it`,
+  stuck: (why: string) => `the unit is moved only by hand (Sticky=yes), though its ${why}`,
+} as const;
+
+/** Why a machine that has a unit may not keep it. */
+export function whyLeaves({ kind, detail }: Refusal): string {
+  switch (kind) {
+    case 'invalid':
+      return detail;
+    case 'machine-id':
+      return `machine is not ${detail}`;
+    case 'metadata':
+      return `machine lacks ${detail}`;
+    case 'peer':
+      return `machine lacks peer ${detail}`;
+    case 'conflict':
+      return `machine conflicts with it: ${detail}`;
+    case 'replaced':
+      return `machine was taken over by ${detail}, which replaces it`;
+    case 'immovable':
+      return `machine runs ${detail}, which is moved only by hand`;
+    case 'draining':
+    case 'cordoned':
+      return `machine is ${kind}`;
+    case 'stopping':
+      return `machine waits: still stopping on ${shortId(detail)}`;
+    case 'gone':
+      return `machine is gone: ${detail}`;
+    default:
+      return assertNever(kind);
+  }
+}
+
+/** One line for the log: `place web.service on 472d6cb2: fewest units of ...`. */
+export function describe({ kind, unit, machine, why }: Decision): string {
+  const preposition = kind === 'unplace' ? 'from' : 'on';
+  return `${kind} ${unit} ${preposition} ${shortId(machine)}: ${why}`;
+}
+
+/** A record's placement on a machine, as it should be. */
+export function placementOf(record: UnitRecord, machine: string, why: string): Omit<Placement, 'revision'> {
+  const { name: unit, hash, target, restarts } = record;
+  return { unit, machine, hash, target: target === 'inactive' ? 'loaded' : target, restarts, why };
+}
+
+/** The snapshot as it is once a decision has been committed. */
+export function apply(snapshot: ClusterSnapshot, decision: Decision): ClusterSnapshot {
+  const { unit, machine, global } = decision;
+  const revision = snapshot.revision + 1;
+  const assigned = new Map(snapshot.assigned);
+  const placements = new Map(snapshot.placements);
+  const here = new Map(placements.get(machine));
+  if (decision.kind === 'unplace') {
+    if (!global) assigned.delete(unit);
+    here.delete(unit);
+  } else {
+    if (!global) assigned.set(unit, { unit, machine, revision });
+    here.set(unit, { ...decision.placement, revision });
+  }
+  if (here.size === 0) placements.delete(machine);
+  else placements.set(machine, here);
+  return { ...snapshot, revision, assigned, placements };
+}

@@ -1,0 +1,266 @@
+import { type ClusterSnapshot, effectiveMetadata } from '../registry/model.js';
+import {
+  type Candidate,
+  type Placeable,
+  placeable,
+  type Refusal,
+  shortId,
+  whyNot,
+} from '../units/eligibility.js';
+import { isTemplate } from '../units/name.js';
+import { replacesRelation } from '../units/replaces.js';
+import { WHY, whyLeaves } from './decision.js';
+import { Occupancy } from './occupancy.js';
+import {
+  compare,
+  compareSeats,
+  type Seat,
+  seatKey,
+  type TakenSeat,
+  takenSeats,
+  whyUnwanted,
+} from './seats.js';
+
+/**
+ * One placement being worked out: first what stays where it is (`keep`), then what finds a place (`fill`).
+ * Everything happens in an order that follows from names alone.
+ */
+export class Plan {
+  readonly taken: readonly TakenSeat[];
+  /** Units that are to be somewhere, by name. */
+  readonly wanted: ReadonlyMap<string, Placeable>;
+  /** Live machines by id. */
+  readonly candidates: ReadonlyMap<string, Candidate>;
+  readonly occupancy: Occupancy;
+  /** Why a seat was given up, and why one was taken. */
+  readonly left = new Map<string, string>();
+  readonly came = new Map<string, string>();
+
+  private readonly snapshot: ClusterSnapshot;
+  private readonly held: ReadonlyMap<string, string>;
+  private readonly followers = new Map<string, string[]>();
+  private readonly reportedOn = new Map<string, string[]>();
+  /** By full and by short id. */
+  private readonly machinesById = new Map<string, string[]>();
+
+  constructor(snapshot: ClusterSnapshot, held: ReadonlyMap<string, string>) {
+    this.snapshot = snapshot;
+    this.held = held;
+    this.taken = takenSeats(snapshot);
+    this.candidates = new Map(
+      [...snapshot.machines.keys()].sort().map((id) => [id, candidate(snapshot, id)]),
+    );
+    this.wanted = new Map(
+      [...snapshot.units.values()]
+        .filter(({ name, target }) => target !== 'inactive' && !isTemplate(name))
+        .sort((a, b) => compare(a.name, b.name))
+        .map(({ name, unit }) => [name, placeable(name, unit)]),
+    );
+    const replaces = replacesRelation([...this.wanted.values()]);
+    this.occupancy = new Occupancy(this.candidates.keys(), this.wanted, replaces);
+    for (const { name, constraints } of this.wanted.values())
+      for (const peer of constraints.peers) push(this.followers, peer, name);
+    for (const machine of this.candidates.keys())
+      for (const unit of snapshot.states.get(machine)?.keys() ?? []) push(this.reportedOn, unit, machine);
+    for (const machine of this.candidates.keys())
+      for (const id of new Set([machine, shortId(machine)])) push(this.machinesById, id, machine);
+  }
+
+  /**
+   * Leaves every legal placement where it is. Of two units in conflict the sticky one stays, then the global one,
+   * then the first by name; of one that replaces the other, it. Sticky units leave only when nobody wants them.
+   */
+  keep(): void {
+    let staying: (TakenSeat & { unitSeen: Placeable })[] = [];
+    for (const seat of this.taken) {
+      const unit = this.wanted.get(seat.unit);
+      const why =
+        whyUnwanted(this.snapshot, seat, unit?.constraints.global ?? false) ??
+        (unit === undefined || unit.constraints.sticky ? null : this.whyMachineLoses(unit, seat.machine));
+      if (why !== null) this.left.set(seatKey(seat), why);
+      else if (unit !== undefined) staying.push({ ...seat, unitSeen: unit });
+    }
+    staying = this.withPeers(staying);
+    const there = new Set(staying.map(seatKey));
+    staying.sort(
+      ({ unitSeen: { constraints: a }, ...one }, { unitSeen: { constraints: b }, ...other }) =>
+        Number(b.sticky) - Number(a.sticky) ||
+        Number(b.global) - Number(a.global) ||
+        compareSeats(one, other),
+    );
+    for (const { unit, machine, unitSeen } of staying) {
+      const neighbours = {
+        ...this.occupancy.neighbours(machine),
+        has: (name: string) => there.has(seatKey({ unit: name, machine })),
+      };
+      const refusal = this.isFixed(unitSeen.name, machine)
+        ? null
+        : whyNot(unitSeen, this.staying(machine), neighbours);
+      if (refusal === null) this.take(machine, unitSeen);
+      else this.left.set(seatKey({ unit, machine }), whyLeaves(refusal));
+    }
+    for (const { unit, machine } of staying)
+      if (!this.occupancy.has(machine, unit)) this.leaveWithout(unit, machine);
+  }
+
+  /** Finds a place for whatever has none, globals first, then by name, until nothing more can be placed. */
+  fill(): void {
+    let queue = [...this.wanted.values()].filter((unit) => this.isLacking(unit));
+    while (queue.length > 0) {
+      let madeRoom = false;
+      const waiting = new Set<string>();
+      queue.sort(
+        ({ constraints: a, ...one }, { constraints: b, ...other }) =>
+          Number(b.global) - Number(a.global) || compare(one.name, other.name),
+      );
+      for (const unit of queue) {
+        for (const machine of this.placesFor(unit)) {
+          madeRoom = this.take(machine, unit) || madeRoom;
+          this.came.set(seatKey({ unit: unit.name, machine }), why(unit));
+          for (const follower of this.followers.get(unit.name) ?? []) waiting.add(follower);
+        }
+      }
+      queue = [...this.wanted.values()].filter(
+        (unit) => (madeRoom || waiting.has(unit.name)) && this.isLacking(unit),
+      );
+    }
+  }
+
+  /** Why a live machine does not get a unit it has not, or null. */
+  refusal(unit: Placeable, machine: Candidate): Refusal | null {
+    const refusal = whyNot(unit, machine, this.occupancy.neighbours(machine.id));
+    if (refusal !== null || unit.constraints.global) return refusal;
+    const elsewhere = this.reportedOn.get(unit.name)?.find((other) => other !== machine.id);
+    return elsewhere === undefined
+      ? null
+      : { machine: machine.id, kind: 'stopping', detail: shortId(elsewhere) };
+  }
+
+  /** Why a sticky unit would have to leave its live machine, or null. */
+  stuck(unit: Placeable, machine: string): Refusal | null {
+    return this.candidates.has(machine)
+      ? whyNot(unit, this.staying(machine), this.occupancy.neighbours(machine))
+      : null;
+  }
+
+  isReported(unit: string): boolean {
+    return this.reportedOn.has(unit);
+  }
+
+  private isLacking({ name, constraints }: Placeable): boolean {
+    return constraints.global || this.occupancy.machinesOf(name).size === 0;
+  }
+
+  /** The machine for a unit, or all of a global's that do not have it yet. */
+  private placesFor(unit: Placeable): string[] {
+    const free = (id: string): boolean => {
+      const machine = this.candidates.get(id);
+      return (
+        machine !== undefined && !this.occupancy.has(id, unit.name) && this.refusal(unit, machine) === null
+      );
+    };
+    if (unit.constraints.global) return [...this.candidates.keys()].filter(free);
+    if (!this.isLacking(unit)) return [];
+    const place = this.toTry(unit).find(free);
+    return place === undefined ? [] : [place];
+  }
+
+  /** The machines worth a try, best first. */
+  private toTry({ name, constraints }: Placeable): readonly string[] {
+    const reported = this.reportedOn.get(name);
+    if (reported !== undefined) return reported;
+    if (constraints.machineId !== null) return this.machinesById.get(constraints.machineId) ?? [];
+    const home = constraints.peers[0] === undefined ? null : this.occupancy.machinesOf(constraints.peers[0]);
+    if (home !== null && home.size < 2) return [...home];
+    return this.occupancy.ranking.machines();
+  }
+
+  /** Puts a unit on a machine; whom it replaces leaves, and those who are there only with them. Answers if any did. */
+  private take(machine: string, unit: Placeable): boolean {
+    const victims = this.occupancy.victims(machine, unit).filter((name) => !this.isFixed(name, machine));
+    for (const victim of victims)
+      this.leave(victim, machine, whyLeaves({ machine, kind: 'replaced', detail: unit.name }));
+    this.occupancy.add(machine, unit.name);
+    return victims.length > 0;
+  }
+
+  private leave(unit: string, machine: string, reason: string): void {
+    this.occupancy.remove(machine, unit);
+    this.came.delete(seatKey({ unit, machine }));
+    this.left.set(seatKey({ unit, machine }), reason);
+    this.leaveWithout(unit, machine);
+  }
+
+  /** Followers of a unit that is no longer on a machine leave it too. */
+  private leaveWithout(peer: string, machine: string): void {
+    for (const follower of this.followers.get(peer) ?? []) {
+      if (!this.occupancy.has(machine, follower) || this.isFixed(follower, machine)) continue;
+      this.leave(follower, machine, whyLeaves({ machine, kind: 'peer', detail: peer }));
+    }
+  }
+
+  /** Takes out, until nothing changes, the units whose peers are not with them. */
+  private withPeers<T extends Seat & { unitSeen: Placeable }>(seats: readonly T[]): T[] {
+    const there = new Set(seats.map(seatKey));
+    let staying = [...seats];
+    for (let before = -1; before !== staying.length; ) {
+      before = staying.length;
+      staying = staying.filter((seat) => {
+        const { machine, unitSeen } = seat;
+        const missing = unitSeen.constraints.peers.find(
+          (peer) => !there.has(seatKey({ unit: peer, machine })),
+        );
+        if (missing === undefined || this.isFixed(unitSeen.name, machine)) return true;
+        there.delete(seatKey(seat));
+        this.left.set(seatKey(seat), whyLeaves({ machine, kind: 'peer', detail: missing }));
+        return false;
+      });
+    }
+    return staying;
+  }
+
+  /** Why a machine itself cannot keep a unit, whoever else is there. */
+  private whyMachineLoses(unit: Placeable, machine: string): string | null {
+    if (this.held.has(machine)) return null;
+    if (!this.candidates.has(machine)) return WHY.machineGone(machine);
+    const refusal = whyNot(unit, this.staying(machine), ANYBODY);
+    return refusal === null ? null : whyLeaves(refusal);
+  }
+
+  /** Units that nothing moves: sticky ones, and those of a machine nobody can look into. */
+  private isFixed(unit: string, machine: string): boolean {
+    return this.wanted.get(unit)?.constraints.sticky === true || !this.candidates.has(machine);
+  }
+
+  /** A machine as those see it who are there already: a cordon does not concern them. */
+  private staying(machine: string): Candidate {
+    const here = this.candidates.get(machine);
+    return here === undefined ? NOWHERE : { ...here, cordoned: false };
+  }
+}
+
+const ANYBODY = { has: () => true, conflicting: () => null, replacing: () => null, immovable: () => null };
+const NOWHERE: Candidate = { id: '', metadata: {}, cordoned: false, draining: false };
+
+function push(index: Map<string, string[]>, key: string, value: string): void {
+  const values = index.get(key);
+  if (values === undefined) index.set(key, [value]);
+  else values.push(value);
+}
+
+function candidate(snapshot: ClusterSnapshot, id: string): Candidate {
+  const machine = snapshot.machines.get(id);
+  const known = snapshot.known.get(id);
+  return {
+    id,
+    metadata: machine === undefined ? {} : effectiveMetadata(machine, known),
+    cordoned: known?.cordoned ?? false,
+    draining: known?.draining ?? false,
+  };
+}
+
+function why({ constraints: { global, machineId, peers } }: Placeable): string {
+  if (global) return WHY.global;
+  if (machineId !== null) return WHY.pinned;
+  return peers.length > 0 ? WHY.withPeers(peers) : WHY.fewest;
+}

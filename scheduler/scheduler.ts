@@ -1,0 +1,212 @@
+import type { ClusterSnapshot } from '../registry/model.js';
+import type { ClusterView, LeaderTerm, Registry } from '../registry/registry.js';
+import type { Clock } from '../runtime/clock.js';
+import { kindOf, messageOf } from '../runtime/errors.js';
+import type { Log } from '../runtime/log.js';
+import { type Loop, startLoop } from '../runtime/loop.js';
+import { type AbsenceReport, type Absences, NO_ABSENCES, watchAbsences } from './absences.js';
+import { describe } from './decision.js';
+import { place } from './place.js';
+
+/** Longest time between two looks, in ms; changes and ends of graces come sooner. */
+const ROUND_MS = 10_000;
+/** After a failed or partly stale write, and before standing for election again after a failure, in ms. */
+const RETRY_MS = 1000;
+/** How often contents that no unit refers to are deleted, in ms. */
+const COLLECT_MS = 600_000;
+
+export interface SchedulerOptions {
+  readonly registry: Registry;
+  readonly machineId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Lease of the leadership, in ms. */
+  readonly ttlMs: number;
+  /** How long units of a machine that is gone stay assigned to it, in ms. */
+  readonly graceMs: number;
+}
+
+export interface SchedulerStatus {
+  readonly leader: boolean;
+  /** Why units are not where their target wants them, in words by unit; null while this machine does not lead. */
+  readonly refusals: ReadonlyMap<string, string> | null;
+  /** Why units of missing machines are not moved for the time being, or null. */
+  readonly frozen: string | null;
+  /** Why nothing at all is decided, or null. */
+  readonly hold: string | null;
+}
+
+export interface Scheduler {
+  status(): SchedulerStatus;
+  /** Ends the round in hand and gives up the leadership, so that another machine need not wait for the lease. */
+  stop(): Promise<void>;
+}
+
+const NOT_LEADING: SchedulerStatus = { leader: false, refusals: null, frozen: null, hold: null };
+
+/** Stands for election, and while elected keeps every unit where it should be. */
+export function startScheduler(options: SchedulerOptions): Scheduler {
+  const { registry, machineId, clock, log, ttlMs } = options;
+  const stopping = new AbortController();
+  let current: Leader | null = null;
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const term = await registry.campaign(machineId, ttlMs, stopping.signal);
+        log.info({ fence: term.fence }, 'elected leader');
+        current = new Leader(options, term);
+        await current.lead(stopping.signal);
+        log.info({ fence: term.fence }, 'no longer leader');
+      } catch (error) {
+        if (kindOf(error) === 'aborted') continue;
+        log.error({}, `leading failed: ${messageOf(error)}`);
+        await clock.sleep(RETRY_MS, stopping.signal).catch(() => undefined);
+      } finally {
+        current = null;
+      }
+    }
+  }
+
+  const done = run();
+  return {
+    status: () => current?.status ?? NOT_LEADING,
+    async stop() {
+      stopping.abort();
+      await done;
+    },
+  };
+}
+
+/** One term. Graces start anew with it: what an earlier leader saw of a machine is not known here. */
+class Leader {
+  status: SchedulerStatus = { leader: true, refusals: new Map(), frozen: null, hold: null };
+  private readonly options: SchedulerOptions;
+  private readonly term: LeaderTerm;
+  private readonly over = new AbortController();
+  private absences: Absences = NO_ABSENCES;
+  private collectedAt: number;
+  /** The revision for which there was nothing left to do, as long as no machine is missing. */
+  private settled = -1;
+  private alarm = new AbortController();
+  private loop: Loop | undefined;
+
+  constructor(options: SchedulerOptions, term: LeaderTerm) {
+    this.options = options;
+    this.term = term;
+    this.collectedAt = options.clock.steady();
+  }
+
+  /** Resolves when the term is over or `stop` has fired; resigns in that case. */
+  async lead(stop: AbortSignal): Promise<void> {
+    const { registry, clock, log } = this.options;
+    const end = AbortSignal.any([stop, this.term.lost, this.over.signal]);
+    try {
+      const view = await registry.openClusterView(end);
+      const loop = startLoop({
+        name: 'scheduler',
+        intervalMs: ROUND_MS,
+        round: () => this.round(view),
+        clock,
+        log,
+      });
+      this.loop = loop;
+      const waking = this.wakeOnChanges(view, loop, end);
+      await aborted(end);
+      await loop.stop();
+      this.alarm.abort();
+      await view.close();
+      await waking;
+    } finally {
+      if (!this.term.lost.aborted) await this.term.resign();
+    }
+  }
+
+  private async wakeOnChanges(view: ClusterView, loop: Loop, end: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of view.changes(end)) loop.wake();
+    } catch (error) {
+      if (kindOf(error) !== 'aborted') this.options.log.error({}, `watching failed: ${messageOf(error)}`);
+    }
+  }
+
+  private async round(view: ClusterView): Promise<void> {
+    const { clock, log } = this.options;
+    const snapshot = view.snapshot();
+    if (snapshot.kind === 'hold') {
+      if (this.status.hold === null) log.warn({}, `nothing is decided: ${snapshot.reason}`);
+      this.status = { ...this.status, hold: snapshot.reason };
+      return;
+    }
+    if (!this.term.trusted()) return;
+    const now = clock.steady();
+    const report = watchAbsences(snapshot, this.absences, now, this.options.graceMs);
+    this.note(report);
+    if (snapshot.revision !== this.settled || report.held.size + report.evicted.length > 0) {
+      this.settled = -1;
+      const finished = await this.decide(snapshot, report).catch((error: unknown) => {
+        this.wakeAt(now + RETRY_MS);
+        throw error;
+      });
+      if (finished) this.settled = snapshot.revision;
+    }
+    if (report.nextDue !== null) this.wakeAt(report.nextDue);
+    await this.collect(now);
+  }
+
+  /** Decides and writes. Answers whether the cluster is as it should be. */
+  private async decide(snapshot: ClusterSnapshot, { held, frozen }: AbsenceReport): Promise<boolean> {
+    const { registry, log } = this.options;
+    const { decisions, pending } = place(snapshot, held);
+    const refusals = new Map([...pending].map(([unit, { words }]) => [unit, words]));
+    this.status = { leader: true, refusals, frozen, hold: null };
+    if (decisions.length === 0) return true;
+    const result = await registry.commit(decisions, this.term);
+    if (result.kind === 'deposed') {
+      log.warn({}, 'deposed: another machine leads');
+      this.over.abort();
+      return false;
+    }
+    for (const [index, decision] of decisions.entries())
+      log.info({ unit: decision.unit, outcome: result.outcomes[index] }, describe(decision));
+    return false;
+  }
+
+  /** Remembers absences and says once what changed about them. */
+  private note({ absences, evicted, frozen }: AbsenceReport): void {
+    const { log, graceMs } = this.options;
+    for (const machine of absences.missingSince.keys())
+      if (!this.absences.missingSince.has(machine))
+        log.warn({ machine }, `machine is gone; its units stay for a grace of ${graceMs / 1000} s`);
+    for (const machine of evicted)
+      if (!this.absences.evictedAt.has(machine)) log.warn({ machine }, 'machine is given up; its units move');
+    if (frozen !== null && this.status.frozen === null) log.error({}, frozen);
+    if (frozen === null && this.status.frozen !== null) log.info({}, 'units of missing machines move again');
+    this.absences = absences;
+    this.status = { ...this.status, frozen, hold: null };
+  }
+
+  private async collect(now: number): Promise<void> {
+    if (now - this.collectedAt < COLLECT_MS) return;
+    this.collectedAt = now;
+    const count = await this.options.registry.collectContents(this.term);
+    if (count > 0) this.options.log.info({ count }, 'deleted unit contents that no unit refers to');
+  }
+
+  private wakeAt(due: number): void {
+    const { clock } = this.options;
+    this.alarm.abort();
+    this.alarm = new AbortController();
+    clock.sleep(Math.max(0, due - clock.steady()), this.alarm.signal).then(
+      () => this.loop?.wake(),
+      () => undefined,
+    );
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

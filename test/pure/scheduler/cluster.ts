@@ -1,0 +1,94 @@
+import type { ClusterSnapshot, KnownMachine, Machine, UnitState } from '../../../registry/model.js';
+import { parse } from '../../../units/parse.js';
+import type { TargetState } from '../../../units/state.js';
+import { hashOf, type UnitFile } from '../../../units/unit-file.js';
+
+export interface UnitSketch {
+  readonly fleet?: readonly string[];
+  readonly convoy?: readonly string[];
+  readonly target?: TargetState;
+  readonly restarts?: number;
+  /** Machines it is placed on; the first is assigned unless `global`. */
+  readonly on?: readonly string[];
+  readonly global?: boolean;
+  /** Content that the placement has in place of the record's. */
+  readonly oldHash?: string;
+  /** Machines that report it. */
+  readonly reported?: readonly string[];
+  /** Only its placement is left. */
+  readonly destroyed?: boolean;
+}
+
+export interface MachineSketch {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly cordoned?: boolean;
+  readonly draining?: boolean;
+  readonly gone?: boolean;
+}
+
+export interface ClusterSketch {
+  readonly machines: Readonly<Record<string, MachineSketch>>;
+  readonly units: Readonly<Record<string, UnitSketch>>;
+}
+
+/** A cluster as a leader sees it, from a few words. */
+export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
+  let revision = 100;
+  const placements = new Map<string, Map<string, never>>() as Map<
+    string,
+    Map<string, ReturnType<typeof placed>>
+  >;
+  const states = new Map<string, Map<string, UnitState>>();
+  const snapshot = {
+    revision: 1000,
+    units: new Map(),
+    machines: new Map<string, Machine>(),
+    known: new Map<string, KnownMachine>(),
+    assigned: new Map(),
+    placements,
+    states,
+  };
+  const placed = (unit: string, machine: string, hash: string, sketchOf: UnitSketch) => ({
+    ...{ unit, machine, hash: sketchOf.oldHash ?? hash, restarts: 0, why: 'as before', revision },
+    target: sketchOf.target === 'loaded' ? ('loaded' as const) : ('launched' as const),
+  });
+  for (const [id, { metadata = {}, cordoned = false, draining = false, gone }] of Object.entries(machines)) {
+    snapshot.known.set(id, { id, firstSeen: 1, cordoned, draining, metadata: {} });
+    if (gone !== true)
+      snapshot.machines.set(id, { id, ip: '', metadata, apiAddress: '', version: '1', bootId: 'b' });
+  }
+  for (const [name, unitSketch] of Object.entries(units)) {
+    const unit = unitOf(unitSketch);
+    const hash = hashOf(unit);
+    const { target = 'launched', restarts = 0, on = [], reported = [] } = unitSketch;
+    revision += 1;
+    if (unitSketch.destroyed !== true)
+      snapshot.units.set(name, { name, hash, unit, target, restarts, generation: revision });
+    for (const [index, machine] of on.entries()) {
+      revision += 1;
+      if (index === 0 && unitSketch.global !== true)
+        snapshot.assigned.set(name, { unit: name, machine, revision });
+      const here = placements.get(machine) ?? new Map();
+      placements.set(machine, here.set(name, placed(name, machine, hash, unitSketch)));
+    }
+    for (const machine of reported) {
+      const here = states.get(machine) ?? new Map();
+      states.set(machine, here.set(name, stateOf(name, machine, hash)));
+    }
+  }
+  return snapshot;
+}
+
+export function unitOf({ fleet = [], convoy = [] }: UnitSketch): UnitFile {
+  const section = (name: string, lines: readonly string[]): string =>
+    lines.length === 0 ? '' : `[${name}]\n${lines.join('\n')}\n`;
+  return parse(`[Service]\nExecStart=/bin/true\n${section('X-Fleet', fleet)}${section('X-Convoy', convoy)}`)
+    .unit;
+}
+
+function stateOf(unit: string, machine: string, hash: string): UnitState {
+  return {
+    ...{ unit, machine, hash, reached: 'launched', load: 'loaded', active: 'active', sub: 'running' },
+    ...{ since: 0, exit: null, autoRestarts: 0, reason: '' },
+  };
+}

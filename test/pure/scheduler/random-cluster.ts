@@ -1,0 +1,79 @@
+import fc from 'fast-check';
+import type { ClusterSketch, MachineSketch, UnitSketch } from './cluster.js';
+
+const MACHINES = ['aaaaaaaa1111', 'bbbbbbbb2222', 'cccccccc3333', 'dddddddd4444'];
+const UNITS = [
+  'a.service',
+  'b.service',
+  'c.service',
+  'd.service',
+  'e.timer',
+  't@.service',
+  't@1.service',
+  't@2.service',
+];
+const PATTERNS = [...UNITS, '*', 't@*.service', '[ab].service', '?.service', 'b*', '[', 'x\\'];
+
+const machineIds = fc.subarray(MACHINES, { maxLength: 2 });
+const someUnit = fc.constantFrom(...UNITS);
+const somePattern = fc.constantFrom(...PATTERNS);
+const lines = (key: string, value: fc.Arbitrary<string>): fc.Arbitrary<string[]> =>
+  fc.array(
+    value.map((text) => `${key}=${text}`),
+    { minLength: 1, maxLength: 2 },
+  );
+const metadata = fc.constantFrom('az=a', 'az=b', 'role=db', 'role=web', 'az=');
+
+const fleet: fc.Arbitrary<readonly string[]> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant([]) },
+  { weight: 2, arbitrary: lines('MachineMetadata', metadata) },
+  { weight: 3, arbitrary: lines('Conflicts', somePattern) },
+  { weight: 3, arbitrary: lines('Replaces', somePattern) },
+  { weight: 2, arbitrary: lines('MachineOf', someUnit) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(lines('MachineOf', someUnit), lines('Conflicts', somePattern)).map((l) => l.flat()),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(lines('MachineOf', someUnit), lines('Replaces', somePattern)).map((l) => l.flat()),
+  },
+  { weight: 1, arbitrary: lines('MachineID', fc.constantFrom('aaaaaaaa1111', 'bbbbbbbb', 'nowhere')) },
+  { weight: 2, arbitrary: fc.constant(['Global=true']) },
+  { weight: 2, arbitrary: lines('Conflicts', somePattern).map((l) => ['Global=yes', ...l]) },
+);
+
+const unit: fc.Arbitrary<UnitSketch> = fc.record({
+  fleet,
+  convoy: fc.constantFrom([], [], [], [], ['Sticky=yes']),
+  target: fc.constantFrom('launched', 'launched', 'launched', 'loaded', 'inactive'),
+  restarts: fc.constantFrom(0, 0, 1),
+  on: fc.oneof(fc.constant([]), machineIds),
+  global: fc.boolean(),
+  reported: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: machineIds }),
+  destroyed: fc.constantFrom(false, false, false, false, true),
+});
+
+const machine: fc.Arbitrary<MachineSketch> = fc.record({
+  metadata: fc.record({ az: fc.constantFrom('a', 'b'), role: fc.constantFrom('db', 'web') }),
+  cordoned: fc.constantFrom(false, false, false, true),
+  draining: fc.constantFrom(false, false, false, false, true),
+  gone: fc.constantFrom(false, false, false, true),
+});
+
+/** Small clusters in every state a leader may find them in, legal or not; and which machines are held. */
+export const randomCluster: fc.Arbitrary<{ cluster: ClusterSketch; held: Map<string, string> }> = fc
+  .record({
+    machines: fc.tuple(machine, machine, machine, machine),
+    count: fc.integer({ min: 0, max: 4 }),
+    names: fc.subarray(UNITS),
+    units: fc.array(unit, { minLength: UNITS.length, maxLength: UNITS.length }),
+    held: fc.subarray(MACHINES),
+  })
+  .map(({ machines, count, names, units, held }) => ({
+    cluster: {
+      machines: Object.fromEntries(MACHINES.slice(0, count).map((id, at) => [id, machines[at] ?? {}])),
+      units: Object.fromEntries(names.map((name, at) => [name, units[at] ?? {}])),
+    },
+    held: new Map(held.map((id) => [id, 'in its grace'])),
+  }));

@@ -1,0 +1,147 @@
+import { assertNever } from '../runtime/errors.js';
+import { type Constraints, readConstraints } from './constraints.js';
+import type { UnitFile } from './unit-file.js';
+
+/** A unit as placement sees it. */
+export interface Placeable {
+  readonly name: string;
+  readonly constraints: Constraints;
+  /** Why it cannot be placed anywhere at all: a mistake in its options that got past submit. */
+  readonly problem: string | null;
+}
+
+export function placeable(name: string, unit: UnitFile): Placeable {
+  const { constraints, problems } = readConstraints(name, unit);
+  return { name, constraints, problem: problems[0]?.what ?? null };
+}
+
+/** A live machine as placement sees it. */
+export interface Candidate {
+  readonly id: string;
+  /** The metadata in force: the machine's own with the operator's laid over it. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Takes no new units. */
+  readonly cordoned: boolean;
+  /** Is to be empty. */
+  readonly draining: boolean;
+}
+
+/** Who else is on a machine. Where several units fit an answer, it is the first by name. */
+export interface Neighbours {
+  has(name: string): boolean;
+  /** A unit in conflict with this one, whichever of the two says so. */
+  conflicting(unit: Placeable): string | null;
+  /** A unit this one would have to make room for. */
+  replacing(unit: Placeable): string | null;
+  /** A unit that would have to make room for this one and is moved only by hand. */
+  immovable(unit: Placeable): string | null;
+}
+
+/** Whether `one` makes `other` move away from its machine. Globals stay, and so do units that replace each other. */
+export type Replaces = (one: Placeable, other: Placeable) => boolean;
+
+export type RefusalKind =
+  | 'invalid'
+  | 'machine-id'
+  | 'metadata'
+  | 'peer'
+  | 'conflict'
+  | 'replaced'
+  | 'immovable'
+  | 'draining'
+  | 'cordoned'
+  | 'stopping'
+  | 'gone';
+
+/** Why one unit is not on one machine. `detail` is the metadata, unit or machine it is about. */
+export interface Refusal {
+  readonly machine: string;
+  readonly kind: RefusalKind;
+  readonly detail: string;
+}
+
+/** The first reason why a machine may not run a unit, in fleet's order of checks, or null if it may. */
+export function whyNot(unit: Placeable, machine: Candidate, neighbours: Neighbours): Refusal | null {
+  const { machineId, metadata, peers } = unit.constraints;
+  const refuse = (kind: RefusalKind, detail: string): Refusal => ({ machine: machine.id, kind, detail });
+
+  if (unit.problem !== null) return refuse('invalid', unit.problem);
+  if (machineId !== null && machine.id !== machineId && shortId(machine.id) !== machineId)
+    return refuse('machine-id', machineId);
+  for (const { key, anyOf } of metadata)
+    if (!anyOf.some((value) => hasMetadata(machine, key, value)))
+      return refuse('metadata', `${key}=${anyOf.join('|')}`);
+  for (const peer of peers) if (!neighbours.has(peer)) return refuse('peer', peer);
+  const conflict = neighbours.conflicting(unit);
+  if (conflict !== null) return refuse('conflict', conflict);
+  const replacement = neighbours.replacing(unit);
+  if (replacement !== null) return refuse('replaced', replacement);
+  const immovable = neighbours.immovable(unit);
+  if (immovable !== null) return refuse('immovable', immovable);
+  if (machine.draining) return refuse('draining', '');
+  if (machine.cordoned) return refuse('cordoned', '');
+  return null;
+}
+
+/** The short form of a machine's id that people and `MachineID=` use. */
+export function shortId(machine: string): string {
+  return machine.slice(0, 8);
+}
+
+function hasMetadata(machine: Candidate, key: string, value: string): boolean {
+  return Object.hasOwn(machine.metadata, key) && machine.metadata[key] === value;
+}
+
+/** Why a unit does not run, or not everywhere, over all machines that were looked at: `0 of 12 machines: ...`. */
+export function summarize(refusals: readonly Refusal[], running = 0): string {
+  const all = refusals.length + running;
+  if (all === 0) return 'no machine is alive';
+  const byKind = new Map<RefusalKind, Map<string, number>>();
+  for (const { kind, detail } of refusals) {
+    const details = byKind.get(kind) ?? new Map<string, number>();
+    details.set(detail, (details.get(detail) ?? 0) + 1);
+    byKind.set(kind, details);
+  }
+  const phrases = [...byKind].map(([kind, details]) => {
+    const count = [...details.values()].reduce((sum, part) => sum + part, 0);
+    return { count, words: phrase(kind, count, few([...details.keys()].sort())) };
+  });
+  phrases.sort((a, b) => b.count - a.count || (a.words < b.words ? -1 : 1));
+  return `${running} of ${all} machine${all === 1 ? '' : 's'}: ${phrases.map(({ words }) => words).join(', ')}`;
+}
+
+/** At most three names; a fleet has more of them than a line holds. */
+function few(details: readonly string[]): string {
+  const shown = details.slice(0, 3).join(', ');
+  return details.length > 3 ? `${shown} and ${details.length - 3} more` : shown;
+}
+
+function phrase(kind: RefusalKind, count: number, detail: string): string {
+  const one = count === 1;
+  switch (kind) {
+    case 'invalid':
+      return `${count} refuse${one ? 's' : ''} it: ${detail}`;
+    case 'machine-id':
+      return `${count} ${one ? 'is' : 'are'} not ${detail}`;
+    case 'metadata':
+      return `${count} lack${one ? 's' : ''} ${detail}`;
+    case 'peer':
+      return `${count} lack${one ? 's' : ''} peer ${detail}`;
+    case 'conflict':
+      return `${count} conflict${one ? 's' : ''} with ${detail}`;
+    case 'replaced':
+      return `${count} run${one ? 's' : ''} ${detail}, which replaces it`;
+    case 'immovable':
+      return `${count} run${one ? 's' : ''} ${detail}, which it replaces but which is moved only by hand`;
+    case 'draining':
+      return `${count} ${one ? 'is' : 'are'} draining`;
+    case 'cordoned':
+      return `${count} ${one ? 'is' : 'are'} cordoned`;
+    case 'stopping':
+      return `${count} wait${one ? 's' : ''}: still stopping on ${detail}`;
+    case 'gone':
+      return `${count} ${one ? 'is' : 'are'} gone: ${detail}`;
+    default:
+      return assertNever(kind);
+  }
+}
