@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
+import type { ReadableStore, WritableStore } from '../stores/store.js';
+import { formatMagic, MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
+import { descriptorKey, tileAt, tileKey } from './pyramid.js';
+import type { Claim } from './work-queue.js';
+
+/** A tile over this is not a tile. */
+const MAX_TILE_BYTES = 64 * 1024 * 1024;
+
+export type Side = 'source' | 'destination';
+
+export type CopyOutcome =
+  | { readonly kind: 'done'; readonly bytes: number; readonly md5: string }
+  | { readonly kind: 'failed'; readonly side: Side; readonly reason: string; readonly error: ConvoyError };
+
+/**
+ * Copies one item of a claim: a tile, or in lane `descriptors` the image's descriptor, byte for byte under the
+ * same key. Done means: a whole body of the promised length, that begins like the format it claims, has the MD5
+ * the source tells if it tells one, and is durable at the destination. Rejects only when the signal fired.
+ */
+export async function copyItem(
+  claim: Claim,
+  index: number,
+  source: ReadableStore,
+  destination: WritableStore,
+  signal: AbortSignal,
+): Promise<CopyOutcome> {
+  let side: Side = 'source';
+  try {
+    const { key, limit, check } = itemOf(claim, index);
+    const { bytes, contentType, md5: told } = await source.read(key, limit, signal);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    if (told !== null && told !== md5)
+      throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
+        code: 'checksum-mismatch',
+      });
+    check(bytes);
+    side = 'destination';
+    await destination.write(key, bytes, { contentType, md5 }, signal);
+    return { kind: 'done', bytes: bytes.length, md5 };
+  } catch (error) {
+    if (kindOf(error) === 'aborted') throw error;
+    const known =
+      error instanceof ConvoyError ? error : permanent('a bug in convoy', { code: 'bug', cause: error });
+    return { kind: 'failed', side, reason: reasonOf(known, side), error: known };
+  }
+}
+
+/** The constant word a failure is stored with. */
+function reasonOf(error: ConvoyError, side: Side): string {
+  const word = error.status === undefined ? (error.code ?? 'unknown') : `http-${error.status}`;
+  return side === 'source' ? word : `write-${word}`;
+}
+
+interface Item {
+  readonly key: string;
+  /** Bytes. */
+  readonly limit: number;
+  /** Throws if these cannot be the bytes of the item. */
+  check(bytes: Uint8Array): void;
+}
+
+function itemOf(claim: Claim, index: number): Item {
+  const { image } = claim;
+  if (claim.lane === 'tiles') {
+    const key = tileKey(image.id, tileAt(image, index), image.format);
+    return { key, limit: MAX_TILE_BYTES, check: (bytes) => checkTile(key, bytes, image.format) };
+  }
+  const key = descriptorKey(image.id);
+  return { key, limit: MAX_DESCRIPTOR_BYTES, check: (bytes) => checkDescriptor(key, bytes, claim) };
+}
+
+function checkTile(key: string, bytes: Uint8Array, format: string): void {
+  const magic = formatMagic(format);
+  if (magic === undefined || magic.some((byte, i) => bytes[i] !== byte))
+    throw permanent(`${key}: the body does not begin like a ${format}`, { code: 'not-an-image' });
+}
+
+/** The tiles were numbered by the descriptor the plan saw: another one would belong to another image. */
+function checkDescriptor(key: string, bytes: Uint8Array, { image }: Claim): void {
+  const reading = readDescriptor(bytes);
+  if ('refusal' in reading)
+    throw permanent(`${key}: ${reading.refusal.detail}`, { code: reading.refusal.reason });
+  const now = reading.geometry;
+  const same = (['width', 'height', 'tileSize', 'overlap', 'format'] as const).every(
+    (part) => now[part] === image[part],
+  );
+  if (!same) throw permanent(`${key}: not the descriptor that was planned`, { code: 'descriptor-changed' });
+}

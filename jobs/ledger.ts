@@ -1,0 +1,92 @@
+import { joinDigests, NO_DIGEST, tileDigest } from './digest.js';
+import { coalesce, type TileFailure } from './ranges.js';
+import { decideRetry, type RetryPolicy } from './retry.js';
+import type { Checkpoint, DelayedRange, RangeFailure } from './work-queue.js';
+
+/** What became of one tile of a claim. */
+export type Settled =
+  | { readonly kind: 'done'; readonly bytes: number; readonly md5: string }
+  | ({ readonly kind: 'failed' } & Omit<TileFailure, 'index'>);
+
+/** The tiles of one claim that are settled, and what of them has been told to the queue. */
+export interface Ledger {
+  settle(index: number, outcome: Settled): void;
+  /** Everything below is settled. */
+  readonly edge: number;
+  /** How many tiles the next checkpoint would settle. */
+  readonly pending: number;
+  /** The next checkpoint: all tiles up to the edge that no earlier one told. `random` as in jobs/retry.ts. */
+  cut(release: boolean, random: () => number): Checkpoint;
+}
+
+export interface LedgerOptions {
+  readonly first: number;
+  readonly retry: RetryPolicy;
+  /** Whether tiles move the image's digest (descriptors do not). */
+  readonly digests: boolean;
+}
+
+export function createLedger({ first, retry, digests }: LedgerOptions): Ledger {
+  const outcomes = new Map<number, Settled>();
+  let sequence = 0;
+  let told = first;
+  let edge = first;
+
+  return {
+    get edge() {
+      return edge;
+    },
+    get pending() {
+      return edge - told;
+    },
+    settle(index, outcome) {
+      outcomes.set(index, outcome);
+      while (outcomes.has(edge)) edge++;
+    },
+    cut(release, random) {
+      const failures: TileFailure[] = [];
+      const parts: string[] = [];
+      let done = 0;
+      let bytes = 0;
+      for (let index = told; index < edge; index++) {
+        const outcome = outcomes.get(index)!;
+        outcomes.delete(index);
+        if (outcome.kind === 'done') {
+          done++;
+          bytes += outcome.bytes;
+          if (digests) parts.push(tileDigest(index, outcome.md5));
+        } else {
+          const { kind: _, ...failure } = outcome;
+          failures.push({ index, ...failure });
+        }
+      }
+      told = edge;
+      return {
+        sequence: ++sequence,
+        next: edge,
+        bytes,
+        done,
+        skipped: 0,
+        ...sortFailures(failures, retry, random),
+        digest: parts.length === 0 ? NO_DIGEST : joinDigests(parts),
+        release,
+      };
+    },
+  };
+}
+
+function sortFailures(
+  failures: readonly TileFailure[],
+  retry: RetryPolicy,
+  random: () => number,
+): Pick<Checkpoint, 'failed' | 'delayed'> {
+  const failed: RangeFailure[] = [];
+  const delayed: DelayedRange[] = [];
+  for (const run of coalesce(failures)) {
+    const { permanent: _, retryAfterMs: __, ...record } = run;
+    const decision = decideRetry(run, retry, random());
+    if (decision.kind === 'give-up') failed.push(record);
+    else delayed.push({ ...record, delayMs: decision.afterMs });
+  }
+  return { failed, delayed };
+}

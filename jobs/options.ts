@@ -1,0 +1,22 @@
+import { LOG_LEVELS, type LogLevel } from '../runtime/log.js';
+import { type OptionRow, parseChoice, parseText } from '../runtime/options.js';
+
+/** What all programs of a migration take. */
+export const MIGRATION: OptionRow<string> = {
+  flag: '--migration <name>',
+  env: 'ZH_MIGRATION',
+  help: 'serve only this migration; without it, all that are running',
+  parse: parseText,
+};
+
+export const LOG_LEVEL = {
+  flag: '--log-level <level>',
+  env: 'ZH_LOG_LEVEL',
+  help: `how much is logged: ${LOG_LEVELS.join(', ')}`,
+  parse: parseChoice(LOG_LEVELS),
+  default: 'info' as LogLevel,
+};
+
+export const FINDING_REDIS = `Redis is found at REDIS_URL, or else by asking the convoyd at CONVOY_API for the service "redis".
+Its password is REDIS_PASSWORD, or the file redis-password in CREDENTIALS_DIRECTORY.
+Exit codes: 0 done or told to stop, 1 failed, 2 wrong usage.`;

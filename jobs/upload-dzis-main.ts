@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { runMain } from '../runtime/main.js';
+import { runWorkerProgram } from './worker-program.js';
+
+const program = {
+  name: 'zh-upload-dzis',
+  description: 'Publishes the descriptors of images whose tiles are all stored; waits when there is no work.',
+  lane: 'descriptors',
+} as const;
+
+await runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));
