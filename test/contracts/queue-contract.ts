@@ -312,6 +312,18 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect((await status(queue)).tiles).toMatchObject({ claimed: 9, done: 0, failed: 0, delayed: 0 });
     });
 
+    it('ends a claim whose checkpoints between it has forgotten, from its own cursor', async () => {
+      const { queue } = await small();
+      const { token } = await claim(queue);
+      await queue.checkpoint(token, 'm', point(1, 2, { done: 2 }));
+      expect(await queue.checkpoint(token, 'm', point(3, 9, { done: 4, failed: [failure(8, 1)] }))).toBe(
+        'lost',
+      );
+      expect((await status(queue)).tiles).toMatchObject({ done: 2, failed: 0, ready: 7, claimed: 0 });
+      expect(await claim(queue)).toMatchObject({ first: 2, end: 9 });
+      expect(await queue.checkpoint(token, 'm', point(4, 9, { done: 1 }))).toBe('lost');
+    });
+
     it('takes the rest back when the worker releases it', async () => {
       const { queue } = await small();
       const { token } = await claim(queue);

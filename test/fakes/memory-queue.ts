@@ -211,8 +211,12 @@ export class MemoryQueue implements q.WorkQueue {
     }
     if (point.sequence <= held.sequence) return held.answer;
     const settled = settledBy(point);
-    if (point.sequence > held.sequence + 1)
-      throw new Error('the model never forgets a checkpoint: the worker left one out');
+    if (point.sequence > held.sequence + 1) {
+      migration.reclaimed += held.end - held.cursor;
+      this.#giveBack(held, held.losses, held.alone);
+      this.#claims.delete(token);
+      return 'lost';
+    }
     const badCursor = held.cursor + settled !== point.next || point.next > held.end;
     const problem = badCursor ? 'it does not go on from the cursor' : checkpointProblem(point);
     if (problem !== null) throw permanent(`bad checkpoint: ${problem}`, { code: 'bad-checkpoint' });
@@ -374,6 +378,11 @@ export class MemoryQueue implements q.WorkQueue {
   /** What an emptied Redis does to everybody who knew it. */
   flush(): void {
     for (const map of [this.#migrations, this.#claims, this.#ended, this.#reports]) map.clear();
+  }
+
+  /** Whether this token has a claim now. */
+  holds(token: string): boolean {
+    return this.#claims.has(token);
   }
 
   /** State of every tile, for comparing with the real queue: `ready`, `delayed`, ... per image and index. */

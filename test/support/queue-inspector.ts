@@ -1,0 +1,133 @@
+import { RedisConnection } from '../../jobs/redis-connection.js';
+import { failedImage, type MigrationKey, migrationKey } from '../../jobs/redis-keys.js';
+import { pairs, unpackFailure, unpackRow } from '../../jobs/redis-rows.js';
+import { LANES, type Lane } from '../../jobs/work-queue.js';
+
+/** Looks at the queue's Redis past the queue: every structure is walked and held against every counter. */
+export interface Inspector {
+  /** Per image and tile: `ready`, `claimed`, `delayed`, `failed`, or `gone` (done, skipped or dropped). Throws if two disagree. */
+  states(migration: string, lane: Lane): Promise<string[][]>;
+  command: RedisConnection['command'];
+  close(): Promise<void>;
+}
+
+export function inspect(url: string): Inspector {
+  const redis = new RedisConnection({ locate: async () => url, timeoutMs: 10_000, scripts: new Map() });
+  return {
+    states: (migration, lane) => statesOf(redis, migration, lane),
+    command: (name, ...args) => redis.command(name, ...args),
+    close: () => redis.close(),
+  };
+}
+
+async function statesOf(redis: RedisConnection, migration: string, lane: Lane): Promise<string[][]> {
+  const key = (name: MigrationKey, bucket: string | number = ''): string =>
+    migrationKey(migration, name) + bucket;
+  const strings = async (name: string, ...args: (string | number)[]): Promise<string[]> =>
+    (await redis.command(name, ...args)) as string[];
+  const hash = async (name: string): Promise<ReadonlyMap<string, string>> =>
+    pairs(await strings('HGETALL', name));
+  /** All fields of a bucketed hash of images, by image number. */
+  const ofImages = async (name: MigrationKey, images: number): Promise<Map<number, string>> => {
+    const found = new Map<number, string>();
+    for (let bucket = 0; bucket * 256 < images; bucket++)
+      for (const [field, value] of await hash(key(name, bucket)))
+        found.set(bucket * 256 + Number(field), value);
+    return found;
+  };
+  const check = (what: string, actual: unknown, expected: unknown): void => {
+    const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)];
+    if (is !== should) throw new Error(`${migration} ${lane}: ${what} is ${is}, found ${should}`);
+  };
+
+  const meta = await hash(key('meta'));
+  const images = Number(meta.get('images'));
+  const rows = await ofImages('rowsOf', images);
+  check('number of rows', rows.size, images);
+  const sizes = Array.from({ length: images }, (_, number) =>
+    lane === 'tiles' ? unpackRow(number, rows.get(number)!).tiles : 1,
+  );
+  const states = sizes.map((size) => Array.from({ length: size }, () => 'gone'));
+  const put = (state: string, image: number, first: number, count: number): void => {
+    for (let index = first; index < first + count; index++) {
+      const was = states[image]?.[index];
+      if (was !== 'gone')
+        throw new Error(`${lane} ${image}/${index} is ${state} and ${was ?? 'out of range'}`);
+      states[image]![index] = state;
+    }
+  };
+  const numbers = (text: string): number[] => text.split(':').map((field) => Number.parseInt(field, 36));
+
+  for (const item of await strings('LRANGE', key(`${lane}Ready`), 0, -1)) {
+    const [image, first, count] = numbers(item) as [number, number, number];
+    put('ready', image, first, count);
+  }
+  for (const item of await strings('ZRANGE', key(`${lane}Delayed`), 0, -1)) {
+    const [image, first, count] = numbers(item) as [number, number, number];
+    put('delayed', image, first, count);
+  }
+  const leased = new Set(await strings('ZRANGE', key('leases'), 0, -1));
+  for (const name of await strings('KEYS', 'convoy:claim:*')) {
+    const claim = await hash(name);
+    if (claim.get('migration') !== migration || !claim.has('cursor')) continue;
+    const token = name.slice('convoy:claim:'.length);
+    if (!leased.has(token)) throw new Error(`claim ${token} has no lease`);
+    if (claim.get('lane') !== lane) continue;
+    const [image, first] = [Number(claim.get('image')), Number(claim.get('cursor'))];
+    put('claimed', image, first, Number(claim.get('end')) - first);
+  }
+  const reasons = new Map(
+    [...(await hash(key('reasons')))].map(([reason, number]) => [Number(number), reason]),
+  );
+  const failed = new Map<string, number>();
+  const fail = (reason: string, count: number): void =>
+    void failed.set(reason, (failed.get(reason) ?? 0) + count);
+  for (const each of LANES)
+    for (const bucket of await strings('ZRANGE', key(`${each}Failed`), 0, -1)) {
+      const fields = await hash(key(`${each}FailedOf`, bucket));
+      if (fields.size === 0) throw new Error(`failure bucket ${bucket} is listed and empty`);
+      for (const [field, value] of fields) {
+        const { place, first, count, reason } = unpackFailure(field, value);
+        fail(reasons.get(reason)!, count);
+        if (each === lane) put('failed', failedImage(Number(bucket), place), first, count);
+      }
+    }
+  let refused = 0;
+  for (const bucket of await strings('SMEMBERS', key('refused')))
+    for (const value of (await hash(key('idsOf', bucket))).values()) {
+      const reason = /^!\d+!(.*)$/.exec(value)?.[1];
+      if (reason === undefined) continue;
+      refused++;
+      fail(reason, 1);
+    }
+
+  const sum = (state: string): number => states.flat().filter((each) => each === state).length;
+  const counter = (state: string): number => Number(meta.get(`${lane}.${state}`));
+  for (const state of ['ready', 'claimed', 'delayed', 'failed']) check(state, counter(state), sum(state));
+  const open = ['ready', 'claimed', 'delayed', 'failed', 'done', 'skipped'].map(counter);
+  check(
+    'total',
+    counter('total'),
+    open.reduce((a, b) => a + b, 0),
+  );
+  const counts = await hash(key('failures'));
+  check('failures', [...counts].sort(), [...failed].map(([reason, count]) => [reason, String(count)]).sort());
+  check('refused', Number(meta.get('refused')), refused);
+  if (lane === 'tiles') {
+    const cancelled = meta.get('state') === 'cancelled';
+    const opens = await ofImages('openOf', images);
+    const bads = await ofImages('badOf', images);
+    let withheld = 0;
+    for (const [image, tiles] of states.entries()) {
+      const bad = tiles.filter((state) => state === 'failed').length;
+      const left = tiles.filter((state) => state !== 'gone').length;
+      check(`bad tiles of image ${image}`, Number(bads.get(image) ?? 0), bad);
+      if (!cancelled) check(`open tiles of image ${image}`, Number(opens.get(image) ?? 0), left);
+      if (bad > 0 && bad === left) withheld++;
+    }
+    if (!cancelled) check('withheld', Number(meta.get('withheld')), withheld);
+    const complete = states.filter((tiles) => tiles.every((state) => state === 'gone')).length;
+    if (!cancelled) check('descriptors released', Number(meta.get('descriptors.total')), complete);
+  }
+  return states;
+}
