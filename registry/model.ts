@@ -106,7 +106,8 @@ export function effectiveMetadata(machine: Machine, known: KnownMachine | undefi
  * (0: the record is gone). `revision` is the mod revision of `assigned/<unit>` for a non-global unit, of
  * `placements/<machine>/<unit>` for a global one (0: absent). Both are compared in the transaction.
  *
- * - `place`: assignment and placement come into being.
+ * - `place`: assignment and placement come into being. A unit that is assigned is unplaced first; both decisions
+ *   may be in one commit, the place then with `revision` 0.
  * - `update`: the unit stays where it is; the placement takes over hash, target and restarts of the record.
  * - `unplace`: assignment and placement go.
  */

@@ -156,10 +156,17 @@ export interface Registry extends RegistryReader, DesiredState, Membership, Lead
  * reboot) and over restarts of the process only (`leaseId`: in /run/convoy, never cloned with a disk).
  */
 export interface RegistryMemory {
-  readSeen(): Promise<{ readonly clusterId: string; readonly revision: number } | null>;
-  writeSeen(seen: { readonly clusterId: string; readonly revision: number }): Promise<void>;
+  readSeen(): Promise<SeenRegistry | null>;
+  writeSeen(seen: SeenRegistry): Promise<void>;
   readLease(): Promise<string | null>;
   writeLease(leaseId: string | null): Promise<void>;
+}
+
+export interface SeenRegistry {
+  readonly clusterId: string;
+  readonly revision: number;
+  /** Set once the registry was seen to have gone back: a hold that lasts until the operator accepts. */
+  readonly hold?: string;
 }
 
 /** Called once per problem that is not an error of a call: a lost watch, a hold, a failed renewal. */

@@ -36,7 +36,7 @@ export function placementContract(use: Use): void {
       await registry.submitUnit('c.service', aUnit(), 'launched');
       const result = await registry.commit(
         [
-          aPlace('a.service', 'm1', generation, { revision: 1 }),
+          aPlace('a.service', 'm1', generation, { kind: 'update', revision: 1 }),
           aPlace('b.service', 'm1', b.generation),
           aPlace('c.service', 'm1', b.generation),
           aPlace('d.service', 'm1', 5),
@@ -45,6 +45,15 @@ export function placementContract(use: Use): void {
       );
       expect(result).toEqual({ kind: 'done', outcomes: ['stale', 'committed', 'stale', 'stale'] });
       expect([...(await registry.readAll()).assigned.keys()]).toEqual(['b.service']);
+    });
+
+    it('refuses to place what a decision says is still assigned', async () => {
+      const { registry, term, generation } = await leader();
+      await registry.commit([aPlace('a.service', 'm1', generation)], term);
+      const { revision } = (await registry.readAll()).assigned.get('a.service')!;
+      const move = aPlace('a.service', 'm2', generation, { revision });
+      await expect(registry.commit([move], term)).rejects.toMatchObject({ kind: 'permanent' });
+      expect([...(await registry.readAll()).placements.keys()]).toEqual(['m1']);
     });
 
     it('never assigns a unit twice', async () => {

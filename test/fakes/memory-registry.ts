@@ -12,6 +12,7 @@ import type {
   RegistryMemory,
   View,
 } from '../../registry/registry.js';
+import { createWakes } from '../../registry/wakes.js';
 import type { Clock } from '../../runtime/clock.js';
 import { aborted, conflict, permanent, transient } from '../../runtime/errors.js';
 import { hashOf } from '../../units/unit-file.js';
@@ -87,37 +88,15 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     const ended = new AbortController();
     const signalEnd = AbortSignal.any([ended.signal, closing.signal]);
     let last: S | Hold = isCut ? { kind: 'hold', reason: 'not listed yet' } : look();
-    const wakes = new Set<() => void>();
+    const wakes = createWakes();
     const unlisten = tables.listen((machines) => {
       if (isCut || !concerns(machines)) return;
       last = look();
-      for (const wake of wakes) wake();
+      wakes.wake();
     });
     return {
       snapshot: () => (holding === null ? last : { kind: 'hold' as const, reason: holding }),
-      async *changes(signal: AbortSignal): AsyncIterable<void> {
-        const stop = AbortSignal.any([signal, signalEnd]);
-        let pending = false;
-        let resume = (): void => undefined;
-        const wake = (): void => {
-          pending = true;
-          resume();
-        };
-        wakes.add(wake);
-        stop.addEventListener('abort', wake, { once: true });
-        try {
-          while (!stop.aborted) {
-            if (!pending)
-              await new Promise<void>((resolve) => {
-                resume = resolve;
-              });
-            pending = false;
-            if (!stop.aborted) yield;
-          }
-        } finally {
-          wakes.delete(wake);
-        }
-      },
+      changes: (signal: AbortSignal) => wakes.changes(AbortSignal.any([signal, signalEnd])),
       async close() {
         ended.abort();
         unlisten();
@@ -127,6 +106,8 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
 
   function commitOne(decision: Decision): 'committed' | 'stale' {
     const { unit, machine, global } = decision;
+    if (decision.kind === 'place' && !global && decision.revision !== 0)
+      throw permanent(`${unit} is still assigned: it has to be unplaced before it is placed anew`);
     const mine = tables.placements.get(machine) ?? new Map();
     tables.placements.set(machine, mine);
     const seen = global ? mine.get(unit)?.revision : tables.assigned.get(unit)?.revision;

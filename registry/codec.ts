@@ -1,0 +1,169 @@
+import * as v from 'valibot';
+import { messageOf, permanent } from '../runtime/errors.js';
+import { TARGET_STATES } from '../units/state.js';
+import { hashOf, type UnitFile } from '../units/unit-file.js';
+import type { KnownMachine, Machine, Placement, ServiceEntry, UnitRecord, UnitState } from './model.js';
+
+/**
+ * The major format of the records. A reader that meets a higher one must not act on what it cannot understand:
+ * `decode` throws `permanent`/`format` and views answer hold. Fields a reader does not know are ignored.
+ */
+export const FORMAT = 1;
+
+const text = v.string();
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const targetState = v.picklist(TARGET_STATES);
+
+const clusterRecord = v.object({ id: text, format: v.pipe(v.number(), v.integer()) });
+const unitRecord = v.object({ hash: text, target: targetState, restarts: count });
+const content = v.object({
+  options: v.array(v.object({ section: text, name: text, value: text })),
+});
+const machine = v.object({
+  ip: text,
+  metadata: v.record(text, text),
+  apiAddress: text,
+  version: text,
+  bootId: text,
+});
+const known = v.object({
+  firstSeen: v.number(),
+  cordoned: v.boolean(),
+  draining: v.boolean(),
+  metadata: v.record(text, v.nullable(text)),
+});
+const assigned = v.object({ machine: text, fence: count });
+const placement = v.object({
+  hash: text,
+  target: v.picklist(['loaded', 'launched'] as const),
+  restarts: count,
+  why: text,
+});
+const unitState = v.object({
+  ...{ load: text, active: text, sub: text, hash: text, reason: text },
+  reached: v.picklist(['loaded', 'launched'] as const),
+  since: v.number(),
+  exit: v.nullable(text),
+  autoRestarts: count,
+});
+const service = v.object({ host: text, port: count });
+const leader = v.object({ machine: text });
+
+export interface ClusterRecord {
+  /** UUID of the cluster, made by the first convoyd. */
+  readonly id: string;
+  /** Major format of the records under it. */
+  readonly format: number;
+}
+
+/** The record of `cluster` is read before its format is known to be ours: it is the one that tells. */
+export function decodeCluster(json: string): ClusterRecord {
+  return read(clusterRecord, json, 'cluster');
+}
+export function encodeCluster(record: ClusterRecord): string {
+  return JSON.stringify(record);
+}
+
+export function encodeUnit(record: Pick<UnitRecord, 'hash' | 'target' | 'restarts'>): string {
+  return write({ hash: record.hash, target: record.target, restarts: record.restarts });
+}
+export function decodeUnit(name: string, json: string, generation: number): Omit<UnitRecord, 'unit'> {
+  return { name, ...decode(unitRecord, json, `units/${name}`), generation };
+}
+
+export function encodeContent(unit: UnitFile): string {
+  return write({ options: unit.options });
+}
+export function decodeContent(hash: string, json: string): UnitFile {
+  const unit = decode(content, json, `contents/${hash}`);
+  if (hashOf(unit) !== hash)
+    throw permanent(`the record contents/${hash} holds another content`, { code: 'format' });
+  return unit;
+}
+
+export function encodeMachine({ id: _, ...record }: Machine): string {
+  return write(record);
+}
+export function decodeMachine(id: string, json: string): Machine {
+  return { id, ...decode(machine, json, `machines/${id}`) };
+}
+
+export function encodeKnown({ id: _, ...record }: KnownMachine): string {
+  return write(record);
+}
+export function decodeKnown(id: string, json: string): KnownMachine {
+  return { id, ...decode(known, json, `known/${id}`) };
+}
+
+/** `fence` is the term that assigned it: by it a leader knows its own write again after an answer was lost. */
+export function encodeAssigned(record: { readonly machine: string; readonly fence: number }): string {
+  return write({ machine: record.machine, fence: record.fence });
+}
+export function decodeAssigned(unit: string, json: string): { machine: string; fence: number } {
+  return decode(assigned, json, `assigned/${unit}`);
+}
+
+export function encodePlacement(record: Pick<Placement, 'hash' | 'target' | 'restarts' | 'why'>): string {
+  const { hash, target, restarts, why } = record;
+  return write({ hash, target, restarts, why });
+}
+export function decodePlacement(machineId: string, unit: string, json: string, revision: number): Placement {
+  return {
+    unit,
+    machine: machineId,
+    ...decode(placement, json, `placements/${machineId}/${unit}`),
+    revision,
+  };
+}
+
+export function encodeState({ unit: _, machine: __, ...record }: UnitState): string {
+  return write(record);
+}
+export function decodeState(machineId: string, unit: string, json: string): UnitState {
+  return { unit, machine: machineId, ...decode(unitState, json, `states/${machineId}/${unit}`) };
+}
+
+export function encodeService({ host, port }: ServiceEntry): string {
+  return write({ host, port });
+}
+export function decodeService(key: Omit<ServiceEntry, 'host' | 'port'>, json: string): ServiceEntry {
+  const { service: name, unit, machine: id } = key;
+  return { service: name, unit, machine: id, ...decode(service, json, `services/${name}/${unit}/${id}`) };
+}
+
+export function encodeLeader(machineId: string): string {
+  return write({ machine: machineId });
+}
+export function decodeLeader(json: string): string {
+  return decode(leader, json, 'leader').machine;
+}
+
+function write(record: object): string {
+  return JSON.stringify({ v: FORMAT, ...record });
+}
+
+function decode<Schema extends v.GenericSchema>(
+  schema: Schema,
+  json: string,
+  key: string,
+): v.InferOutput<Schema> {
+  const { v: format } = read(v.object({ v: v.number() }), json, key);
+  if (Math.floor(format) > FORMAT)
+    throw permanent(
+      `the record ${key} has format ${format}, this convoyd reads formats up to ${FORMAT}: upgrade it`,
+      { code: 'format' },
+    );
+  return read(schema, json, key);
+}
+
+function read<Schema extends v.GenericSchema>(
+  schema: Schema,
+  json: string,
+  key: string,
+): v.InferOutput<Schema> {
+  try {
+    return v.parse(schema, JSON.parse(json));
+  } catch (cause) {
+    throw permanent(`the record ${key} cannot be read (${messageOf(cause)})`, { code: 'format', cause });
+  }
+}

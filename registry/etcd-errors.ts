@@ -1,0 +1,47 @@
+import { ConvoyError, conflict, messageOf, permanent, transient } from '../runtime/errors.js';
+
+/** gRPC's status numbers that mean something of their own to us; all others are transient. */
+const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
+const PERMISSION_DENIED = 7;
+const OUT_OF_RANGE = 11;
+const UNIMPLEMENTED = 12;
+const UNAUTHENTICATED = 16;
+
+/**
+ * An error of the etcd client as one of ours. `what` names the call and the endpoint. A `transient` one says
+ * nothing about the effect: a write may have been applied, or may still be.
+ */
+export function translate(error: unknown, what: string): ConvoyError {
+  if (error instanceof ConvoyError) return error;
+  const { status, text } = read(error);
+  const message = `${what}: ${text}`;
+  if (/requested lease not found/.test(text)) return conflict(message, { code: 'lease-gone', cause: error });
+  if (/compacted/.test(text) && status === OUT_OF_RANGE)
+    return conflict(message, { code: 'compacted', cause: error });
+  if (/request is too large|larger than max/.test(text))
+    return permanent(`${what}: the record is larger than etcd takes`, { code: 'too-large', cause: error });
+  switch (status ?? 0) {
+    case DEADLINE_EXCEEDED:
+      return transient(`${what}: no answer in time`, { code: 'deadline', cause: error });
+    case INVALID_ARGUMENT:
+    case UNIMPLEMENTED:
+      return permanent(message, { code: 'refused', cause: error });
+    case PERMISSION_DENIED:
+    case UNAUTHENTICATED:
+      return permanent(message, { code: 'wrong-credentials', cause: error });
+    default:
+      return transient(message, { code: 'unreachable', cause: error });
+  }
+}
+
+/** The client wraps gRPC's error and drops its number, but the message still starts with `14 UNAVAILABLE: `. */
+function read(error: unknown): { status: number | undefined; text: string } {
+  const message = messageOf(error);
+  const [, number, text] = /^(\d+) [A-Z_]+: (.*)$/s.exec(message) ?? [];
+  const code = (error as { code?: unknown }).code;
+  return {
+    status: number === undefined ? (typeof code === 'number' ? code : undefined) : Number(number),
+    text: text ?? message,
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * Is this the registry we know? A wiped, restored or foreign etcd must stop nobody: as long as something is
+ * strange, views answer hold and no write is sent.
+ *
+ * Strange is: another cluster id, no `cluster` record though one was seen, a revision lower than one seen, a
+ * format above ours. All but the lower revision end by themselves when the known registry is back; a store that
+ * went back stays strange, over restarts too, because it grows past the old revision by itself.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../runtime/clock.js';
+import { type ConvoyError, messageOf, permanent } from '../runtime/errors.js';
+import { decodeCluster, encodeCluster, FORMAT } from './codec.js';
+import type { Compare, Entry, EtcdClient, Operation, TxnResult } from './etcd-calls.js';
+import type { Keys } from './keys.js';
+import type { RegistryMemory, RegistryProblem, SeenRegistry } from './registry.js';
+
+/** How often the highest revision seen is written down while it moves. */
+const WRITE_DOWN_MS = 60_000;
+
+export class Identity {
+  private seen: SeenRegistry | null;
+  private strange: string | null = null;
+  /** The text of the `cluster` record as last found to be ours: every write compares it. */
+  private record: string | undefined;
+  private writtenAt = Number.NEGATIVE_INFINITY;
+  private writing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly client: EtcdClient,
+    private readonly keys: Keys,
+    private readonly clock: Clock,
+    private readonly memory: RegistryMemory,
+    private readonly problem: RegistryProblem,
+    seen: SeenRegistry | null,
+  ) {
+    this.seen = seen;
+  }
+
+  static async open(
+    client: EtcdClient,
+    keys: Keys,
+    clock: Clock,
+    memory: RegistryMemory,
+    problem: RegistryProblem,
+  ): Promise<Identity> {
+    return new Identity(client, keys, clock, memory, problem, await memory.readSeen());
+  }
+
+  /** Why nothing may be touched, or null. As of the last look. */
+  get hold(): string | null {
+    return this.strange;
+  }
+
+  /** The highest revision seen so far: take it before a read, give it to `judge` after. */
+  get floor(): number {
+    return this.seen?.revision ?? 0;
+  }
+
+  /** Asks etcd who it is. Answers why to hold, or null. */
+  async look(): Promise<string | null> {
+    const floor = this.floor;
+    const { entry, revision } = await this.client.get(this.keys.cluster);
+    return this.judge(entry, revision, floor);
+  }
+
+  /** Judges a `cluster` record read at `revision`; `floor` was the highest revision seen before that read. */
+  judge(entry: Entry | undefined, revision: number, floor: number): string | null {
+    const reason = this.reasonToHold(entry, revision, floor);
+    if (reason !== null) {
+      if (reason !== this.strange) this.problem(permanent(reason, { code: 'hold' }));
+      this.strange = reason;
+      return reason;
+    }
+    if (entry !== undefined) {
+      this.record = entry.value;
+      this.observe(revision, decodeCluster(entry.value).id);
+    }
+    this.strange = null;
+    return null;
+  }
+
+  /** Notes that the registry known as ours has reached a revision. */
+  observe(revision: number, clusterId = this.seen?.clusterId): void {
+    if (clusterId === undefined || (this.seen?.clusterId === clusterId && revision <= this.floor)) return;
+    const isNew = this.seen === null;
+    this.seen = { clusterId, revision };
+    if (isNew || this.clock.steady() - this.writtenAt >= WRITE_DOWN_MS) this.writeDown();
+  }
+
+  /**
+   * A transaction on the registry we know and on no other: it compares the `cluster` record too, creating it in
+   * an etcd that has none and that we never saw with one. `otherwise` reads when a comparison fails.
+   * Rejects with `permanent`/`hold` where nothing may be touched.
+   */
+  async write(
+    compares: readonly Compare[],
+    then: readonly Operation[],
+    otherwise: readonly Extract<Operation, { get: string }>[] = [],
+  ): Promise<TxnResult> {
+    for (;;) {
+      const record = await this.ready();
+      const floor = this.floor;
+      const answer = await this.client.txn([{ key: this.keys.cluster, value: record }, ...compares], then, [
+        { get: this.keys.cluster },
+        ...otherwise,
+      ]);
+      if (answer.succeeded) {
+        if (answer.revision >= floor) this.observe(answer.revision);
+        return answer;
+      }
+      const [cluster, ...got] = answer.got;
+      if (this.judge(cluster, answer.revision, floor) !== null) throw this.refusal();
+      if (cluster?.value === record) return { ...answer, got };
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.seen !== null) this.writeDown();
+    await this.writing;
+  }
+
+  /**
+   * The text of the cluster record, made if this is the first convoyd of all. Rejects with `permanent`/`hold`
+   * where nothing may be touched.
+   */
+  async ready(): Promise<string> {
+    if (this.record === undefined || this.strange !== null) await this.look();
+    if (this.strange !== null) throw this.refusal();
+    if (this.record !== undefined) return this.record;
+    const value = encodeCluster({ id: randomUUID(), format: FORMAT });
+    const { cluster } = this.keys;
+    await this.client.txn([{ key: cluster, created: 0 }], [{ put: cluster, value }]);
+    return this.ready();
+  }
+
+  private reasonToHold(entry: Entry | undefined, revision: number, floor: number): string | null {
+    const { seen } = this;
+    if (seen?.hold !== undefined) return seen.hold;
+    if (entry === undefined)
+      return seen === null
+        ? null
+        : `etcd has no cluster record, but this machine belongs to cluster ${seen.clusterId}: was etcd emptied, or is the address wrong?`;
+    try {
+      const { id, format } = decodeCluster(entry.value);
+      if (format > FORMAT)
+        return `cluster ${id} has records of format ${format}, this convoyd reads formats up to ${FORMAT}: upgrade it`;
+      if (seen !== null && id !== seen.clusterId)
+        return `etcd holds cluster ${id}, but this machine belongs to cluster ${seen.clusterId}: was etcd replaced, or is the address wrong?`;
+    } catch (error) {
+      return messageOf(error);
+    }
+    if (revision >= floor) return null;
+    const hold = `etcd went back from revision ${floor} to ${revision}: was it restored from a backup?`;
+    this.seen = { ...seen!, hold };
+    this.writeDown();
+    return hold;
+  }
+
+  private refusal(): ConvoyError {
+    return permanent(`nothing is written: ${this.strange}`, { code: 'hold' });
+  }
+
+  private writeDown(): void {
+    this.writtenAt = this.clock.steady();
+    const { seen } = this;
+    if (seen === null) return;
+    this.writing = this.writing
+      .then(() => this.memory.writeSeen(seen))
+      .catch((error: unknown) =>
+        this.problem(permanent(`what was seen of the registry cannot be written down: ${messageOf(error)}`)),
+      );
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Keeps one lease alive and knows how long it may be trusted.
+ *
+ * The trust window ends at the *send* time of the last confirmed renewal + the granted TTL - a margin, on a clock
+ * that goes on while the process or the machine sleeps: etcd cannot have let the lease run out before. A renewal
+ * counts as confirmed only if a linearizable read of the lease's own key was answered beside it, in the same raft
+ * term: an etcd leader that lost its quorum goes on answering keepalives for a while. Once run out, the window
+ * never opens again, whatever answer arrives late.
+ */
+import type { Clock } from '../runtime/clock.js';
+import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
+import type { EtcdClient } from './etcd-calls.js';
+import type { RegistryProblem } from './registry.js';
+
+export interface LeaseOptions {
+  readonly client: Pick<EtcdClient, 'renewLease' | 'get'>;
+  readonly clock: Clock;
+  readonly leaseId: string;
+  /** As granted by etcd, in ms. */
+  readonly ttlMs: number;
+  /** `clock.steady()` before the request that granted or renewed it was sent. */
+  readonly sentAt: number;
+  /** The key that hangs on this lease and is read to confirm it. */
+  readonly key: string;
+  /** Whether `lost` fires when the trust window ends (a leader must stop) or not before it is known (a machine). */
+  readonly endsWithTrust: boolean;
+  readonly problem: RegistryProblem;
+}
+
+export interface KeptLease {
+  trusted(): boolean;
+  /** Fires when the lease or its key is known to be gone, or when renewing it came too late to be trusted. */
+  readonly lost: AbortSignal;
+  /** Stops renewing; with `lost`, if told so. */
+  end(lost: boolean): void;
+}
+
+/** 2 s, or a fifth of a short TTL: for clocks that run apart and for what is in flight. */
+export function marginMs(ttlMs: number): number {
+  return Math.min(2000, ttlMs / 5);
+}
+
+export function keepLease(options: LeaseOptions): KeptLease {
+  const { client, clock, leaseId, ttlMs, key, problem } = options;
+  const lost = new AbortController();
+  const ended = new AbortController();
+  let trustEnd = options.sentAt + ttlMs - marginMs(ttlMs);
+  let over = false;
+
+  function trusted(): boolean {
+    if (clock.steady() >= trustEnd) over = true;
+    return !over && !ended.signal.aborted;
+  }
+
+  function end(isLost: boolean): void {
+    over = true;
+    ended.abort();
+    if (isLost) lost.abort();
+  }
+
+  /** Answers whether the renewal was confirmed; ends the lease if it is gone. */
+  async function renew(): Promise<boolean> {
+    const sentAt = clock.steady();
+    const call = { deadlineMs: Math.min(5000, ttlMs / 3), signal: ended.signal };
+    const [renewal, own] = await Promise.all([client.renewLease(leaseId, call), client.get(key, call)]);
+    if (ended.signal.aborted) return true;
+    if (renewal.ttlMs === 0 || own.entry?.lease !== leaseId) {
+      end(true);
+      return true;
+    }
+    if (renewal.term !== own.term) return false;
+    if (trusted()) trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
+    else end(true);
+    return true;
+  }
+
+  async function renewAlways(): Promise<void> {
+    let pause = ttlMs / 3;
+    while (!ended.signal.aborted) {
+      await clock.sleep(pause, ended.signal).catch(() => undefined);
+      if (ended.signal.aborted) return;
+      const confirmed = await renew().catch((error: unknown) => {
+        if (!ended.signal.aborted)
+          problem(error instanceof ConvoyError ? error : transient(messageOf(error), { cause: error }));
+        return false;
+      });
+      pause = confirmed ? ttlMs / 3 : ttlMs / 10;
+    }
+  }
+
+  async function endWithTrust(): Promise<void> {
+    while (trusted()) await clock.sleep(trustEnd - clock.steady(), ended.signal).catch(() => undefined);
+    if (!ended.signal.aborted) end(true);
+  }
+
+  void renewAlways();
+  if (options.endsWithTrust) void endWithTrust();
+  return { trusted, lost: lost.signal, end };
+}

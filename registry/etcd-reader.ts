@@ -1,0 +1,99 @@
+import {
+  decodeAssigned,
+  decodeContent,
+  decodeKnown,
+  decodeMachine,
+  decodePlacement,
+  decodeService,
+  decodeState,
+  decodeUnit,
+} from './codec.js';
+import type { Entry } from './etcd-calls.js';
+import type { EtcdContext } from './etcd-session.js';
+import { Tables } from './etcd-tables.js';
+import type { KnownMachine, Machine, ServiceEntry } from './model.js';
+import type { RegistryReader } from './registry.js';
+
+/** Keys read in one transaction; etcd allows 128. */
+const BATCH = 100;
+
+/** Reads for the API, each of one revision and no dearer than what it is about. */
+export function reader({ client, keys }: EtcdContext): RegistryReader {
+  /** Entries of single keys at one revision, in order. */
+  async function getAll(
+    wanted: readonly string[],
+    at: number,
+    signal: AbortSignal | undefined,
+  ): Promise<(Entry | undefined)[]> {
+    const found: (Entry | undefined)[] = [];
+    for (let start = 0; start < wanted.length; start += BATCH) {
+      const gets = wanted.slice(start, start + BATCH).map((get) => ({ get, at }));
+      found.push(...(await client.txn([], gets, [], { signal })).got);
+    }
+    return found;
+  }
+
+  return {
+    async readAll(signal) {
+      const { entries, revision } = await client.list(keys.root, { signal });
+      return new Tables(keys, entries, revision).snapshot();
+    },
+
+    async readUnit(name, signal) {
+      const first = [{ get: keys.unit(name) }, { get: keys.assigned(name) }];
+      const { got, revision: at } = await client.txn([], first, [], { signal });
+      const [record, assigned] = got;
+      if (record === undefined) return null;
+      const unit = decodeUnit(name, record.value, record.modified);
+      const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value).machine;
+
+      const machines = await client.list(keys.machines, { signal, keysOnly: true, at });
+      const ids = machines.entries.flatMap(({ key }) => {
+        const parsed = keys.parse(key);
+        return parsed?.kind === 'machine' ? [parsed.machine] : [];
+      });
+      const [content, placement, ...states] = await getAll(
+        [
+          keys.content(unit.hash),
+          keys.placement(machine ?? '', name),
+          ...ids.map((id) => keys.state(id, name)),
+        ],
+        at,
+        signal,
+      );
+      return {
+        record: { ...unit, unit: decodeContent(unit.hash, content?.value ?? '') },
+        machine,
+        why:
+          placement === undefined
+            ? null
+            : decodePlacement(machine ?? '', name, placement.value, placement.modified).why,
+        states: states.flatMap((entry, i) =>
+          entry === undefined ? [] : [decodeState(ids[i] ?? '', name, entry.value)],
+        ),
+      };
+    },
+
+    async readMachines(signal) {
+      const now = await client.list(keys.machines, { signal });
+      const ever = await client.list(keys.known, { signal, at: now.revision });
+      const machines: Machine[] = [];
+      const known: KnownMachine[] = [];
+      for (const { key, value } of [...now.entries, ...ever.entries]) {
+        const at = keys.parse(key);
+        if (at?.kind === 'machine') machines.push(decodeMachine(at.machine, value));
+        if (at?.kind === 'known') known.push(decodeKnown(at.machine, value));
+      }
+      return { machines, known };
+    },
+
+    async readServices(service, signal) {
+      const prefix = service === undefined ? keys.services : keys.servicesOf(service);
+      const { entries } = await client.list(prefix, { signal });
+      return entries.flatMap(({ key, value }): ServiceEntry[] => {
+        const at = keys.parse(key);
+        return at?.kind === 'service' ? [decodeService(at, value)] : [];
+      });
+    },
+  };
+}

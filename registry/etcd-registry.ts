@@ -1,0 +1,76 @@
+import type { Clock } from '../runtime/clock.js';
+import { aborted, messageOf } from '../runtime/errors.js';
+import type { Log } from '../runtime/log.js';
+import { openEtcdClient } from './etcd-client.js';
+import { collectContents, commitDecisions } from './etcd-commit.js';
+import { Identity } from './etcd-identity.js';
+import { campaign, readLeader } from './etcd-leader.js';
+import { openPlacementView } from './etcd-placement-view.js';
+import { reader } from './etcd-reader.js';
+import { type EtcdContext, joinMachine } from './etcd-session.js';
+import { Tables } from './etcd-tables.js';
+import { desiredState } from './etcd-units.js';
+import { openView, type ViewContent } from './etcd-view.js';
+import { keysUnder } from './keys.js';
+import type { ClusterView, Registry, RegistryMemory, RegistryProblem } from './registry.js';
+
+export interface EtcdRegistryOptions {
+  /** `http://127.0.0.1:2379`; members of one etcd cluster, of which one is used at a time. */
+  readonly endpoints: readonly string[];
+  /** Where in etcd the registry lives, such as `/convoy/`. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly memory: RegistryMemory;
+}
+
+/**
+ * The registry in etcd v3. Opening does not wait for etcd: an agent starts, and keeps its units, without it.
+ * Rejects only if `memory` cannot be read.
+ */
+export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Registry> {
+  const { clock, log, memory } = options;
+  const closing = new AbortController();
+  const client = openEtcdClient(options.endpoints, clock);
+  const keys = keysUnder(options.prefix);
+  const problem: RegistryProblem = (error) =>
+    closing.signal.aborted || log.warn({ code: error.code }, messageOf(error));
+  const identity = await Identity.open(client, keys, clock, memory, problem);
+  const context: EtcdContext = { client, identity, keys, clock, memory, problem, closed: closing.signal };
+
+  return {
+    ...reader(context),
+    ...desiredState(context),
+    join: (machine, ttlMs) => joinMachine(context, machine, ttlMs),
+    campaign: (machineId, ttlMs, signal) => campaign(context, machineId, ttlMs, signal),
+    readLeader: () => readLeader(context),
+    commit: (decisions, term) => commitDecisions(context, decisions, term),
+    collectContents: (term) => collectContents(context, term),
+    openClusterView: (signal) => openClusterView(context, signal),
+    openPlacementView: (machineId) => openPlacementView(context, machineId),
+    async close() {
+      closing.abort();
+      await identity.close();
+      client.close();
+    },
+  };
+}
+
+async function openClusterView(context: EtcdContext, signal: AbortSignal): Promise<ClusterView> {
+  let tables = new Tables(context.keys, [], 0);
+  const content: ViewContent<ReturnType<Tables['snapshot']> & { readonly kind: 'cluster' }> = {
+    list({ entries, revision }) {
+      tables = new Tables(context.keys, entries, revision);
+    },
+    apply: (events, revision) => tables.apply(events, revision),
+    snapshot: () => ({ kind: 'cluster', ...tables.snapshot() }),
+  };
+  const view = openView(context, context.keys.root, content);
+  const stop = (): void => void view.close();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  await view.listed;
+  signal.removeEventListener('abort', stop);
+  if (signal.aborted) throw aborted('the cluster view was given up');
+  return view;
+}

@@ -1,0 +1,166 @@
+import type { Clock } from '../runtime/clock.js';
+import { permanent } from '../runtime/errors.js';
+import { encodeKnown, encodeMachine, encodeService, encodeState } from './codec.js';
+import type { Entry, EtcdClient } from './etcd-calls.js';
+import type { Identity } from './etcd-identity.js';
+import { keepLease } from './etcd-lease.js';
+import { OwnKeys } from './etcd-own-keys.js';
+import type { Keys } from './keys.js';
+import type { Machine } from './model.js';
+import type { MachineSession, RegistryMemory, RegistryProblem } from './registry.js';
+
+/** What the parts of the etcd registry share. */
+export interface EtcdContext {
+  readonly client: EtcdClient;
+  readonly identity: Identity;
+  readonly keys: Keys;
+  readonly clock: Clock;
+  readonly memory: RegistryMemory;
+  readonly problem: RegistryProblem;
+  /** Fires when the registry is closed. */
+  readonly closed: AbortSignal;
+}
+
+interface HeldLease {
+  readonly id: string;
+  readonly ttlMs: number;
+  /** `clock.steady()` before the request that granted or renewed it. */
+  readonly sentAt: number;
+}
+
+/**
+ * Announces a machine under a lease of its own, or under the one its last convoyd left behind. The lease's id is
+ * remembered before the machine is announced: a crash in between never makes a machine its own duplicate.
+ */
+export async function joinMachine(
+  context: EtcdContext,
+  machine: Machine,
+  ttlMs: number,
+): Promise<MachineSession> {
+  const { client, identity, keys } = context;
+  await identity.ready();
+  const resumed = await resume(context, ttlMs);
+  const lease = resumed ?? (await grant(context, ttlMs));
+  const machineKey = keys.machine(machine.id);
+  const put = { put: machineKey, value: encodeMachine(machine), lease: lease.id };
+  for (;;) {
+    const { entry: holder } = await client.get(machineKey);
+    if (holder !== undefined && holder.lease !== lease.id) {
+      if (resumed === undefined) await client.revokeLease(lease.id);
+      throw permanent(
+        `machine id ${machine.id} is already taken by another convoyd: every machine needs an id of its own`,
+        { code: 'duplicate-machine-id' },
+      );
+    }
+    const compare = { key: machineKey, modified: holder?.modified ?? 0 };
+    if ((await identity.write([compare], [put])).succeeded) break;
+  }
+  await rememberMachine(context, machine.id);
+  if (resumed !== undefined) await dropStrayStates(context, machine.id);
+  return openSession(context, machine.id, lease);
+}
+
+async function grant({ client, clock, memory }: EtcdContext, ttlMs: number): Promise<HeldLease> {
+  const sentAt = clock.steady();
+  const lease = await client.grantLease(ttlMs);
+  await memory.writeLease(lease.id);
+  return { ...lease, sentAt };
+}
+
+/** The lease of the last convoyd of this machine, if it lives and is of the length asked for now. */
+async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Promise<HeldLease | undefined> {
+  const id = await memory.readLease();
+  if (id === null) return undefined;
+  const sentAt = clock.steady();
+  const renewal = await client.renewLease(id);
+  if (renewal.ttlMs === Math.ceil(ttlMs / 1000) * 1000) return { id, ttlMs: renewal.ttlMs, sentAt };
+  if (renewal.ttlMs > 0) await client.revokeLease(id);
+  return undefined;
+}
+
+/** `known/<id>` is written once and stays until the operator takes it away. */
+async function rememberMachine({ identity, keys, clock }: EtcdContext, id: string): Promise<void> {
+  const key = keys.knownMachine(id);
+  const value = encodeKnown({ id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} });
+  await identity.write([{ key, modified: 0 }], [{ put: key, value }]);
+}
+
+/** States the last convoyd left of units that went while there was none. */
+async function dropStrayStates({ client, identity, keys }: EtcdContext, id: string): Promise<void> {
+  const [states, placements] = await Promise.all([
+    client.list(keys.states(id), { keysOnly: true }),
+    client.list(keys.placements(id), { keysOnly: true }),
+  ]);
+  const unitOf = (entry: Entry): string | undefined => {
+    const parsed = keys.parse(entry.key);
+    return parsed !== null && 'unit' in parsed ? parsed.unit : undefined;
+  };
+  const placed = new Set(placements.entries.map(unitOf));
+  const strays = states.entries.filter((entry) => !placed.has(unitOf(entry)));
+  for (let start = 0; start < strays.length; start += 100)
+    await identity.write(
+      [],
+      strays.slice(start, start + 100).map(({ key }) => ({ delete: key })),
+    );
+}
+
+function openSession(context: EtcdContext, machineId: string, lease: HeldLease): MachineSession {
+  const { client, clock, identity, keys, problem } = context;
+  const kept = keepLease({
+    ...{ client, clock, problem, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
+    ...{ key: keys.machine(machineId), endsWithTrust: false },
+  });
+  context.closed.addEventListener('abort', () => kept.end(false), { once: true });
+
+  const states = new OwnKeys(
+    identity,
+    lease.id,
+    async () => (await client.list(keys.states(machineId))).entries,
+  );
+  const services = new OwnKeys(identity, lease.id, async () => {
+    const { entries } = await client.list(keys.services);
+    return entries.filter(({ key }) => {
+      const parsed = keys.parse(key);
+      return parsed?.kind === 'service' && parsed.machine === machineId;
+    });
+  });
+
+  /** A write that finds the lease gone is the first to know. */
+  async function onLease(write: Promise<void>): Promise<void> {
+    try {
+      await write;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'lease-gone') kept.end(true);
+      throw error;
+    }
+  }
+
+  return {
+    machineId,
+    lost: kept.lost,
+    trusted: kept.trusted,
+    publish(now, gone) {
+      const wanted = new Map<string, string | null>(gone.map((unit) => [keys.state(machineId, unit), null]));
+      for (const state of now) wanted.set(keys.state(machineId, state.unit), encodeState(state));
+      return onLease(states.write(() => wanted));
+    },
+    announce(now) {
+      const entries = now.map((e) => [keys.service(e.service, e.unit, machineId), encodeService(e)] as const);
+      return onLease(
+        services.write((held) => {
+          const wanted = new Map<string, string | null>([...held].map((key) => [key, null]));
+          for (const [key, value] of entries) wanted.set(key, value);
+          return wanted;
+        }),
+      );
+    },
+    async suspend() {
+      kept.end(false);
+    },
+    async leave() {
+      kept.end(true);
+      await client.revokeLease(lease.id);
+      await context.memory.writeLease(null);
+    },
+  };
+}
