@@ -1,0 +1,110 @@
+import { ConvoyError } from '../runtime/errors.js';
+import type { DesiredUnit } from './desired.js';
+import type { Task } from './reconcile.js';
+import type { UnitManager } from './unit-manager.js';
+
+/** What came of one task. Without an error it is done. */
+export interface Outcome {
+  readonly task: Exclude<Task, { kind: 'reload' }>;
+  readonly error?: unknown;
+}
+
+export interface ExecutorOptions {
+  readonly manager: Pick<UnitManager, 'load' | 'reload' | 'start' | 'stop' | 'unload'>;
+  /** What a unit is started with. */
+  readonly environment: (unit: DesiredUnit) => Promise<Readonly<Record<string, string>>>;
+  /** Called before any of these units is stopped: nobody shall find them any more. Must not take long. */
+  readonly withdraw: (units: readonly string[]) => Promise<void>;
+  readonly onOutcome: (outcome: Outcome) => void;
+}
+
+export interface Executor {
+  /** Units with tasks under way. What they are like is for nobody to judge until those are done. */
+  readonly busy: ReadonlySet<string>;
+  /** Begins the tasks of a pass; none of them may be about a busy unit. */
+  begin(tasks: readonly Task[]): void;
+}
+
+type UnitTask = Exclude<Task, { kind: 'reload' }>;
+
+/**
+ * Tasks -> outcomes. Units go side by side and never wait for each other's failures or slow stops; one unit's tasks
+ * go in order and end with the first that fails: the next look decides anew. The starts of a pass are asked for
+ * together, after its loads, so that the unit manager can put them in their After= order; so are its stops.
+ */
+export function createExecutor({ manager, environment, withdraw, onOutcome }: ExecutorOptions): Executor {
+  const busy = new Set<string>();
+
+  function begin(tasks: readonly Task[]): void {
+    const chains = chainsOf(tasks);
+    const leaving = [...chains].filter(([, [first]]) => first?.kind === 'unload' || first?.kind === 'stop');
+    const withdrawn = leaving.length === 0 ? undefined : withdraw(leaving.map(([unit]) => unit));
+    const loads = new Map<string, Promise<void>>();
+    const environments = new Map<string, Promise<Readonly<Record<string, string>>>>();
+    for (const [unit, chain] of chains) {
+      const [first] = chain;
+      if (first?.kind === 'load') loads.set(unit, manager.load(first.desired));
+      const start = chain.find(({ kind }) => kind === 'start');
+      if (start?.kind === 'start') environments.set(unit, environment(start.desired));
+    }
+    const reloaded = Promise.allSettled([...loads.values(), ...environments.values()]).then(async () => {
+      if (loads.size > 0) await manager.reload();
+    });
+    reloaded.catch(() => undefined);
+
+    async function perform(task: UnitTask, first: UnitTask | undefined): Promise<void> {
+      switch (task.kind) {
+        case 'unload':
+          await withdrawn;
+          return manager.unload(task.unit);
+        case 'stop':
+          await withdrawn;
+          return manager.stop(task.unit);
+        case 'load':
+          if (task === first) return loads.get(task.unit);
+          await manager.load(task.desired);
+          return manager.reload();
+        case 'start': {
+          const values = (await environments.get(task.unit)) ?? {};
+          if (first?.kind === 'load' || first === task) await reloaded;
+          return manager.start(task.unit, { environment: values, restarts: task.desired.restarts });
+        }
+      }
+    }
+
+    async function run(unit: string, chain: readonly UnitTask[]): Promise<void> {
+      busy.add(unit);
+      const outcomes: Outcome[] = [];
+      for (const task of chain) {
+        try {
+          await perform(task, chain[0]);
+          outcomes.push({ task });
+        } catch (error) {
+          outcomes.push({ task, error });
+          break;
+        }
+      }
+      busy.delete(unit);
+      for (const outcome of outcomes) onOutcome(outcome);
+    }
+    for (const [unit, chain] of chains) void run(unit, chain);
+  }
+
+  return { busy, begin };
+}
+
+function chainsOf(tasks: readonly Task[]): Map<string, UnitTask[]> {
+  const chains = new Map<string, UnitTask[]>();
+  for (const task of tasks) {
+    if (task.kind === 'reload') continue;
+    const chain = chains.get(task.unit) ?? [];
+    chain.push(task);
+    chains.set(task.unit, chain);
+  }
+  return chains;
+}
+
+/** A task that will fail the same way until somebody changes something. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ConvoyError && error.kind === 'permanent';
+}

@@ -1,0 +1,133 @@
+import { connect } from 'node:net';
+import type { ServiceEntry } from '../registry/model.js';
+import type { MachineSession } from '../registry/registry.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Log } from '../runtime/log.js';
+import { startLoop } from '../runtime/loop.js';
+import { freePort } from './ground.js';
+import { createAttempts } from './session.js';
+import type { ManagedUnit } from './unit-manager.js';
+
+/** What a unit of this machine offers, from its [X-Convoy] section. */
+export interface Offer {
+  readonly service: string;
+  readonly port: number | 'auto';
+}
+
+export interface AnnouncerOptions {
+  readonly machineId: string;
+  /** The address others reach this machine's services at; what is announced is what was tried. */
+  readonly host: string;
+  /** Units that belong here and offer something; `null` while nothing may be touched. */
+  readonly offers: () => ReadonlyMap<string, Offer> | null;
+  readonly list: () => Promise<readonly ManagedUnit[]>;
+  readonly session: () => Pick<MachineSession, 'announce'> | null;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Announcer {
+  wake(): void;
+  /** Takes the units' services back before they are stopped; `release` lets them be announced again. */
+  withdraw(units: readonly string[]): Promise<void>;
+  release(unit: string): void;
+  stop(): Promise<void>;
+}
+
+/** How often an announced port is tried again, and one that does not accept yet. */
+const CHECK_MS = 2000;
+const PENDING_MS = 200;
+const CONNECT_MS = 2000;
+/** A stop waits so long for the registry, and no longer: it may be away. */
+const WITHDRAW_MS = 2000;
+
+/** Announces each offering unit's service while the unit is active and its port accepts. */
+export function startAnnouncer(options: AnnouncerOptions): Announcer {
+  const { clock, log, host, machineId } = options;
+  const withdrawn = new Set<string>();
+  const announcing = createAttempts('services are not announced', log);
+  let announced: readonly ServiceEntry[] = [];
+  let last = Promise.resolve(true);
+
+  async function accepting(): Promise<{ entries: ServiceEntry[]; pending: boolean } | null> {
+    const offers = options.offers();
+    if (offers === null) return null;
+    const candidates = (await options.list()).flatMap((unit) => entryOf(unit, offers.get(unit.name)) ?? []);
+    const accepts = await Promise.all(candidates.map(({ port }) => acceptsConnection(host, port)));
+    const entries = candidates.filter((_, index) => accepts[index]);
+    return { entries, pending: entries.length < candidates.length };
+  }
+
+  function entryOf(unit: ManagedUnit, offer: Offer | undefined): ServiceEntry | null {
+    if (offer === undefined || unit.active !== 'active') return null;
+    const port = offer.port === 'auto' ? Number(unit.environment.PORT) : offer.port;
+    return port > 0 ? { service: offer.service, unit: unit.name, machine: machineId, host, port } : null;
+  }
+
+  /** One after another: an announcement under way must not come out after a withdrawal. */
+  function publish(): Promise<boolean> {
+    last = last.then(() =>
+      announcing.attempt(async () => {
+        await options.session()?.announce(announced.filter(({ unit }) => !withdrawn.has(unit)));
+      }),
+    );
+    return last;
+  }
+
+  const loop = startLoop({
+    name: 'services',
+    intervalMs: CHECK_MS,
+    clock,
+    log,
+    async round(signal) {
+      const found = await accepting();
+      if (found === null || signal.aborted) return;
+      announced = found.entries;
+      await publish();
+      if (found.pending)
+        void clock.sleep(PENDING_MS, signal).then(
+          () => loop.wake(),
+          () => undefined,
+        );
+    },
+  });
+
+  return {
+    wake: loop.wake,
+    async withdraw(units) {
+      for (const unit of units) withdrawn.add(unit);
+      if (!announced.some(({ unit }) => units.includes(unit))) return;
+      const given = new AbortController();
+      await Promise.race([publish(), clock.sleep(WITHDRAW_MS, given.signal).catch(() => undefined)]);
+      given.abort();
+    },
+    release(unit) {
+      withdrawn.delete(unit);
+    },
+    stop: loop.stop,
+  };
+}
+
+function acceptsConnection(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(CONNECT_MS, () => end(false));
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
+}
+
+/** Chooses ports for `Port=auto`: free now, and given to no other unit. */
+export function createPortChooser(): (taken: ReadonlySet<number>) => Promise<number> {
+  const given = new Set<number>();
+  return async (taken) => {
+    let port = await freePort();
+    while (taken.has(port) || given.has(port)) port = await freePort();
+    given.add(port);
+    return port;
+  };
+}

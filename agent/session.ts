@@ -1,0 +1,99 @@
+import type { Machine } from '../registry/model.js';
+import type { MachineSession, Membership } from '../registry/registry.js';
+import { backoffMs } from '../runtime/backoff.js';
+import type { Clock } from '../runtime/clock.js';
+import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
+import type { Log } from '../runtime/log.js';
+
+export interface SessionOptions {
+  readonly registry: Membership;
+  readonly machine: Machine;
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly onJoin: () => void;
+}
+
+/** The machine's presence, for as long as the signal has not fired: joined, and joined again when it was lost. */
+export interface SessionKeeper {
+  current(): MachineSession | null;
+  /** Why the machine is not joined, in words. */
+  problem(): string | null;
+  /** Suspends the session; the signal must have fired. */
+  stop(): Promise<void>;
+}
+
+const RETRY = { firstMs: 500, factor: 2, maxMs: 10_000 };
+
+export function keepSession(options: SessionOptions): SessionKeeper {
+  const { registry, machine, clock, log, signal } = options;
+  let session: MachineSession | null = null;
+  let problem: string | null = null;
+
+  async function keep(): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        session = await registry.join(machine, options.ttlMs);
+      } catch (error) {
+        problem = whyNotJoined(error, machine.id);
+        if (failures++ === 0) log.warn({ machine: machine.id }, problem);
+        await clock.sleep(backoffMs(failures, RETRY, Math.random()), signal).catch(() => undefined);
+        continue;
+      }
+      failures = 0;
+      problem = null;
+      log.info({ machine: machine.id }, 'joined');
+      options.onJoin();
+      const { lost } = session;
+      await fired(AbortSignal.any([lost, signal]));
+      if (signal.aborted) return;
+      session = null;
+      problem = 'the session was lost; joining again';
+      log.warn({ machine: machine.id }, 'session lost: units are left alone, joining again');
+    }
+  }
+  const kept = keep();
+
+  return {
+    current: () => session,
+    problem: () => problem,
+    async stop() {
+      await kept;
+      await session?.suspend().catch((error) => log.warn({ machine: machine.id }, messageOf(error)));
+    },
+  };
+}
+
+function whyNotJoined(error: unknown, id: string): string {
+  return error instanceof ConvoyError && error.code === 'duplicate-machine-id'
+    ? `machine id ${id} is held by another machine: give each machine an id of its own (${error.message})`
+    : `cannot join: ${messageOf(error)}`;
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** For what is tried again in every round: the first failure of a row is logged, and that it works again. */
+export function createAttempts(
+  what: string,
+  log: Log,
+): { attempt(call: () => Promise<void>): Promise<boolean> } {
+  let failing = false;
+  return {
+    async attempt(call) {
+      try {
+        await call();
+        if (failing) log.info({}, `over: ${what}`);
+        failing = false;
+        return true;
+      } catch (error) {
+        if (!failing && kindOf(error) !== 'aborted') log.warn({}, `${what} for now: ${messageOf(error)}`);
+        failing = true;
+        return false;
+      }
+    },
+  };
+}

@@ -1,0 +1,268 @@
+import { messageOf, permanent } from '../../runtime/errors.js';
+import { parse } from '../../units/parse.js';
+import { readService } from '../service-section.js';
+import type { ServiceSettings } from '../service-settings.js';
+import type { SpecifierContext } from '../specifiers.js';
+import type { ManagedUnit, StartOptions, UnitToLoad } from '../unit-manager.js';
+import { credentialsDir, removeCredentials } from './commands.js';
+import type { Journal, UnitEntry } from './journal.js';
+import { blockersOf, conflictsOf, type Job, startedWith, stoppedWith } from './order.js';
+import { Service, type ServiceHost } from './service.js';
+import { removeUnitLog } from './unit-log.js';
+
+export interface SupervisorOptions extends Omit<ServiceHost, 'changed'> {
+  readonly journal: Journal;
+  readonly specifiers: Omit<SpecifierContext, 'credentials'>;
+  /** The state of any unit changed. */
+  readonly onChange: () => void;
+}
+
+interface PendingJob extends Job {
+  /** Settled when the job is done; never rejects. */
+  readonly done: Promise<unknown>;
+}
+
+/** Names that are safe as a file's name, with room for an ending. */
+const SAFE_NAME = /^[A-Za-z0-9:_.\\@-]{1,240}$/;
+
+/**
+ * All units of the machine, and the jobs that start and stop them. Jobs asked for in one turn of the event loop
+ * know of each other before the first of them begins; that is what makes After= and Before= hold among them.
+ */
+export class Supervisor {
+  private readonly services = new Map<string, Service>();
+  private readonly jobs = new Set<PendingJob>();
+  private jobCount = 0;
+
+  constructor(private readonly options: SupervisorOptions) {}
+
+  /** Goes on where the supervisor before left off. */
+  adopt(): void {
+    const { journal, log } = this.options;
+    const { entries, damaged } = journal.readAll();
+    for (const file of damaged) log.error({ file }, 'journal file cannot be read: its unit is forgotten');
+    for (const entry of entries) {
+      try {
+        this.services.set(entry.name, new Service(entry, this.read(entry), this.host()));
+      } catch (error) {
+        log.error({ unit: entry.name }, `left alone, not adopted: ${messageOf(error)}`);
+      }
+    }
+    for (const service of this.services.values()) service.adopt();
+  }
+
+  get size(): number {
+    return this.services.size;
+  }
+
+  list(): ManagedUnit[] {
+    return [...this.services.values()].map(({ entry }) => ({
+      name: entry.name,
+      hash: entry.hash,
+      load: entry.load,
+      active: entry.active,
+      sub: entry.sub,
+      launched: entry.launched,
+      restarts: entry.restarts,
+      environment: entry.environment,
+      since: entry.since,
+      exit: entry.exit,
+      autoRestarts: entry.autoRestarts,
+      reason: entry.reason,
+    }));
+  }
+
+  load(unit: UnitToLoad): void {
+    const { name, hash, text } = unit;
+    const old = this.services.get(name);
+    if (old?.alive) {
+      if (old.entry.hash === hash) return;
+      throw permanent(`${name} is running: stop it before loading another version`, { code: 'running' });
+    }
+    if (old?.entry.hash === hash) return;
+    const entry: UnitEntry = {
+      name,
+      hash,
+      text,
+      load: 'loaded',
+      active: 'inactive',
+      sub: 'dead',
+      launched: false,
+      restarts: 0,
+      environment: {},
+      since: this.options.clock.now(),
+      exit: null,
+      autoRestarts: 0,
+      reason: '',
+      invocation: '',
+      main: null,
+      leaders: [],
+      stopping: false,
+      ended: null,
+      restartAt: null,
+      stoppedWith: null,
+    };
+    const service = new Service(entry, this.read(unit), this.host());
+    this.services.set(name, service);
+    service.set({});
+  }
+
+  async start(name: string, { environment, restarts }: StartOptions): Promise<void> {
+    const service = this.find(name);
+    service.set({ launched: true, restarts, environment, ...(service.alive ? {} : { autoRestarts: 0 }) });
+    await this.startWithNeeds(service);
+  }
+
+  async stop(name: string): Promise<void> {
+    const service = this.find(name);
+    service.set({ launched: false, stoppedWith: null });
+    await this.stopWithDependents(service, '');
+  }
+
+  async unload(name: string): Promise<void> {
+    const service = this.services.get(name);
+    if (service === undefined) return;
+    service.set({ launched: false, stoppedWith: null });
+    await this.stopWithDependents(service, '');
+    if (this.services.get(name) !== service) return;
+    this.services.delete(name);
+    this.options.journal.remove(name);
+    removeCredentials(this.options.runDir, name);
+    removeUnitLog(this.options.runDir, name);
+    this.options.onChange();
+  }
+
+  private async startWithNeeds(service: Service): Promise<void> {
+    const { name } = service.entry;
+    const relations = this.relations();
+    const { names, missing } = startedWith(name, relations);
+    if (missing.length > 0)
+      return this.cannotStart(service, `it requires ${missing.join(', ')}, not on this machine`, missing[0]);
+    for (const other of [name, ...names].flatMap((unit) => conflictsOf(unit, relations))) {
+      const victim = this.find(other);
+      if (victim.alive) void this.stopWithDependents(victim, `stopped: it conflicts with ${name}`);
+    }
+    for (const other of names) {
+      const needed = this.find(other);
+      if (!needed.alive) this.job(needed, 'start', () => needed.start()).catch(() => undefined);
+    }
+    await this.job(service, 'start', () => this.startIfNeedsAreMet(service));
+  }
+
+  private async startIfNeedsAreMet(service: Service): Promise<void> {
+    const { requires, bindsTo, after } = service.settings;
+    const down = [...requires, ...bindsTo].find(
+      (other) =>
+        after.includes(other) && this.services.get(other)?.entry.active !== 'active' && !this.hasRun(other),
+    );
+    if (down !== undefined) this.cannotStart(service, `${down}, which it requires, is not up`, down);
+    await service.start();
+  }
+
+  /** A oneshot that went well satisfies those that come after it, though it is not active any more. */
+  private hasRun(name: string): boolean {
+    const service = this.services.get(name);
+    return (
+      service?.settings.type === 'oneshot' &&
+      service.entry.active === 'inactive' &&
+      service.entry.exit === '0'
+    );
+  }
+
+  private cannotStart(service: Service, reason: string, because: string | undefined): never {
+    if (!service.alive)
+      service.set({ active: 'inactive', sub: 'dead', reason, stoppedWith: because ?? null });
+    throw permanent(`${service.entry.name}: ${reason}`, { code: 'failed' });
+  }
+
+  private async stopWithDependents(service: Service, why: string): Promise<void> {
+    const { name } = service.entry;
+    for (const other of stoppedWith(name, this.relations())) {
+      const dependent = this.find(other);
+      if (dependent.alive) void this.stopAlong(dependent, name);
+    }
+    await this.job(service, 'stop', () => service.stop(why));
+  }
+
+  private async stopAlong(service: Service, name: string): Promise<void> {
+    await this.job(service, 'stop', () => service.stop(`stopped along with ${name}`));
+    if (service.entry.launched) service.set({ stoppedWith: name });
+  }
+
+  /** Runs `work` once every job it has to wait for is done. */
+  private job(service: Service, kind: Job['kind'], work: () => Promise<void>): Promise<void> {
+    const result = this.untilTurn(() => job).then(work);
+    const done = result.catch(() => undefined).then(() => void this.jobs.delete(job));
+    const job: PendingJob = {
+      unit: service.entry.name,
+      kind,
+      relations: service.settings,
+      number: this.jobCount++,
+      done,
+    };
+    this.jobs.add(job);
+    return result;
+  }
+
+  private async untilTurn(job: () => PendingJob): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    for (;;) {
+      const blockers = blockersOf(job(), [...this.jobs]);
+      if (blockers.length === 0) return;
+      await Promise.race(blockers.map(({ done }) => done));
+    }
+  }
+
+  private host(): ServiceHost {
+    return {
+      ...this.options,
+      changed: (service, before) => {
+        try {
+          this.options.journal.write(service.entry);
+        } catch (error) {
+          this.options.log.error({ unit: before.name }, `journal cannot be written: ${messageOf(error)}`);
+        }
+        this.options.onChange();
+        this.letOthersFollow(service, before);
+      },
+    };
+  }
+
+  /** BindsTo= takes units down with the one they are bound to; what went down with a unit comes back with it. */
+  private letOthersFollow(service: Service, before: UnitEntry): void {
+    const { name, active } = service.entry;
+    if (active === before.active) return;
+    for (const other of this.services.values()) {
+      if (active === 'active' && other.entry.stoppedWith === name && other.entry.launched && !other.alive)
+        this.startWithNeeds(other).catch((error) =>
+          this.options.log.warn({ unit: other.entry.name }, messageOf(error)),
+        );
+      if (before.active === 'active' && other.alive && other.settings.bindsTo.includes(name))
+        void this.stopAlong(other, name);
+    }
+  }
+
+  private relations(): Map<string, ServiceSettings> {
+    return new Map([...this.services].map(([name, { settings }]) => [name, settings]));
+  }
+
+  private find(name: string): Service {
+    const service = this.services.get(name);
+    if (service === undefined) throw permanent(`${name} is not loaded`, { code: 'not-found' });
+    return service;
+  }
+
+  private read({ name, text }: UnitToLoad): ServiceSettings {
+    if (!SAFE_NAME.test(name) || name.startsWith('.'))
+      throw permanent(`"${name}" is no name of a unit`, { code: 'refused' });
+    const { unit, problems } = parse(text);
+    const context = { ...this.options.specifiers, credentials: credentialsDir(this.options.runDir, name) };
+    const reading = readService(name, unit, context);
+    const reasons = [
+      ...problems.map(({ line, what }) => `line ${line}: ${what}`),
+      ...(reading.kind === 'refused' ? reading.reasons : []),
+    ];
+    if (reading.kind === 'settings' && reasons.length === 0) return reading.settings;
+    throw permanent(`${name}: ${reasons.join('; ')}`, { code: 'refused' });
+  }
+}
