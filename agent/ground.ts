@@ -9,8 +9,8 @@ import { permanent, transient } from '../runtime/errors.js';
  * Private etcd and Redis under a temporary folder: what `convoyd --dev`, the demo and the tests stand on.
  *
  * Whatever happens to the process that opened a ground (Ctrl-C, SIGKILL), everything started on it ends and its
- * folder goes: a shell of its own session waits for the end of a pipe that only the opener holds, then kills
- * every process that carries the ground's mark in its environment. Units carry it too, through their supervisor.
+ * folder goes: a shell of its own session waits for the end of a pipe that only the opener holds. Units carry the
+ * ground's mark too, through their supervisor.
  */
 export interface Ground {
   readonly dir: string;
@@ -24,17 +24,32 @@ export interface Ground {
 
 export const GROUND_MARK = 'CONVOY_GROUND';
 
-/** Kills by pid what carries the exact mark, again until nothing is left, then removes the folder. */
+/**
+ * Reads the pids of what was started, until the pipe ends. Then kills, by pid and until nothing is left: those and what
+ * carries the mark in its environment, with all their children and everything in their sessions (a server that sets
+ * a process title has written over its environment). Removes the folder last.
+ */
 const REAPER = `
-cat >/dev/null
+started=$(cat | tr '\\n' ' ')
 while :; do
-  found=
+  marked=
   for proc in /proc/[0-9]*; do
-    pid=\${proc#/proc/}
-    [ "$pid" = $$ ] && continue
-    if grep -zqsxF "${GROUND_MARK}=$1" "$proc/environ"; then kill -9 "$pid" 2>/dev/null && found=1; fi
+    if grep -zqsxF "${GROUND_MARK}=$1" "$proc/environ"; then marked="$marked \${proc#/proc/}"; fi
   done
-  [ -n "$found" ] || break
+  victims=$(cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\\([0-9]*\\) (.*) /\\1 /' | awk -v seeds="$started$marked" -v self=$$ '
+    { state[$1] = $2; parent[$1] = $3; session[$1] = $5 }
+    END {
+      count = split(seeds, seed)
+      for (i = 1; i <= count; i++) chosen[seed[i]] = 1
+      do {
+        grown = 0
+        for (pid in state)
+          if (!(pid in chosen) && (parent[pid] in chosen || session[pid] in chosen)) { chosen[pid] = 1; grown = 1 }
+      } while (grown)
+      for (pid in chosen) if (pid in state && state[pid] != "Z" && pid != self) print pid
+    }')
+  [ -n "$victims" ] || break
+  kill -9 $victims 2>/dev/null
   sleep 0.05
 done
 rm -rf "$1"
@@ -59,11 +74,13 @@ export function openGround(prefix: string): Ground {
     mark,
     spawn(name, command, args, extra = process.env) {
       const log = openSync(join(dir, `${name}.log`), 'a');
-      return spawn(command, args, {
+      const child = spawn(command, args, {
         stdio: ['ignore', log, log],
         detached: true,
         env: { ...extra, ...mark },
       });
+      if (child.pid !== undefined) reaper.stdin.write(`${child.pid}\n`);
+      return child;
     },
     async close() {
       reaper.ref();
