@@ -66,8 +66,8 @@ export class RedisConnection {
       return await send(redis);
     } catch (error) {
       const translated = translate(error, address);
-      if (translated.code === 'unreachable') {
-        if (this.#live === attempt) this.#live = undefined;
+      if (translated.code === 'unreachable' && this.#live === attempt) {
+        this.#live = undefined;
         redis.disconnect();
       }
       throw translated;

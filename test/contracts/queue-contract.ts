@@ -451,6 +451,18 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect((await status(queue)).failures).toEqual({ 'http-404': 5, truncated: 3 });
     });
 
+    it('joins only neighbours', async () => {
+      const { queue } = await small();
+      const { token } = await claim(queue);
+      await queue.checkpoint(token, 'm', point(1, 3, { done: 1, failed: [failure(0, 2)] }));
+      await queue.checkpoint(token, 'm', point(2, 6, { done: 1, failed: [failure(3, 1), failure(5, 1)] }));
+      expect((await all(queue)).map(({ first, count }) => [first, count])).toEqual([
+        [0, 2],
+        [3, 1],
+        [5, 1],
+      ]);
+    });
+
     it('lists and requeues by reason and by image, and nothing else', async () => {
       const { queue } = await open();
       await queue.createMigration(definition());
@@ -492,6 +504,15 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect(await status(queue)).toMatchObject({ state: 'running', reason: '' });
     });
 
+    it('does not count delayed tiles as finished', async () => {
+      const { queue } = await small({ stopAfterFailures: 0, stopAfterTiles: 5 });
+      const { token } = await claim(queue);
+      const delayed = [{ ...failure(0, 5), delayMs: LONG }];
+      expect(
+        await queue.checkpoint(token, 'm', point(1, 8, { done: 2, failed: [failure(5, 1)], delayed })),
+      ).toBe('kept');
+    });
+
     it('goes on while the share stays at the limit', async () => {
       const { queue } = await small({ stopAfterFailures: 2 / 9, stopAfterTiles: 1 });
       const { token } = await claim(queue);
@@ -528,7 +549,8 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       const counts = { done: 1, failed: 1, ready: 0, delayed: 0, skipped: 0 };
       expect((await status(queue)).tiles).toEqual({ ...counts, claimed: 6, total: 8 });
       expect(await queue.checkpoint(held.token, 'm', point(1, held.first + 1, { done: 1 }))).toBe('pausing');
-      const give = point(2, held.first + 1, { release: true });
+      const gone = { ...failure(held.first + 1, 1), delayMs: LONG };
+      const give = point(2, held.first + 2, { release: true, delayed: [gone] });
       expect(await queue.checkpoint(held.token, 'm', give)).toBe('ended');
       await pass(SHORT);
       await queue.reclaim(100);

@@ -165,8 +165,8 @@ const settling: fc.Arbitrary<Settling> = fc.record({
   ),
   place: fc.integer({ min: 0, max: 5 }),
   skipped: fc.integer({ min: 0, max: 2 }),
-  reason: fc.constantFrom('http-404', 'truncated', 'http-503'),
-  delayMs: fc.constantFrom(null, SHORT, LONG),
+  reason: fc.constantFrom('http-404', 'http-404', 'truncated'),
+  delayMs: fc.constantFrom(null, null, SHORT, LONG),
   digest: fc.stringMatching(/^[0-9a-f]{32}$/),
   release: fc.integer({ min: 0, max: 5 }).map((chance) => chance === 0),
   forget: fc.integer({ min: 0, max: 19 }).map((chance) => chance === 0),
@@ -209,7 +209,7 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
       ]),
   },
   {
-    weight: 12,
+    weight: 16,
     arbitrary: fc.tuple(some, settling).map(([back, pick]): [string, Step] => [
       `checkpoint -${back} ${JSON.stringify(pick)}`,
       async (run) => {
@@ -238,7 +238,21 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
       },
     ]),
   },
-  { weight: 5, arbitrary: fc.constant<[string, Step]>(['reclaim', (run) => run.reclaim()]) },
+  { weight: 3, arbitrary: fc.constant<[string, Step]>(['reclaim', (run) => run.reclaim()]) },
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...LANES, 'tiles' as const), migration, fc.option(settling))
+      .map(([lane, name, pick]): [string, Step] => [
+        `lose ${lane} ${name} ${JSON.stringify(pick)}`,
+        async (run) => {
+          const before = run.held.length;
+          await run.claim(lane, SHORT, name);
+          if (pick !== null && run.held.length > before) await run.checkpoint(run.held.at(-1)!, pick);
+          await run.reclaim();
+        },
+      ]),
+  },
   {
     weight: 2,
     arbitrary: fc
@@ -256,7 +270,7 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
     ]),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: migration.map((name): [string, Step] => [
       `resume ${name}`,
       (run) => run.both((queue) => queue.resume(name)),
@@ -271,7 +285,7 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.integer({ min: 0, max: 5 }).map((chance): [string, Step] => [
+    arbitrary: fc.integer({ min: 0, max: 3 }).map((chance): [string, Step] => [
       `cancel? ${chance}`,
       async (run) => {
         if (chance === 0) await run.both((queue) => queue.cancel('n', 'x'));
