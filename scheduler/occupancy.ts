@@ -95,18 +95,20 @@ export class Occupancy {
   }
 
   private conflicting(machine: string, unit: Placeable): string | null {
-    if (this.isLoner(unit)) return null;
-    const sets: (ReadonlySet<string> | undefined)[] = unit.constraints.conflicts.map((text) =>
-      this.patterns.get(text)?.matched.get(machine),
-    );
-    for (const pattern of this.patternsFor(unit.name)) sets.push(pattern.conflicts.get(machine));
-    return first(sets, (name) => name !== unit.name);
+    let found: string | null = null;
+    for (const text of unit.constraints.conflicts)
+      found = firstBut(unit.name, this.patterns.get(text)?.matched.get(machine), found);
+    for (const pattern of this.patternsFor(unit.name))
+      found = firstBut(unit.name, pattern.conflicts.get(machine), found);
+    return found;
   }
 
   private replacing(machine: string, unit: Placeable): string | null {
-    if (this.isLoner(unit)) return null;
-    const sets = this.patternsFor(unit.name).map((pattern) => pattern.replaces.get(machine));
-    return first(sets, (name) => this.replaces(name, unit.name));
+    let found: string | null = null;
+    for (const pattern of this.patternsFor(unit.name))
+      for (const name of pattern.replaces.get(machine) ?? NOTHING)
+        if ((found === null || name < found) && this.replaces(name, unit.name)) found = name;
+    return found;
   }
 
   private immovable(machine: string, unit: Placeable): string | null {
@@ -158,14 +160,11 @@ export class Occupancy {
 
 const NOTHING: ReadonlySet<string> = new Set();
 
-/** The first name, in order, in any of the sets that passes the test. */
-function first(
-  sets: readonly (ReadonlySet<string> | undefined)[],
-  test: (name: string) => boolean,
-): string | null {
-  let best: string | null = null;
-  for (const set of sets)
-    for (const name of set ?? NOTHING) if ((best === null || name < best) && test(name)) best = name;
+/** The first name of a set but `self`, or `found` if that comes before. */
+function firstBut(self: string, names: ReadonlySet<string> | undefined, found: string | null): string | null {
+  let best = found;
+  if (names !== undefined)
+    for (const name of names) if (name !== self && (best === null || name < best)) best = name;
   return best;
 }
 

@@ -1,22 +1,18 @@
 import type { ClusterSnapshot, Decision } from '../registry/model.js';
-import { type Placeable, type Refusal, summarize } from '../units/eligibility.js';
+import { type Placeable, Tally } from '../units/eligibility.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Plan } from './plan.js';
 import { compareSeats, placeDecision, type Seat, seatKey, unplaceDecision, updateDecision } from './seats.js';
 
-/** Why a unit is not, or not everywhere, where its target wants it. */
-export interface Pending {
-  /** For people: `pending: 0 of 12 machines: 7 lack az=eu-west, 5 conflict with web@1.service`. */
-  readonly words: string;
-  /** One refusal for every live machine that does not have it, or the one for the machine it waits on. */
-  readonly refusals: readonly Refusal[];
-}
-
 export interface Placing {
   /** What to write: first what leaves, then what changes, then what comes; each by unit, then machine. */
   readonly decisions: readonly Decision[];
-  /** By unit, in order of names. */
-  readonly pending: ReadonlyMap<string, Pending>;
+  /**
+   * Why units are not, or not everywhere, where their target wants them; by unit, in order of names. Every live
+   * machine that does not have the unit is counted: `pending: 0 of 12 machines: 7 lack az=eu-west, 5 conflict
+   * with web@1.service`.
+   */
+  readonly refusals: ReadonlyMap<string, string>;
 }
 
 /**
@@ -30,7 +26,7 @@ export function place(snapshot: ClusterSnapshot, held: ReadonlyMap<string, strin
   const plan = new Plan(snapshot, held);
   plan.keep();
   plan.fill();
-  return { decisions: decide(snapshot, plan), pending: explain(plan, held) };
+  return { decisions: decide(snapshot, plan), refusals: explain(plan, held) };
 }
 
 /** The difference between the seats as they are and as they are to be. */
@@ -62,53 +58,52 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
   return [...unplaces, ...updates, ...places];
 }
 
-function explain(plan: Plan, held: ReadonlyMap<string, string>): Map<string, Pending> {
-  const pending = new Map<string, Pending>();
-  const machines = [...plan.candidates.values()];
-  const known = new Map<string, Pending>();
+function explain(plan: Plan, held: ReadonlyMap<string, string>): Map<string, string> {
+  const refusals = new Map<string, string>();
+  // A thousand units that ask the same of a machine get the same answer, and it is worked out once.
+  const known = new Map<string, string>();
   for (const [name, unit] of plan.wanted) {
-    const places = plan.occupancy.machinesOf(name);
-    const home = unit.constraints.global ? undefined : [...places][0];
-    if (home !== undefined) {
-      const waits = explainPlaced(plan, held, unit, home);
-      if (waits !== null) pending.set(name, waits);
-      continue;
-    }
-    // Units that ask the same of a machine get the same answer: a thousand of them pending cost little.
-    const alike = alikeKey(plan, unit);
-    const seen = alike === null ? undefined : known.get(alike);
-    const refusals =
-      seen?.refusals ??
-      machines.flatMap((machine) =>
-        places.has(machine.id) ? [] : [plan.refusal(unit, machine)].filter((refusal) => refusal !== null),
-      );
-    if (unit.constraints.global && refusals.length === 0) continue;
-    const running = machines.length - refusals.length;
-    const words = seen?.words ?? `${running > 0 ? 'runs on' : 'pending:'} ${summarize(refusals, running)}`;
-    const answer = { words, refusals };
-    if (alike !== null) known.set(alike, answer);
-    pending.set(name, answer);
+    const home = unit.constraints.global ? undefined : [...plan.occupancy.machinesOf(name)][0];
+    const alike = home === undefined ? plan.alikeKey(unit) : null;
+    const words =
+      home !== undefined
+        ? explainPlaced(plan, held, unit, home)
+        : ((alike === null ? undefined : known.get(alike)) ?? explainLacking(plan, unit));
+    if (words !== null) refusals.set(name, words);
+    if (alike !== null && words !== null) known.set(alike, words);
   }
-  return pending;
+  return refusals;
 }
 
-/** What a unit that keeps its machine waits for, if it does. */
+/** What a unit that keeps its machine waits for, or null. */
 function explainPlaced(
   plan: Plan,
   held: ReadonlyMap<string, string>,
   unit: Placeable,
   machine: string,
-): Pending | null {
-  if (!plan.candidates.has(machine)) {
-    const detail = held.get(machine) ?? WHY.sticky(machine);
-    return { words: `pending: ${detail}`, refusals: [{ machine, kind: 'gone', detail }] };
-  }
+): string | null {
+  if (!plan.candidates.has(machine)) return `pending: ${held.get(machine) ?? WHY.sticky(machine)}`;
   const refusal = unit.constraints.sticky ? plan.stuck(unit, machine) : null;
-  return refusal === null ? null : { words: WHY.stuck(whyLeaves(refusal)), refusals: [refusal] };
+  return refusal === null ? null : WHY.stuck(whyLeaves(refusal));
 }
 
-function alikeKey(plan: Plan, unit: Placeable): string | null {
-  const { machineId, metadata, global } = unit.constraints;
-  if (global || plan.isReported(unit.name) || !plan.occupancy.isLoner(unit)) return null;
-  return JSON.stringify([machineId, metadata, unit.problem]);
+/** Why a unit without a machine, or a global one, is not where it is not; null if a global is everywhere. */
+function explainLacking(plan: Plan, unit: Placeable): string | null {
+  const tally = new Tally();
+  const pinned = unit.problem === null ? plan.pinnedTo(unit) : null;
+  const asked = pinned ?? [...plan.candidates.keys()];
+  tally.add(
+    { kind: 'machine-id', detail: unit.constraints.machineId ?? '' },
+    plan.candidates.size - asked.length,
+  );
+  let running = 0;
+  for (const id of asked) {
+    const machine = plan.candidates.get(id);
+    const refusal =
+      machine === undefined || plan.occupancy.has(id, unit.name) ? null : plan.refusal(unit, machine);
+    if (refusal === null) running += 1;
+    else tally.add(refusal);
+  }
+  if (unit.constraints.global && running === plan.candidates.size) return null;
+  return `${running > 0 ? 'runs on' : 'pending:'} ${tally.summary(running)}`;
 }

@@ -40,6 +40,8 @@ export class Plan {
   private readonly held: ReadonlyMap<string, string>;
   private readonly followers = new Map<string, string[]>();
   private readonly reportedOn = new Map<string, string[]>();
+  /** What `alikeKey` says of units that no machine takes. */
+  private readonly hopeless = new Set<string>();
   /** By full and by short id. */
   private readonly machinesById = new Map<string, string[]>();
 
@@ -82,12 +84,7 @@ export class Plan {
     }
     staying = this.withPeers(staying);
     const there = new Set(staying.map(seatKey));
-    staying.sort(
-      ({ unitSeen: { constraints: a }, ...one }, { unitSeen: { constraints: b }, ...other }) =>
-        Number(b.sticky) - Number(a.sticky) ||
-        Number(b.global) - Number(a.global) ||
-        compareSeats(one, other),
-    );
+    staying.sort((a, b) => byImportance(a.unitSeen, b.unitSeen) || compare(a.machine, b.machine));
     for (const { unit, machine, unitSeen } of staying) {
       const neighbours = {
         ...this.occupancy.neighbours(machine),
@@ -110,8 +107,7 @@ export class Plan {
       let madeRoom = false;
       const waiting = new Set<string>();
       queue.sort(
-        ({ constraints: a, ...one }, { constraints: b, ...other }) =>
-          Number(b.global) - Number(a.global) || compare(one.name, other.name),
+        (a, b) => Number(b.constraints.global) - Number(a.constraints.global) || compare(a.name, b.name),
       );
       for (const unit of queue) {
         for (const machine of this.placesFor(unit)) {
@@ -131,9 +127,7 @@ export class Plan {
     const refusal = whyNot(unit, machine, this.occupancy.neighbours(machine.id));
     if (refusal !== null || unit.constraints.global) return refusal;
     const elsewhere = this.reportedOn.get(unit.name)?.find((other) => other !== machine.id);
-    return elsewhere === undefined
-      ? null
-      : { machine: machine.id, kind: 'stopping', detail: shortId(elsewhere) };
+    return elsewhere === undefined ? null : { kind: 'stopping', detail: shortId(elsewhere) };
   }
 
   /** Why a sticky unit would have to leave its live machine, or null. */
@@ -143,8 +137,16 @@ export class Plan {
       : null;
   }
 
-  isReported(unit: string): boolean {
-    return this.reportedOn.has(unit);
+  /** The live machines that `MachineID=` of a unit names, if it names any: no other would take it. */
+  pinnedTo({ constraints }: Placeable): readonly string[] | null {
+    return constraints.machineId === null ? null : (this.machinesById.get(constraints.machineId) ?? []);
+  }
+
+  /** The same text for units that ask the same of a machine and do not care who else is there, else null. */
+  alikeKey(unit: Placeable): string | null {
+    const { machineId, metadata, global } = unit.constraints;
+    if (global || this.reportedOn.has(unit.name) || !this.occupancy.isLoner(unit)) return null;
+    return JSON.stringify([machineId, metadata, unit.problem]);
   }
 
   private isLacking({ name, constraints }: Placeable): boolean {
@@ -161,15 +163,21 @@ export class Plan {
     };
     if (unit.constraints.global) return [...this.candidates.keys()].filter(free);
     if (!this.isLacking(unit)) return [];
+    const alike = this.alikeKey(unit);
+    if (alike !== null && this.hopeless.has(alike)) return [];
     const place = this.toTry(unit).find(free);
-    return place === undefined ? [] : [place];
+    if (place !== undefined) return [place];
+    if (alike !== null) this.hopeless.add(alike);
+    return [];
   }
 
   /** The machines worth a try, best first. */
-  private toTry({ name, constraints }: Placeable): readonly string[] {
+  private toTry(unit: Placeable): readonly string[] {
+    const { name, constraints } = unit;
     const reported = this.reportedOn.get(name);
     if (reported !== undefined) return reported;
-    if (constraints.machineId !== null) return this.machinesById.get(constraints.machineId) ?? [];
+    const pinned = this.pinnedTo(unit);
+    if (pinned !== null) return pinned;
     const home = constraints.peers[0] === undefined ? null : this.occupancy.machinesOf(constraints.peers[0]);
     if (home !== null && home.size < 2) return [...home];
     return this.occupancy.ranking.machines();
@@ -179,7 +187,7 @@ export class Plan {
   private take(machine: string, unit: Placeable): boolean {
     const victims = this.occupancy.victims(machine, unit).filter((name) => !this.isFixed(name, machine));
     for (const victim of victims)
-      this.leave(victim, machine, whyLeaves({ machine, kind: 'replaced', detail: unit.name }));
+      this.leave(victim, machine, whyLeaves({ kind: 'replaced', detail: unit.name }));
     this.occupancy.add(machine, unit.name);
     return victims.length > 0;
   }
@@ -195,7 +203,7 @@ export class Plan {
   private leaveWithout(peer: string, machine: string): void {
     for (const follower of this.followers.get(peer) ?? []) {
       if (!this.occupancy.has(machine, follower) || this.isFixed(follower, machine)) continue;
-      this.leave(follower, machine, whyLeaves({ machine, kind: 'peer', detail: peer }));
+      this.leave(follower, machine, whyLeaves({ kind: 'peer', detail: peer }));
     }
   }
 
@@ -212,7 +220,7 @@ export class Plan {
         );
         if (missing === undefined || this.isFixed(unitSeen.name, machine)) return true;
         there.delete(seatKey(seat));
-        this.left.set(seatKey(seat), whyLeaves({ machine, kind: 'peer', detail: missing }));
+        this.left.set(seatKey(seat), whyLeaves({ kind: 'peer', detail: missing }));
         return false;
       });
     }
@@ -241,6 +249,16 @@ export class Plan {
 
 const ANYBODY = { has: () => true, conflicting: () => null, replacing: () => null, immovable: () => null };
 const NOWHERE: Candidate = { id: '', metadata: {}, cordoned: false, draining: false };
+
+/** Who keeps a place that two units claim. */
+function byImportance(a: Placeable, b: Placeable): number {
+  const [one, other] = [a.constraints, b.constraints];
+  return (
+    Number(other.sticky) - Number(one.sticky) ||
+    Number(other.global) - Number(one.global) ||
+    compare(a.name, b.name)
+  );
+}
 
 function push(index: Map<string, string[]>, key: string, value: string): void {
   const values = index.get(key);

@@ -157,8 +157,7 @@ class Leader {
   /** Decides and writes. Answers whether the cluster is as it should be. */
   private async decide(snapshot: ClusterSnapshot, { held, frozen }: AbsenceReport): Promise<boolean> {
     const { registry, log } = this.options;
-    const { decisions, pending } = place(snapshot, held);
-    const refusals = new Map([...pending].map(([unit, { words }]) => [unit, words]));
+    const { decisions, refusals } = place(snapshot, held);
     this.status = { leader: true, refusals, frozen, hold: null };
     if (decisions.length === 0) return true;
     const result = await registry.commit(decisions, this.term);

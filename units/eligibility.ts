@@ -1,5 +1,5 @@
 import { assertNever } from '../runtime/errors.js';
-import { type Constraints, readConstraints } from './constraints.js';
+import { type Constraints, type MetadataNeed, readConstraints } from './constraints.js';
 import type { UnitFile } from './unit-file.js';
 
 /** A unit as placement sees it. */
@@ -55,7 +55,6 @@ export type RefusalKind =
 
 /** Why one unit is not on one machine. `detail` is the metadata, unit or machine it is about. */
 export interface Refusal {
-  readonly machine: string;
   readonly kind: RefusalKind;
   readonly detail: string;
 }
@@ -63,24 +62,21 @@ export interface Refusal {
 /** The first reason why a machine may not run a unit, in fleet's order of checks, or null if it may. */
 export function whyNot(unit: Placeable, machine: Candidate, neighbours: Neighbours): Refusal | null {
   const { machineId, metadata, peers } = unit.constraints;
-  const refuse = (kind: RefusalKind, detail: string): Refusal => ({ machine: machine.id, kind, detail });
-
-  if (unit.problem !== null) return refuse('invalid', unit.problem);
+  if (unit.problem !== null) return { kind: 'invalid', detail: unit.problem };
   if (machineId !== null && machine.id !== machineId && shortId(machine.id) !== machineId)
-    return refuse('machine-id', machineId);
-  for (const { key, anyOf } of metadata)
-    if (!anyOf.some((value) => hasMetadata(machine, key, value)))
-      return refuse('metadata', `${key}=${anyOf.join('|')}`);
-  for (const peer of peers) if (!neighbours.has(peer)) return refuse('peer', peer);
+    return { kind: 'machine-id', detail: machineId };
+  for (const need of metadata)
+    if (!hasMetadata(machine, need))
+      return { kind: 'metadata', detail: `${need.key}=${need.anyOf.join('|')}` };
+  for (const peer of peers) if (!neighbours.has(peer)) return { kind: 'peer', detail: peer };
   const conflict = neighbours.conflicting(unit);
-  if (conflict !== null) return refuse('conflict', conflict);
+  if (conflict !== null) return { kind: 'conflict', detail: conflict };
   const replacement = neighbours.replacing(unit);
-  if (replacement !== null) return refuse('replaced', replacement);
+  if (replacement !== null) return { kind: 'replaced', detail: replacement };
   const immovable = neighbours.immovable(unit);
-  if (immovable !== null) return refuse('immovable', immovable);
-  if (machine.draining) return refuse('draining', '');
-  if (machine.cordoned) return refuse('cordoned', '');
-  return null;
+  if (immovable !== null) return { kind: 'immovable', detail: immovable };
+  if (machine.draining) return { kind: 'draining', detail: '' };
+  return machine.cordoned ? { kind: 'cordoned', detail: '' } : null;
 }
 
 /** The short form of a machine's id that people and `MachineID=` use. */
@@ -88,26 +84,35 @@ export function shortId(machine: string): string {
   return machine.slice(0, 8);
 }
 
-function hasMetadata(machine: Candidate, key: string, value: string): boolean {
-  return Object.hasOwn(machine.metadata, key) && machine.metadata[key] === value;
+function hasMetadata({ metadata }: Candidate, { key, anyOf }: MetadataNeed): boolean {
+  const value = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+  return value !== undefined && anyOf.includes(value);
 }
 
-/** Why a unit does not run, or not everywhere, over all machines that were looked at: `0 of 12 machines: ...`. */
-export function summarize(refusals: readonly Refusal[], running = 0): string {
-  const all = refusals.length + running;
-  if (all === 0) return 'no machine is alive';
-  const byKind = new Map<RefusalKind, Map<string, number>>();
-  for (const { kind, detail } of refusals) {
-    const details = byKind.get(kind) ?? new Map<string, number>();
-    details.set(detail, (details.get(detail) ?? 0) + 1);
-    byKind.set(kind, details);
+/** How many machines refused a unit, by reason. */
+export class Tally {
+  private readonly byKind = new Map<RefusalKind, Map<string, number>>();
+  private refused = 0;
+
+  add({ kind, detail }: Refusal, machines = 1): void {
+    if (machines === 0) return;
+    const details = this.byKind.get(kind) ?? new Map<string, number>();
+    this.byKind.set(kind, details.set(detail, (details.get(detail) ?? 0) + machines));
+    this.refused += machines;
   }
-  const phrases = [...byKind].map(([kind, details]) => {
-    const count = [...details.values()].reduce((sum, part) => sum + part, 0);
-    return { count, words: phrase(kind, count, few([...details.keys()].sort())) };
-  });
-  phrases.sort((a, b) => b.count - a.count || (a.words < b.words ? -1 : 1));
-  return `${running} of ${all} machine${all === 1 ? '' : 's'}: ${phrases.map(({ words }) => words).join(', ')}`;
+
+  /** `0 of 12 machines: 7 lack az=eu-west, 5 conflict with web@1.service`; `running` machines have the unit. */
+  summary(running = 0): string {
+    const all = this.refused + running;
+    if (all === 0) return 'no machine is alive';
+    const phrases = [...this.byKind].map(([kind, details]) => {
+      const count = [...details.values()].reduce((sum, part) => sum + part, 0);
+      return { count, words: phrase(kind, count, few([...details.keys()].sort())) };
+    });
+    phrases.sort((a, b) => b.count - a.count || (a.words < b.words ? -1 : 1));
+    const of = `${running} of ${all} machine${all === 1 ? '' : 's'}`;
+    return [of, phrases.map(({ words }) => words).join(', ')].filter((part) => part !== '').join(': ');
+  }
 }
 
 /** At most three names; a fleet has more of them than a line holds. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot } from '../../../registry/model.js';
 import { apply } from '../../../scheduler/decision.js';
 import { place } from '../../../scheduler/place.js';
-import { whyNot } from '../../../units/eligibility.js';
+import { Tally, whyNot } from '../../../units/eligibility.js';
 import { sketch } from './cluster.js';
 import { randomCluster } from './random-cluster.js';
 import { twinCluster, twinPlace } from './twin.js';
@@ -51,7 +51,7 @@ describe('place', () => {
       const one = place(snapshot, held);
       const other = place(turned, backwards(held));
       expect(other.decisions).toEqual(one.decisions);
-      expect([...other.pending]).toEqual([...one.pending]);
+      expect([...other.refusals]).toEqual([...one.refusals]);
     });
   });
 
@@ -87,7 +87,7 @@ describe('place', () => {
         if (kind !== 'place') continue;
         const others = after.taken.filter((seat) => seat.unit !== unit || seat.machine !== machine);
         const candidate = after.candidates.get(machine);
-        expect(candidate && after.mayTake(after.unit(unit), candidate, others)).toBe(true);
+        expect(candidate && after.refusal(after.unit(unit), candidate, others)).toBeNull();
       }
       const single = after.taken.filter(({ unit }) => !after.unit(unit).constraints.global);
       expect(new Set(single.map(({ unit }) => unit)).size).toBe(single.length);
@@ -117,15 +117,18 @@ describe('place', () => {
 
   it('has a refusal for every machine of each unit that has no place', () => {
     law((snapshot, held) => {
-      const { decisions, pending } = place(snapshot, held);
+      const { decisions, refusals } = place(snapshot, held);
       const after = twinCluster(decisions.reduce(apply, snapshot));
-      for (const { name } of after.wanted.values()) {
-        const refusals = pending.get(name)?.refusals ?? [];
-        const seats = after.taken.filter(({ unit }) => unit === name);
-        if (seats.length > 0) continue;
-        if (after.candidates.size === 0 && after.unit(name).constraints.global) continue;
-        expect(pending.get(name)?.words).toMatch(/^pending: (0 of \d+ machines?: |no machine is alive)/);
-        expect(refusals.map(({ machine }) => machine)).toEqual([...after.candidates.keys()].sort());
+      for (const [name, unit] of after.wanted) {
+        const seats = after.taken.filter((seat) => seat.unit === name);
+        if (seats.length > 0 || (after.candidates.size === 0 && unit.constraints.global)) continue;
+        const tally = new Tally();
+        for (const machine of after.candidates.values()) {
+          const refusal = after.refusal(unit, machine, after.taken);
+          expect(refusal, `${machine.id} refuses ${name}`).not.toBeNull();
+          if (refusal !== null) tally.add(refusal);
+        }
+        expect(refusals.get(name)).toBe(`pending: ${tally.summary()}`);
       }
     });
   });

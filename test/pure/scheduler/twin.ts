@@ -4,6 +4,7 @@ import {
   type Neighbours,
   type Placeable,
   placeable,
+  type Refusal,
   whyNot,
 } from '../../../units/eligibility.js';
 import { compileGlob } from '../../../units/glob.js';
@@ -89,7 +90,7 @@ export function twinPlace(snapshot: ClusterSnapshot, held: ReadonlyMap<string, s
       for (const machine of machines) {
         if (hasSeat(seats, name, machine.id)) continue;
         if (!unit.constraints.global && seats.some((seat) => seat.unit === name)) break;
-        if (!cluster.mayTake(unit, machine, seats)) continue;
+        if (cluster.refusal(unit, machine, seats) !== null) continue;
         sit({ unit: name, machine: machine.id, assigned: !unit.constraints.global });
         progress = true;
       }
@@ -165,10 +166,16 @@ export function twinCluster(snapshot: ClusterSnapshot) {
       immovable: ({ name }) => firstOf((other) => replaces(name, other) && unit(other).constraints.sticky),
     };
   };
-  const mayTake = (asking: Placeable, machine: Candidate, seats: readonly TwinSeat[]): boolean =>
-    whyNot(asking, machine, neighbours(machine.id, seats)) === null &&
-    (asking.constraints.global ||
-      ![...candidates.keys()].some((id) => id !== machine.id && snapshot.states.get(id)?.has(asking.name)));
+  const refusal = (asking: Placeable, machine: Candidate, seats: readonly TwinSeat[]): Refusal | null => {
+    const elsewhere = [...candidates.keys()]
+      .sort()
+      .find((id) => id !== machine.id && snapshot.states.get(id)?.has(asking.name));
+    const stopping =
+      elsewhere === undefined || asking.constraints.global
+        ? null
+        : { kind: 'stopping' as const, detail: elsewhere.slice(0, 8) };
+    return whyNot(asking, machine, neighbours(machine.id, seats)) ?? stopping;
+  };
 
-  return { candidates, wanted, taken, unit, replaces, neighbours, mayTake };
+  return { candidates, wanted, taken, unit, replaces, neighbours, refusal };
 }
