@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { locateRedis } from '../jobs/discover.js';
-import { RedisQueue } from '../jobs/redis-queue.js';
+import { openQueue } from '../jobs/open-queue.js';
+import { FINDING_REDIS, LOG_LEVEL } from '../jobs/options.js';
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
-import { startLoop } from '../runtime/loop.js';
+import { type Loop, startLoop } from '../runtime/loop.js';
 import { runMain } from '../runtime/main.js';
 import { type OptionTable, parseDuration, parseProgram, parseSwitch } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
@@ -24,19 +24,16 @@ const table = {
     parse: parseSwitch,
     default: false,
   },
+  logLevel: LOG_LEVEL,
 } satisfies OptionTable;
 
-const EPILOGUE = `Redis is found through REDIS_URL, else as service "redis" of the convoyd at CONVOY_API.
-Runs until it is told to stop; waits while Redis is away.
-
-Examples:
-  zh-stats
-  zh-stats --interval 10s --json
-
-Exit codes: 0 told to stop, 1 failed, 2 wrong usage.`;
+const EPILOGUE = `Runs until it is told to stop; waits while Redis is away.
+Examples: zh-stats
+          zh-stats --interval 10s --json
+${FINDING_REDIS}`;
 
 await runMain('zh-stats', async () => {
-  const { interval, json } = parseProgram(
+  const { interval, json, logLevel } = parseProgram(
     {
       name: 'zh-stats',
       description: 'Prints the progress of all migrations, a line each.',
@@ -46,19 +43,16 @@ await runMain('zh-stats', async () => {
     process.argv.slice(2),
     process.env,
   );
-  const log = createLog('zh-stats', 'info');
+  const log = createLog('zh-stats', logLevel);
   const clock = systemClock();
   const shutdown = createShutdown(log);
-  const discovery = { env: process.env, clock, random: Math.random, log };
-  const queue = new RedisQueue({
-    timeoutMs: 5_000,
-    locate: () => locateRedis(discovery, shutdown.signal),
-  });
-  shutdown.onClose('queue', () => queue.close());
+  // Stopped after the queue is closed: a round may be waiting for Redis to be found.
+  let loop: Loop | undefined;
+  shutdown.onClose('loop', () => loop?.stop());
+  const queue = openQueue(process.env, { clock, log, shutdown });
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const stats = createStats({ queue, clock, json, say });
-  const loop = startLoop({ name: 'stats', intervalMs: interval, round: () => stats.round(), clock, log });
-  shutdown.onClose('loop', () => loop.stop());
+  loop = startLoop({ name: 'stats', intervalMs: interval, round: () => stats.round(), clock, log });
   await new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve, { once: true }));
   await shutdown.close();
   return 0;
