@@ -50,7 +50,7 @@ export async function startDaemon(
     prefix: options.etcdPrefix,
     clock,
     log: log.child({ part: 'registry' }),
-    memory: fileMemory({ runDir, stateDir: options.stateDir }),
+    memory: fileMemory(options.stateDir, runDir),
   });
   shutdown.onClose('registry', () => registry.close());
   const manager = await openSupervisorManager({ runDir, unitRoot: options.unitRoot, clock, log });
