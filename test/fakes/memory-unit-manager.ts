@@ -1,0 +1,240 @@
+/**
+ * A unit manager in memory that passes the contract of the seam. It reads unit files as the supervisor does and
+ * plays the commands true, false, echo and sleep; anything else runs like sleep, until a test ends it.
+ */
+
+import { afterExit, type Ended, exitText, isClean } from '../../agent/restart.js';
+import { readService } from '../../agent/service-section.js';
+import type { ServiceSettings } from '../../agent/service-settings.js';
+import type { ManagedUnit, UnitManager, UnitToLoad } from '../../agent/unit-manager.js';
+import { createWakeUps } from '../../agent/wake-ups.js';
+import type { Clock } from '../../runtime/clock.js';
+import { permanent, transient } from '../../runtime/errors.js';
+import { parse } from '../../units/parse.js';
+
+/** The machine: what runs on it goes on, whichever managers come and go. */
+export interface MemoryUnits {
+  manager(): UnitManager;
+  /** Every call made so far, such as `start web.service`. */
+  readonly calls: readonly string[];
+  /** Ends a running unit's main process like this. */
+  end(name: string, ended: Ended): void;
+  /** From now on stops of this unit take until `letStop`. */
+  holdStop(name: string): void;
+  letStop(name: string): void;
+  /** Calls fail as `transient`, as with a supervisor that is away. */
+  cut(): void;
+  restore(): void;
+  close(): void;
+}
+
+interface MemoryUnit {
+  state: ManagedUnit;
+  readonly settings: ServiceSettings;
+  readonly log: string[];
+  /** Counts starts and stops, so that a restart that is due knows whether it still applies. */
+  run: number;
+}
+
+const CONTEXT = {
+  machineId: 'm',
+  bootId: 'b',
+  hostName: 'h',
+  kernel: 'k',
+  user: 'root',
+  uid: 0,
+  group: 'root',
+  gid: 0,
+  home: '/root',
+  root: '/',
+  credentials: '/run/credentials',
+};
+
+export function openMemoryUnits(clock: Clock): MemoryUnits {
+  const units = new Map<string, MemoryUnit>();
+  const wakeUps = createWakeUps();
+  const calls: string[] = [];
+  const held = new Map<string, { promise: Promise<void>; release: () => void }>();
+  const closing = new AbortController();
+  let isCut = false;
+
+  function set(unit: MemoryUnit, change: Partial<ManagedUnit>): void {
+    const since = (change.active ?? unit.state.active) === unit.state.active ? unit.state.since : clock.now();
+    unit.state = { ...unit.state, ...change, since };
+    wakeUps.wake();
+  }
+
+  /** What the unit's main commands do by themselves; null: they go on. */
+  function play(unit: MemoryUnit): Ended | null {
+    for (const { program, args } of unit.settings.start) {
+      const name = program.split('/').at(-1);
+      if (name === 'echo') unit.log.push(args.join(' '));
+      else if (name === 'false') return { kind: 'exit', code: 1 };
+      else if (name !== 'true') return null;
+    }
+    return { kind: 'exit', code: 0 };
+  }
+
+  function run(unit: MemoryUnit): void {
+    unit.run++;
+    set(unit, { active: 'activating', sub: 'start', exit: null, reason: '' });
+    const ended = play(unit);
+    if (ended !== null) return end(unit, ended);
+    if (unit.settings.type !== 'oneshot') set(unit, { active: 'active', sub: 'running' });
+  }
+
+  function end(unit: MemoryUnit, ended: Ended): void {
+    const { settings } = unit;
+    const exit = exitText(ended);
+    if (isClean(ended, settings) && settings.remainAfterExit)
+      return set(unit, { active: 'active', sub: 'exited', exit });
+    const decision = afterExit(ended, settings);
+    if (decision.kind === 'stay-down') {
+      const state = decision.failed ? 'failed' : 'inactive';
+      return set(unit, {
+        active: state,
+        sub: decision.failed ? 'failed' : 'dead',
+        exit,
+        reason: decision.why,
+      });
+    }
+    set(unit, { active: 'activating', sub: 'auto-restart', exit, reason: decision.why });
+    const due = unit.run;
+    void clock.sleep(decision.afterMs, closing.signal).then(
+      () => {
+        if (unit.run !== due || units.get(unit.state.name) !== unit) return;
+        set(unit, { autoRestarts: unit.state.autoRestarts + 1 });
+        run(unit);
+      },
+      () => undefined,
+    );
+  }
+
+  function find(name: string): MemoryUnit {
+    const unit = units.get(name);
+    if (unit === undefined) throw permanent(`${name} is not loaded`, { code: 'not-found' });
+    return unit;
+  }
+
+  async function stop(unit: MemoryUnit): Promise<void> {
+    await held.get(unit.state.name)?.promise;
+    unit.run++;
+    const { active, sub } = unit.state;
+    const exit = sub === 'running' || sub === 'start' ? { exit: 'SIGTERM' } : {};
+    const quiet = active === 'failed' ? {} : { active: 'inactive', sub: 'dead', reason: '' };
+    set(unit, { ...quiet, ...exit, launched: false });
+  }
+
+  async function call(text: string): Promise<void> {
+    calls.push(text);
+    await Promise.resolve();
+    if (isCut) throw transient('the unit manager is away', { code: 'unreachable' });
+  }
+
+  function manager(): UnitManager {
+    const closed = new AbortController();
+    return {
+      async list() {
+        if (isCut) throw transient('the unit manager is away', { code: 'unreachable' });
+        return [...units.values()].map(({ state }) => state);
+      },
+      async load(unit) {
+        await call(`load ${unit.name}`);
+        units.set(unit.name, loaded(unit, clock.now()));
+        wakeUps.wake();
+      },
+      async reload() {
+        await call('reload');
+      },
+      async start(name, { environment, restarts }) {
+        await call(`start ${name}`);
+        const unit = find(name);
+        set(unit, { launched: true, restarts, environment });
+        if (unit.state.active === 'active') return;
+        run(unit);
+        const { active, sub, reason } = unit.state;
+        if (active === 'failed' || sub === 'auto-restart')
+          throw permanent(`${name}: ${reason}`, { code: 'failed' });
+      },
+      async stop(name) {
+        await call(`stop ${name}`);
+        await stop(find(name));
+      },
+      async unload(name) {
+        await call(`unload ${name}`);
+        const unit = units.get(name);
+        if (unit !== undefined) await stop(unit);
+        units.delete(name);
+        wakeUps.wake();
+      },
+      changes: (signal) => wakeUps.stream(AbortSignal.any([signal, closed.signal])),
+      async *log(name, { lines, follow }, signal) {
+        const { log } = find(name);
+        let at = Math.max(0, log.length - lines);
+        const wakes = wakeUps.stream(signal)[Symbol.asyncIterator]();
+        for (;;) {
+          for (; at < log.length; at++) yield log[at] as string;
+          if (!follow || (await wakes.next()).done) return;
+        }
+      },
+      async close() {
+        closed.abort();
+      },
+    };
+  }
+
+  return {
+    manager,
+    calls,
+    end(name, ended) {
+      const unit = find(name);
+      if (unit.state.active !== 'active') throw new Error(`${name} does not run`);
+      end(unit, ended);
+    },
+    holdStop(name) {
+      let release = (): void => undefined;
+      const promise = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      held.set(name, { promise, release });
+    },
+    letStop(name) {
+      held.get(name)?.release();
+      held.delete(name);
+    },
+    cut() {
+      isCut = true;
+    },
+    restore() {
+      isCut = false;
+      wakeUps.wake();
+    },
+    close: () => closing.abort(),
+  };
+}
+
+function loaded({ name, hash, text }: UnitToLoad, now: number): MemoryUnit {
+  const { unit } = parse(text);
+  const reading = readService(name, unit, CONTEXT);
+  if (reading.kind === 'refused')
+    throw permanent(`${name}: ${reading.reasons.join('; ')}`, { code: 'refused' });
+  return {
+    settings: reading.settings,
+    log: [],
+    run: 0,
+    state: {
+      name,
+      hash,
+      load: 'loaded',
+      active: 'inactive',
+      sub: 'dead',
+      launched: false,
+      restarts: 0,
+      environment: {},
+      since: now,
+      exit: null,
+      autoRestarts: 0,
+      reason: '',
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Ground } from '../../agent/ground.js';
+import { GROUND_MARK } from '../../agent/ground.js';
+import type * as Manager from '../../agent/supervisor-manager.js';
+import type { UnitManager } from '../../agent/unit-manager.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLog } from '../../runtime/log.js';
+import { program } from './programs.js';
+import { until } from './until.js';
+
+/**
+ * A unit manager with a real supervisor, from the built files. It, and all that its units start, carries the
+ * ground's mark and ends with the ground.
+ */
+export async function openSupervisor(ground: Ground, runDir: string): Promise<UnitManager> {
+  const built = (await import(program('agent/supervisor-manager.js'))) as typeof Manager;
+  process.env[GROUND_MARK] = ground.mark[GROUND_MARK];
+  return built.openSupervisorManager({
+    runDir,
+    unitRoot: `${runDir}/root`,
+    clock: systemClock(),
+    log: silentLog,
+  });
+}
+
+/** The pid of the supervisor of a folder, which must be running. */
+export function supervisorPid(runDir: string): number {
+  const pid = processes().find(({ args }) => args.includes(`--run-dir ${runDir} `))?.pid;
+  if (pid === undefined) throw new Error(`no supervisor runs in ${runDir}`);
+  return pid;
+}
+
+/** SIGKILL, and waits until it is dead; its pid is never used again by then. */
+export async function killHard(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await until(`process ${pid} is dead`, () => !alive(pid));
+}
+
+/** Zombies count as dead. */
+export function alive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
+  }
+}
+
+function processes(): { pid: number; args: string }[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && alive(Number(entry)))
+    .map((entry) => ({ pid: Number(entry), args: argsOf(entry) }));
+}
+
+function argsOf(pid: string): string {
+  try {
+    return `${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`;
+  } catch {
+    return '';
+  }
+}
