@@ -14,6 +14,17 @@ const text = v.string();
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const targetState = v.picklist(TARGET_STATES);
 
+/** Any key is allowed; valibot's own `record` drops some, `constructor` among them. */
+function recordOf<Schema extends v.GenericSchema>(value: Schema) {
+  return v.custom<Record<string, v.InferOutput<Schema>>>(
+    (input) =>
+      typeof input === 'object' &&
+      input !== null &&
+      !Array.isArray(input) &&
+      Object.values(input).every((one) => v.is(value, one)),
+  );
+}
+
 const clusterRecord = v.object({ id: text, format: v.pipe(v.number(), v.integer()) });
 const unitRecord = v.object({ hash: text, target: targetState, restarts: count });
 const content = v.object({
@@ -21,7 +32,7 @@ const content = v.object({
 });
 const machine = v.object({
   ip: text,
-  metadata: v.record(text, text),
+  metadata: recordOf(text),
   apiAddress: text,
   version: text,
   bootId: text,
@@ -30,7 +41,7 @@ const known = v.object({
   firstSeen: v.number(),
   cordoned: v.boolean(),
   draining: v.boolean(),
-  metadata: v.record(text, v.nullable(text)),
+  metadata: recordOf(v.nullable(text)),
 });
 const assigned = v.object({ machine: text, fence: count });
 const placement = v.object({

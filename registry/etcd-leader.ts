@@ -63,11 +63,10 @@ function openTerm(
   context: EtcdContext,
   { id, ttlMs, sentAt, fence }: { id: string; ttlMs: number; sentAt: number; fence: number },
 ): LeaderTerm {
-  const { client, clock, keys, problem } = context;
+  const { client, clock, keys, problem, closed } = context;
   const kept = keepLease({
-    ...{ client, clock, problem, leaseId: id, ttlMs, sentAt, key: keys.leader, endsWithTrust: true },
+    ...{ client, clock, problem, closed, leaseId: id, ttlMs, sentAt, key: keys.leader, endsWithTrust: true },
   });
-  context.closed.addEventListener('abort', () => kept.end(true), { once: true });
   return {
     fence,
     trusted: kept.trusted,

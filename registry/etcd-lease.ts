@@ -25,6 +25,8 @@ export interface LeaseOptions {
   /** Whether `lost` fires when the trust window ends (a leader must stop) or not before it is known (a machine). */
   readonly endsWithTrust: boolean;
   readonly problem: RegistryProblem;
+  /** Fires when the registry is closed: nothing is renewed or trusted from then on. */
+  readonly closed: AbortSignal;
 }
 
 export interface KeptLease {
@@ -44,12 +46,13 @@ export function keepLease(options: LeaseOptions): KeptLease {
   const { client, clock, leaseId, ttlMs, key, problem } = options;
   const lost = new AbortController();
   const ended = new AbortController();
+  const stop = AbortSignal.any([ended.signal, options.closed]);
   let trustEnd = options.sentAt + ttlMs - marginMs(ttlMs);
   let over = false;
 
   function trusted(): boolean {
     if (clock.steady() >= trustEnd) over = true;
-    return !over && !ended.signal.aborted;
+    return !over && !stop.aborted;
   }
 
   function end(isLost: boolean): void {
@@ -61,9 +64,9 @@ export function keepLease(options: LeaseOptions): KeptLease {
   /** Answers whether the renewal was confirmed; ends the lease if it is gone. */
   async function renew(): Promise<boolean> {
     const sentAt = clock.steady();
-    const call = { deadlineMs: Math.min(5000, ttlMs / 3), signal: ended.signal };
+    const call = { deadlineMs: Math.min(5000, ttlMs / 3), signal: stop };
     const [renewal, own] = await Promise.all([client.renewLease(leaseId, call), client.get(key, call)]);
-    if (ended.signal.aborted) return true;
+    if (stop.aborted) return true;
     if (renewal.ttlMs === 0 || own.entry?.lease !== leaseId) {
       end(true);
       return true;
@@ -76,11 +79,11 @@ export function keepLease(options: LeaseOptions): KeptLease {
 
   async function renewAlways(): Promise<void> {
     let pause = ttlMs / 3;
-    while (!ended.signal.aborted) {
-      await clock.sleep(pause, ended.signal).catch(() => undefined);
-      if (ended.signal.aborted) return;
+    while (!stop.aborted) {
+      await clock.sleep(pause, stop).catch(() => undefined);
+      if (stop.aborted) return;
       const confirmed = await renew().catch((error: unknown) => {
-        if (!ended.signal.aborted)
+        if (!stop.aborted)
           problem(error instanceof ConvoyError ? error : transient(messageOf(error), { cause: error }));
         return false;
       });
@@ -89,7 +92,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
   }
 
   async function endWithTrust(): Promise<void> {
-    while (trusted()) await clock.sleep(trustEnd - clock.steady(), ended.signal).catch(() => undefined);
+    while (trusted()) await clock.sleep(trustEnd - clock.steady(), stop).catch(() => undefined);
     if (!ended.signal.aborted) end(true);
   }
 

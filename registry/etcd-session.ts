@@ -105,12 +105,11 @@ async function dropStrayStates({ client, identity, keys }: EtcdContext, id: stri
 }
 
 function openSession(context: EtcdContext, machineId: string, lease: HeldLease): MachineSession {
-  const { client, clock, identity, keys, problem } = context;
+  const { client, clock, identity, keys, problem, closed } = context;
   const kept = keepLease({
-    ...{ client, clock, problem, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
+    ...{ client, clock, problem, closed, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
     ...{ key: keys.machine(machineId), endsWithTrust: false },
   });
-  context.closed.addEventListener('abort', () => kept.end(false), { once: true });
 
   const states = new OwnKeys(
     identity,
