@@ -11,15 +11,7 @@ import { isTemplate } from '../units/name.js';
 import { replacesRelation } from '../units/replaces.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Occupancy } from './occupancy.js';
-import {
-  compare,
-  compareSeats,
-  type Seat,
-  seatKey,
-  type TakenSeat,
-  takenSeats,
-  whyUnwanted,
-} from './seats.js';
+import { compare, type Seat, seatKey, type TakenSeat, takenSeats, whyUnwanted } from './seats.js';
 
 /**
  * One placement being worked out: first what stays where it is (`keep`), then what finds a place (`fill`).

@@ -142,33 +142,40 @@ class Leader {
     const now = clock.steady();
     const report = watchAbsences(snapshot, this.absences, now, this.options.graceMs);
     this.note(report);
-    if (snapshot.revision !== this.settled || report.held.size + report.evicted.length > 0) {
-      this.settled = -1;
-      const finished = await this.decide(snapshot, report).catch((error: unknown) => {
-        this.wakeAt(now + RETRY_MS);
-        throw error;
-      });
-      if (finished) this.settled = snapshot.revision;
+    let due = report.nextDue;
+    try {
+      if (snapshot.revision !== this.settled || report.held.size + report.evicted.length > 0) {
+        this.settled = -1;
+        due = Math.min(due ?? Number.POSITIVE_INFINITY, now + RETRY_MS);
+        const outcome = await this.decide(snapshot, report);
+        if (outcome !== 'unfinished') due = report.nextDue;
+        if (outcome === 'settled') this.settled = snapshot.revision;
+      }
+      await this.collect(now);
+    } finally {
+      this.alarm.abort();
+      if (due !== null) this.wakeAt(due);
     }
-    if (report.nextDue !== null) this.wakeAt(report.nextDue);
-    await this.collect(now);
   }
 
-  /** Decides and writes. Answers whether the cluster is as it should be. */
-  private async decide(snapshot: ClusterSnapshot, { held, frozen }: AbsenceReport): Promise<boolean> {
+  /** Decides and writes. `written`: the next look comes with the change this has made. */
+  private async decide(
+    snapshot: ClusterSnapshot,
+    { held, frozen }: AbsenceReport,
+  ): Promise<'settled' | 'written' | 'unfinished'> {
     const { registry, log } = this.options;
     const { decisions, refusals } = place(snapshot, held);
     this.status = { leader: true, refusals, frozen, hold: null };
-    if (decisions.length === 0) return true;
+    if (decisions.length === 0) return 'settled';
     const result = await registry.commit(decisions, this.term);
     if (result.kind === 'deposed') {
       log.warn({}, 'deposed: another machine leads');
       this.over.abort();
-      return false;
+      return 'unfinished';
     }
     for (const [index, decision] of decisions.entries())
       log.info({ unit: decision.unit, outcome: result.outcomes[index] }, describe(decision));
-    return false;
+    return result.outcomes.includes('stale') ? 'unfinished' : 'written';
   }
 
   /** Remembers absences and says once what changed about them. */
@@ -194,7 +201,6 @@ class Leader {
 
   private wakeAt(due: number): void {
     const { clock } = this.options;
-    this.alarm.abort();
     this.alarm = new AbortController();
     clock.sleep(Math.max(0, due - clock.steady()), this.alarm.signal).then(
       () => this.loop?.wake(),

@@ -24,7 +24,11 @@ export function manualClock(start = 1_000_000): ManualClock {
     steady: () => time,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
-        const sleeper: Sleeper = { due: time + ms, wake: resolve };
+        const wake = (): void => {
+          signal?.removeEventListener('abort', stop);
+          resolve();
+        };
+        const sleeper: Sleeper = { due: time + ms, wake };
         const stop = (): void => {
           sleepers = sleepers.filter((other) => other !== sleeper);
           reject(aborted('sleep ended early'));
