@@ -7,12 +7,14 @@ export interface Pace {
 
 export interface PaceSample {
   readonly tilesPerSecond: number;
-  /** Answers 429 or 503 in the window. */
+  /** The share of requests answered 429 or 503, from 0 to 1. */
   readonly throttled: number;
   /** There was more to do than the limit let through. */
   readonly saturated: boolean;
 }
 
+/** Fewer refusals than this are single objects in trouble, not a store that asks for mercy. */
+const MERCY = 0.1;
 const START = 8;
 const WORTH_IT = 1.05;
 const FADE = 0.98;
@@ -23,7 +25,7 @@ export function startPace(most: number): Pace {
 
 /** The pace for the next window. The limit stays within 1 and `most`. */
 export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
-  if (sample.throttled > 0) return { limit: Math.max(1, Math.floor(pace.limit / 2)), best: 0 };
+  if (sample.throttled > MERCY) return { limit: Math.max(1, Math.floor(pace.limit / 2)), best: 0 };
   if (!sample.saturated) return pace;
   const best = Math.max(sample.tilesPerSecond, pace.best * FADE);
   if (sample.tilesPerSecond <= pace.best * WORTH_IT) return { limit: pace.limit, best };

@@ -17,7 +17,7 @@ export interface TilePool {
   /** A tile more could be copied at once. */
   readonly hasRoom: boolean;
   run(task: () => Promise<void>): Promise<void>;
-  /** A store asked for mercy: the limit halves. */
+  /** A store asked for mercy: with many such answers the limit halves. */
   throttled(): void;
 }
 
@@ -36,7 +36,7 @@ export function createTilePool(most: number, clock: Clock): TilePool {
     if (elapsed < ADAPT_MS) return;
     const sample = {
       tilesPerSecond: (settled * 1000) / elapsed,
-      throttled: mercy,
+      throttled: mercy / Math.max(1, mercy + settled),
       saturated: queue.size > 0,
     };
     pace = adaptPace(pace, sample, most);
