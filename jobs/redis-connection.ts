@@ -56,22 +56,28 @@ export class RedisConnection {
 
   async #ask(send: (redis: Redis) => Promise<Reply>): Promise<Reply> {
     if (this.#closed) throw aborted('the connection to Redis was closed');
-    this.#live ??= this.#connect();
-    const attempt = this.#live;
-    const { redis, address } = await attempt.catch((error: unknown) => {
-      if (this.#live === attempt) this.#live = undefined;
-      throw error;
-    });
+    this.#live ??= this.#open();
+    const live = this.#live;
+    const { redis, address } = await live;
     try {
       return await send(redis);
     } catch (error) {
       const translated = translate(error, address);
-      if (translated.code === 'unreachable' && this.#live === attempt) {
+      if (translated.code === 'unreachable' && this.#live === live) {
         this.#live = undefined;
         redis.disconnect();
       }
       throw translated;
     }
+  }
+
+  #open(): Promise<Live> {
+    const live = this.#connect();
+    const forget = (): void => {
+      if (this.#live === live) this.#live = undefined;
+    };
+    live.then(({ redis }) => redis.once('close', forget), forget);
+    return live;
   }
 
   async #connect(): Promise<Live> {
@@ -101,9 +107,6 @@ export class RedisConnection {
     } finally {
       clearTimeout(timer);
     }
-    redis.once('close', () => {
-      this.#live = undefined;
-    });
     return { redis, address };
   }
 }

@@ -6,6 +6,7 @@ import { definition, point, SMALL } from '../../contracts/queue-contract.js';
 import { startProxy } from '../../support/proxy.js';
 import { inspect } from '../../support/queue-inspector.js';
 import { testRedis, useGround } from '../../support/services.js';
+import { until } from '../../support/until.js';
 
 const ground = useGround('queue-connection');
 const PASSWORD = 'geheim-4711';
@@ -89,6 +90,30 @@ it('gives up on an answer in time, and a call that was applied is answered when 
   expect(await caught(queue.checkpoint('t', 'm', checkpoint))).toMatchObject({ kind: 'transient' });
   redis.thaw();
   expect(await queue.checkpoint('t', 'm', checkpoint)).toBe('kept');
+  const admin = inspect(redis.url);
+  await until('the connections given up are closed', async () =>
+    String(await admin.command('INFO', 'clients')).includes('connected_clients:2\r'),
+  );
+  await queue.close();
+  await until('the last one too', async () =>
+    String(await admin.command('INFO', 'clients')).includes('connected_clients:1\r'),
+  );
+  await admin.close();
+});
+
+it('counts what was applied without an answer once', async () => {
+  const redis = await testRedis(ground, { name: 'slow' });
+  const queue = open(redis.url, 300);
+  await queue.createMigration(definition());
+  await queue.addImage('m', 'a', SMALL);
+  await queue.claim({ token: 't', lane: 'tiles', leaseMs: 60_000 });
+  redis.freeze();
+  for (let times = 0; times < 3; times++)
+    expect(await caught(queue.checkpoint('t', 'm', point(1, 4, { done: 4 })))).toMatchObject({
+      code: 'unreachable',
+    });
+  redis.thaw();
+  expect(await queue.checkpoint('t', 'm', point(1, 4, { done: 4 }))).toBe('kept');
   expect((await queue.status('m'))!.tiles).toMatchObject({ done: 4, claimed: 5, ready: 0 });
 });
 

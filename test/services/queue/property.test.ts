@@ -240,16 +240,24 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.constant<[string, Step]>(['reclaim', (run) => run.reclaim()]) },
   {
-    weight: 5,
+    weight: 4,
     arbitrary: fc
-      .tuple(fc.constantFrom(...LANES, 'tiles' as const), migration, fc.option(settling))
-      .map(([lane, name, pick]): [string, Step] => [
-        `lose ${lane} ${name} ${JSON.stringify(pick)}`,
+      .tuple(
+        fc.constantFrom(...LANES, 'tiles' as const),
+        migration,
+        fc.array(fc.option(settling), { maxLength: 8 }),
+      )
+      .map(([lane, name, picks]): [string, Step] => [
+        `lose ${lane} ${name} ${JSON.stringify(picks)}`,
         async (run) => {
-          const before = run.held.length;
-          await run.claim(lane, SHORT, name);
-          if (pick !== null && run.held.length > before) await run.checkpoint(run.held.at(-1)!, pick);
-          await run.reclaim();
+          for (const pick of picks) {
+            const before = run.held.length;
+            await run.claim(lane, SHORT, name);
+            const count = Math.min(1, pick?.count ?? 0);
+            if (pick !== null && run.held.length > before)
+              await run.checkpoint(run.held.at(-1)!, { ...pick, count });
+            await run.reclaim();
+          }
         },
       ]),
   },
