@@ -57,7 +57,7 @@ export async function testMachine(
   extra: readonly string[] = [],
 ): Promise<TestMachine> {
   const dir = join(ground.dir, name);
-  mkdirSync(dir, { recursive: true });
+  mkdirSync(join(dir, 'root/var/lib'), { recursive: true });
   const id = name.repeat(32);
   const endpoint = `unix://${join(dir, 'run/api.sock')}`;
   const port = await freePort();
