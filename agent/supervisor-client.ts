@@ -36,17 +36,18 @@ export function connectSupervisor(
     const socket = connect(socketPath(runDir));
     const waiting = new Map<number, Waiting>();
     let ended = false;
+    const giveUp = (): void => void socket.destroy();
+    signal.addEventListener('abort', giveUp, { once: true });
     const closed = new Promise<void>((done) => {
       socket.once('close', () => {
         ended = true;
+        signal.removeEventListener('abort', giveUp);
         for (const { reject } of waiting.values()) reject(gone());
         waiting.clear();
         done();
         resolve(null);
       });
     });
-    const giveUp = (): void => void socket.destroy();
-    signal.addEventListener('abort', giveUp, { once: true });
     socket.on('error', () => undefined);
     socket.setEncoding('utf8');
     socket.on(

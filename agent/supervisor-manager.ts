@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
-import { messageOf, permanent, transient } from '../runtime/errors.js';
+import { kindOf, messageOf, permanent, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { PROTOCOL, socketPath } from './supervisor/protocol.js';
 import { readUnitLog } from './supervisor/unit-log.js';
@@ -106,7 +106,11 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
   }
 
   return {
-    list: () => soon((to) => to.call('list', null)),
+    async list() {
+      const ask = () => soon((to) => to.call('list', null));
+      // A supervisor that ends while it is asked has a successor at once; reading twice is harmless.
+      return ask().catch((error) => (kindOf(error) === 'transient' ? ask() : Promise.reject(error)));
+    },
     async load(unit) {
       await soon((to) => to.call('load', unit));
     },

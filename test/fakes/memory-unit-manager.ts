@@ -79,28 +79,28 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
     unit.run++;
     set(unit, { active: 'activating', sub: 'start', exit: null, reason: '' });
     const ended = play(unit);
-    if (ended !== null) return end(unit, ended);
-    if (unit.settings.type !== 'oneshot') set(unit, { active: 'active', sub: 'running' });
+    if (ended !== null) end(unit, ended);
+    else if (unit.settings.type !== 'oneshot') set(unit, { active: 'active', sub: 'running' });
   }
 
   function end(unit: MemoryUnit, ended: Ended): void {
     const { settings } = unit;
     const exit = exitText(ended);
-    if (isClean(ended, settings) && settings.remainAfterExit)
-      return set(unit, { active: 'active', sub: 'exited', exit });
     const decision = afterExit(ended, settings);
-    if (decision.kind === 'stay-down') {
-      const state = decision.failed ? 'failed' : 'inactive';
-      return set(unit, {
-        active: state,
-        sub: decision.failed ? 'failed' : 'dead',
-        exit,
-        reason: decision.why,
-      });
+    if (isClean(ended, settings) && settings.remainAfterExit) {
+      set(unit, { active: 'active', sub: 'exited', exit });
+    } else if (decision.kind === 'restart') {
+      set(unit, { active: 'activating', sub: 'auto-restart', exit, reason: decision.why });
+      restartLater(unit, decision.afterMs);
+    } else {
+      const [active, sub] = decision.failed ? ['failed', 'failed'] : ['inactive', 'dead'];
+      set(unit, { active, sub, exit, reason: decision.why });
     }
-    set(unit, { active: 'activating', sub: 'auto-restart', exit, reason: decision.why });
+  }
+
+  function restartLater(unit: MemoryUnit, afterMs: number): void {
     const due = unit.run;
-    void clock.sleep(decision.afterMs, closing.signal).then(
+    void clock.sleep(afterMs, closing.signal).then(
       () => {
         if (unit.run !== due || units.get(unit.state.name) !== unit) return;
         set(unit, { autoRestarts: unit.state.autoRestarts + 1 });
