@@ -124,7 +124,7 @@ function parse(text: string): { url: string; address: string } {
     throw new UsageError('the address of Redis is not a URL; write it as redis://host:port');
   }
   if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
-    throw new UsageError(`the address of Redis begins with ${url.protocol}//; write it as redis://host:port`);
+    throw new UsageError('the address of Redis begins with something else; write it as redis://host:port');
   const address = `${url.protocol}//${url.hostname}:${url.port || 6379}`;
   return { url: text, address };
 }

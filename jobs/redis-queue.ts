@@ -1,10 +1,12 @@
 import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
 import { checkpointProblem } from './checkpoint.js';
+import { NO_DIGEST } from './digest.js';
 import { tileCount } from './pyramid.js';
 import { RedisConnection, type Reply } from './redis-connection.js';
 import { failuresOf, type StoredFailures } from './redis-failures.js';
 import { idBucket, MIGRATIONS, migrationKeys, WORKER_EXPIRIES, WORKER_REPORTS } from './redis-keys.js';
-import { laneCounts, packRow, pairs, unpackRow } from './redis-rows.js';
+import { claimOf, idleOf, statusOf } from './redis-replies.js';
+import { packRow } from './redis-rows.js';
 import { loadScripts, type Script } from './redis-scripts.js';
 import type * as q from './work-queue.js';
 
@@ -28,7 +30,6 @@ import type * as q from './work-queue.js';
  * it is `lost`, which costs the worker nothing: the claim had ended.
  */
 const ENDED_CLAIM_MS = 600_000;
-const NO_DIGEST = '0'.repeat(32);
 /** Fields requeued by one script: a few milliseconds of Redis's time. */
 const REQUEUE_STEP = 200;
 
@@ -168,31 +169,7 @@ export class RedisQueue implements q.WorkQueue {
       return null;
     }
     this.#seen.add(migration);
-    const [now, finished, flat, failures] = answer as [number, number, string[], string[]];
-    const meta = pairs(flat);
-    const time = (name: string): number | null => (meta.has(name) ? Number(meta.get(name)) : null);
-    return {
-      definition: JSON.parse(meta.get('definition')!) as q.MigrationDefinition,
-      state: meta.get('state') as q.MigrationStatus['state'],
-      reason: meta.get('reason')!,
-      planClosed: meta.get('planClosed') === '1',
-      finished: finished === 1,
-      images: {
-        total: Number(meta.get('images')),
-        published: Number(meta.get('published')),
-        withheld: Number(meta.get('withheld')),
-        refused: Number(meta.get('refused')),
-      },
-      tiles: laneCounts(meta, 'tiles'),
-      descriptors: laneCounts(meta, 'descriptors'),
-      bytes: Number(meta.get('bytes')),
-      reclaimed: Number(meta.get('reclaimed')),
-      failures: Object.fromEntries([...pairs(failures)].map(([reason, count]) => [reason, Number(count)])),
-      digest: meta.get('digest') ?? NO_DIGEST,
-      startedAt: time('startedAt'),
-      finishedAt: time('finishedAt'),
-      now,
-    };
+    return statusOf(answer);
   }
 
   async pause(migration: string, reason: string): Promise<void> {
@@ -274,25 +251,4 @@ function lost(migrations: string): ConvoyError {
 
 function cancelled(migration: string): ConvoyError {
   return permanent(`migration ${migration} is cancelled`, { code: 'cancelled' });
-}
-
-function claimOf(token: string, answer: readonly Reply[]): q.Claim {
-  const [lane, image, row, first, end, attempt, leaseMs, definition] = answer as [
-    ...[lane: q.Lane, image: number, row: string, first: number, end: number],
-    ...[attempt: number, leaseMs: number, definition: string],
-  ];
-  const migration = JSON.parse(definition) as q.MigrationDefinition;
-  return { token, migration, lane, image: unpackRow(image, row), first, end, attempt, leaseMs };
-}
-
-/** What the migrations asked answered together: each is empty, paused, finished or cancelled. */
-function idleOf(answers: readonly { readonly why: string; readonly due: number | null }[]): q.Idle {
-  const empty = answers.filter(({ why }) => why === 'empty');
-  if (empty.length > 0) {
-    const dues = empty.flatMap(({ due }) => (due === null ? [] : [due]));
-    return { kind: 'idle', why: 'empty', dueInMs: dues.length === 0 ? null : Math.min(...dues) };
-  }
-  if (answers.length === 0) return { kind: 'idle', why: 'none', dueInMs: null };
-  const paused = answers.some(({ why }) => why === 'paused');
-  return { kind: 'idle', why: paused ? 'paused' : 'finished', dueInMs: null };
 }

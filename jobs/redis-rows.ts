@@ -1,5 +1,5 @@
 import { tileCount } from './pyramid.js';
-import type { Image, ImageGeometry, StateCounts } from './work-queue.js';
+import type { Image, ImageGeometry } from './work-queue.js';
 
 /** How records look inside Redis values: packed small, because a large migration has millions of images. */
 
@@ -42,19 +42,6 @@ export function pairs(flat: readonly string[]): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (let index = 0; index + 1 < flat.length; index += 2) map.set(flat[index]!, flat[index + 1]!);
   return map;
-}
-
-export function laneCounts(meta: ReadonlyMap<string, string>, lane: string): StateCounts {
-  const of = (state: string): number => Number(meta.get(`${lane}.${state}`));
-  return {
-    total: of('total'),
-    ready: of('ready'),
-    claimed: of('claimed'),
-    delayed: of('delayed'),
-    done: of('done'),
-    skipped: of('skipped'),
-    failed: of('failed'),
-  };
 }
 
 function base36(text: string | undefined): number {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { KEYS_IN_LUA } from './redis-keys.js';
 
 /** One Lua script per transition of the queue: `scripts/<name>.lua`, with `scripts/common.lua` before each. */
-export const SCRIPTS = [
+const SCRIPTS = [
   'create-migration',
   'add-image',
   'refuse-image',

@@ -247,6 +247,17 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect(await queue.checkpoint(token, 'm', point(1, 9, { done: 9 }))).toBe('ended');
     });
 
+    it('lets a late worker go on whose range nobody took, with a new lease', async () => {
+      const { queue, pass } = await small();
+      const { token } = await claim(queue, { leaseMs: SHORT });
+      await pass(SHORT);
+      expect(await queue.checkpoint(token, 'm', point(1, 4, { done: 4 }))).toBe('kept');
+      expect((await status(queue)).tiles).toMatchObject({ done: 4, claimed: 5, ready: 0 });
+      await pass(SHORT);
+      expect(await queue.reclaim(100)).toBe(1);
+      expect(await queue.checkpoint(token, 'm', point(2, 9, { done: 5 }))).toBe('lost');
+    });
+
     it('gives a range that lost three workers out tile by tile, and captures the tile that loses three more', async () => {
       const { queue, pass } = await small();
       const lose = async (): Promise<q.Claim> => {
