@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import { isGlobal, readConstraints } from '../../../units/constraints.js';
+import { parse } from '../../../units/parse.js';
+import type { UnitFile } from '../../../units/unit-file.js';
+import { whyBadOptions } from '../../../units/validate.js';
+import recorded from '../../fixtures/fleetctl/options.json' with { type: 'json' };
+
+const fleet = (...lines: string[]): UnitFile => parse(`[X-Fleet]\n${lines.join('\n')}\n`).unit;
+const convoy = (...lines: string[]): UnitFile => parse(`[X-Convoy]\n${lines.join('\n')}\n`).unit;
+const read = (unit: UnitFile, name = 'web@3.service') => readConstraints(name, unit).constraints;
+const problems = (unit: UnitFile, name = 'web@3.service') =>
+  readConstraints(name, unit).problems.map(({ what }) => what);
+const warnings = (unit: UnitFile) => readConstraints('a.service', unit).warnings;
+
+describe('[X-Fleet]', () => {
+  it.each(recorded)('judges $name as fleetctl did', ({ name, text, error, warning }) => {
+    const { unit } = parse(text);
+    expect(whyBadOptions(name, unit)).toBe(error ?? null);
+    expect(readConstraints(name, unit).warnings.map(({ what }) => what)).toEqual(warning ? [warning] : []);
+  });
+
+  it('reads every option, and none as nothing', () => {
+    expect(
+      read(
+        fleet(
+          'MachineOf=db.service',
+          'MachineMetadata=az=b',
+          'Conflicts=web@*.service x.service',
+          'Conflicts=y?.timer',
+        ),
+      ),
+    ).toEqual({
+      ...{ machineId: null, peers: ['db.service'], replaces: [], global: false, sticky: false },
+      conflicts: ['web@*.service', 'x.service', 'y?.timer'],
+      metadata: [{ key: 'az', anyOf: ['b'] }],
+    });
+    expect(read(fleet('Replaces=old@1.service two words'))).toMatchObject({
+      replaces: ['old@1.service two words'],
+    });
+    expect(read(parse('[Service]\nExecStart=/bin/true\n[Unit]\nGlobal=true').unit)).toEqual({
+      ...{
+        machineId: null,
+        peers: [],
+        metadata: [],
+        conflicts: [],
+        replaces: [],
+        global: false,
+        sticky: false,
+      },
+    });
+  });
+
+  it('takes metadata of one key as alternatives and of several keys as demands, however they are grouped', () => {
+    const unit = fleet(
+      'MachineMetadata="az=a" "disk=ssd"',
+      'X-ConditionMachineMetadata=az=b',
+      'MachineMetadata=az=c',
+    );
+    expect(read(unit).metadata).toEqual([
+      { key: 'az', anyOf: ['a', 'b', 'c'] },
+      { key: 'disk', anyOf: ['ssd'] },
+    ]);
+  });
+
+  it('prefers the modern spelling of MachineID whatever the order, and the first of one spelling', () => {
+    const boot = 'X-ConditionMachineBootID=boot';
+    expect(read(fleet(boot, 'X-ConditionMachineID=old', 'MachineID=new', 'MachineID=late')).machineId).toBe(
+      'new',
+    );
+    expect(read(fleet(boot, 'X-ConditionMachineID=old')).machineId).toBe('old');
+    expect(read(fleet(boot)).machineId).toBe('boot');
+  });
+
+  it('honours the other legacy spellings, which add up with the modern ones', () => {
+    expect(read(fleet('X-ConditionMachineOf=a.service', 'MachineOf=b.service')).peers).toEqual([
+      'a.service',
+      'b.service',
+    ]);
+    expect(read(fleet('X-Conflicts=a.service', 'Conflicts=b.service')).conflicts).toEqual([
+      'a.service',
+      'b.service',
+    ]);
+    expect(warnings(fleet('X-Global=true'))).toHaveLength(1);
+  });
+
+  it('takes a value in quotes for a list, without escapes', () => {
+    const peers = (value: string): readonly string[] => read(fleet(`MachineOf=${value}`)).peers;
+    expect(peers('"a.service" "b c.service"')).toEqual(['a.service', 'b c.service']);
+    expect(peers('a.service b.service')).toEqual(['a.service b.service']);
+    expect(peers('"a.service" b.service')).toEqual(['"a.service" b.service']);
+    expect(peers('"foo\\"bar"')).toEqual(['foo\\bar']);
+    expect(problems(fleet('MachineOf="'))).toEqual(['MachineOf= has no value']);
+    expect(problems(fleet('MachineOf="a"  "b"'))).toEqual(['MachineOf= has no value']);
+  });
+
+  it.each([
+    ['true', true],
+    ['YES', true],
+    ['1', true],
+    ['On', true],
+    ['t', true],
+    ['y', false],
+    ['2', false],
+    ['', false],
+  ])('takes Global=%s for %j', (value, global) => {
+    expect(read(fleet(`Global=${value}`)).global).toBe(global);
+    expect(isGlobal(fleet(`Global=${value}`))).toBe(global);
+  });
+
+  it('lets the last Global win', () => {
+    expect(isGlobal(fleet('Global=true', 'Global=false'))).toBe(false);
+    expect(isGlobal(fleet('Global=false', 'Global="no" "yes"'))).toBe(true);
+    expect(isGlobal(parse('[Service]\nGlobal=true').unit)).toBe(false);
+  });
+
+  it.each(['k=', '=v', 'k', 'a=b=c', 'host=%i'])('refuses malformed MachineMetadata=%s', (value) => {
+    expect(problems(fleet(`MachineMetadata=${value}`), 'a.service')[0]).toMatch(
+      /^malformed MachineMetadata ".*": expected one key=value$/,
+    );
+  });
+
+  it('replaces specifiers, and checks a template as if it had an instance', () => {
+    const unit = fleet('MachineMetadata=host=%i', 'Conflicts=%p@*.service', 'MachineOf=%N.socket');
+    expect(read(unit)).toMatchObject({
+      ...{ metadata: [{ key: 'host', anyOf: ['3'] }], conflicts: ['web@*.service'], peers: ['web@3.socket'] },
+    });
+    expect(whyBadOptions('web@.service', fleet('MachineMetadata=host=%i'))).toBeNull();
+    expect(whyBadOptions('web@.service', fleet('MachineID=%i'))).toBeNull();
+  });
+
+  it('refuses a unit that conflicts with its own peer or replaces it', () => {
+    expect(problems(fleet('MachineOf=a.service', 'Replaces=[ab].service'))).toEqual([
+      'unresolvable requirements: peer "a.service" matches replace "[ab].service"',
+    ]);
+    expect(problems(fleet('MachineOf=c.service', 'Replaces=[ab].service'))).toEqual([]);
+  });
+
+  it('warns with the key that was meant, and of patterns that match nothing', () => {
+    expect(warnings(fleet('MachineID=x', 'MachineOff=a.service', 'conflicts=b', 'Bogus=1'))).toEqual([
+      {
+        option: 1,
+        what: 'unrecognized requirement in [X-Fleet] section: "MachineOff" (did you mean MachineOf=?)',
+      },
+      {
+        option: 2,
+        what: 'unrecognized requirement in [X-Fleet] section: "conflicts" (did you mean Conflicts=?)',
+      },
+      { option: 3, what: 'unrecognized requirement in [X-Fleet] section: "Bogus"' },
+    ]);
+    expect(warnings(fleet('Conflicts=a.service [b'))).toEqual([
+      { option: 0, what: 'Conflicts: "[b" is not a well-formed pattern and matches nothing' },
+    ]);
+    expect(warnings(fleet('constructor=1'))).toHaveLength(1);
+  });
+});
+
+describe('[X-Convoy]', () => {
+  it('reads the service a unit offers', () => {
+    const offer = (...lines: string[]) => readConstraints('redis@1.service', convoy(...lines)).offer;
+    expect(offer('Service=redis', 'Port=6379')).toEqual({ service: 'redis', port: 6379 });
+    expect(offer('Service=%p', 'Port=auto')).toEqual({ service: 'redis', port: 'auto' });
+    expect(offer('Sticky=yes')).toBeNull();
+  });
+
+  it('reads Sticky', () => {
+    const sticky = (value: string): boolean => read(convoy(`Sticky=${value}`)).sticky;
+    expect(['yes', 'True', 'on', '1', 'no', 'false', 'off', '0'].map(sticky)).toEqual([
+      ...[true, true, true, true, false, false, false, false],
+    ]);
+  });
+
+  it.each([
+    [['Sticy=yes'], 'unknown option "Sticy" in [X-Convoy]: did you mean Sticky=?'],
+    [['Frobnicate=1'], 'unknown option "Frobnicate" in [X-Convoy]: known are Service, Port, Sticky'],
+    [['Sticky=maybe'], 'Sticky=maybe is neither yes nor no'],
+    [['Sticky='], 'Sticky= is neither yes nor no'],
+    [['Sticky=yes', 'Sticky=no'], 'Sticky= is given twice in [X-Convoy]'],
+    [['Service=redis'], 'Service= and Port= of [X-Convoy] are only of use together'],
+    [['Port=auto'], 'Service= and Port= of [X-Convoy] are only of use together'],
+    [['Service=redis', 'Port=0'], 'Port=0 is neither a port (1 to 65535) nor "auto"'],
+    [['Service=redis', 'Port=65536'], 'Port=65536 is neither a port (1 to 65535) nor "auto"'],
+    [['Service=redis', 'Port=1e3'], 'Port=1e3 is neither a port (1 to 65535) nor "auto"'],
+    [['Service=a/b', 'Port=1'], 'Service=a/b is not a service name: up to 63 letters, digits, "-", "_", "."'],
+  ])('refuses %j', (lines, why) => {
+    expect(problems(convoy(...lines))).toEqual([why]);
+    expect(whyBadOptions('a.service', convoy(...lines))).toBe(why);
+  });
+
+  it('refuses a global unit that is sticky', () => {
+    const unit = parse('[X-Fleet]\nGlobal=true\n[X-Convoy]\nSticky=yes\n').unit;
+    expect(whyBadOptions('a.service', unit)).toBe('Global cannot be used with Sticky');
+  });
+});
