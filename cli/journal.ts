@@ -52,6 +52,10 @@ const journal = command({
       context.err(`Unit ${name} does not appear to be running.`);
       return 1;
     }
+    if (options.machine === undefined && unit.record.global && unit.states.length > 1) {
+      context.err(`Unit ${name} runs on ${unit.states.length} machines: say which one with --machine.`);
+      return 1;
+    }
     await copyLog(context, name, {
       lines: options.lines,
       follow: options.follow || options.short,
@@ -99,7 +103,8 @@ async function showStatus(context: Context, name: string): Promise<number> {
     return 1;
   }
   const machines = new MachineNames(context.api);
-  for (const state of unit.states) {
+  for (const [at, state] of unit.states.entries()) {
+    if (at > 0) context.out('');
     for (const line of describe(unit, state, await machines.short(state.machine), context.clock.now()))
       context.out(line);
     try {

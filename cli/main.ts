@@ -75,7 +75,11 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') throw new UsageError('which command? (see convoyctl --help)');
-    throw new UsageError(`${messageOf(error).replace(/^error: /, '')} (see convoyctl --help)`);
+    throw new UsageError(
+      `${messageOf(error)
+        .replace(/^error: /, '')
+        .replaceAll('\n', ' ')} (see convoyctl --help)`,
+    );
   }
   return code;
 }

@@ -78,7 +78,7 @@ function workerWords({ worker, unit, machine, state, since, detail }: WorkerRepo
 
 /** `12.3 MB` */
 export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e6 ? 3 : 1)} MB`;
+  return `${(bytes / 1e6).toFixed(bytes > 0 && bytes < 1e6 ? 3 : 1)} MB`;
 }
 
 /** `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`: the two largest units. */

@@ -13,9 +13,8 @@ const table = {
   interval: {
     flag: '--interval <duration>',
     env: 'ZH_INTERVAL',
-    help: 'time between two lines, such as 2s',
+    help: 'time between two lines; 2s if not given',
     parse: parseDuration,
-    default: 2000,
   },
   json: {
     flag: '--json',
@@ -52,7 +51,7 @@ await runMain('zh-stats', async () => {
   const queue = openQueue(process.env, { clock, log, shutdown });
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const stats = createStats({ queue, clock, json, say });
-  loop = startLoop({ name: 'stats', intervalMs: interval, round: () => stats.round(), clock, log });
+  loop = startLoop({ name: 'stats', intervalMs: interval ?? 2000, round: () => stats.round(), clock, log });
   await new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve, { once: true }));
   await shutdown.close();
   return 0;

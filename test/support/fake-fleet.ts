@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Api, type ApiOptions, startApi } from '../../api/server.js';
 import type { Decision, Machine, Placement, UnitState } from '../../registry/model.js';
-import type { LeaderTerm, MachineSession } from '../../registry/registry.js';
+import type { MachineSession } from '../../registry/registry.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { readConstraints } from '../../units/constraints.js';
 import { type MemoryRegistry, openMemoryCluster } from '../fakes/memory-registry.js';
+import { until } from './until.js';
 
 /** What becomes of a unit's process when it is started. */
 export interface Behaviour {
@@ -36,6 +37,8 @@ export interface FakeFleet {
   readonly behaviours: Map<string, Behaviour>;
   /** How often each unit's process was started. */
   readonly starts: ReadonlyMap<string, number>;
+  /** Resolves when everything asked for so far has been done. */
+  rest(): Promise<void>;
   /** Starts the API of another machine of the same cluster. */
   serve(options: Partial<ApiOptions>): Promise<Api>;
   stop(): Promise<void>;
@@ -49,6 +52,8 @@ export async function startFakeFleet(
   const clock = systemClock();
   const cluster = openMemoryCluster(clock);
   const registry = cluster.client();
+  // The leader goes on when a test cuts the API off.
+  const brain = cluster.client();
   const ending = new AbortController();
   const dir = mkdtempSync(join(tmpdir(), 'convoy-fleet-'));
   const behaviours = new Map<string, Behaviour>();
@@ -58,7 +63,7 @@ export async function startFakeFleet(
     const machine: Machine = { id, ip, metadata, apiAddress: '', version: 'test', bootId: randomUUID() };
     sessions.push(await cluster.client().join(machine, TTL_MS));
   }
-  const leader = await registry.campaign(machines[0]?.id ?? 'nobody', TTL_MS, ending.signal);
+  const leader = await brain.campaign(machines[0]?.id ?? 'nobody', TTL_MS, ending.signal);
 
   const serve = (options: Partial<ApiOptions>): Promise<Api> =>
     startApi({
@@ -84,15 +89,17 @@ export async function startFakeFleet(
     tcp: [{ host: '127.0.0.1', port: 0, readOnly: false }],
   });
 
-  const view = await registry.openClusterView(ending.signal);
+  const view = await brain.openClusterView(ending.signal);
   const agents = sessions.map((session) => createAgent(session, behaviours, starts));
+  let quietPasses = 0;
   const pass = async (): Promise<void> => {
-    const { decisions } = await decide(registry, behaviours, sessions);
-    await registry.commit(decisions, leader satisfies LeaderTerm);
-    const { placements } = await registry.readAll();
-    await Promise.all(
+    const { decisions } = await decide(brain, behaviours, sessions);
+    await brain.commit(decisions, leader);
+    const { placements } = await brain.readAll();
+    const busy = await Promise.all(
       agents.map((agent, at) => agent(placements.get(sessions[at]?.machineId ?? '') ?? new Map())),
     );
+    quietPasses = decisions.length > 0 || busy.includes(true) ? 0 : quietPasses + 1;
   };
   const loop = (async () => {
     await pass();
@@ -115,6 +122,11 @@ export async function startFakeFleet(
     behaviours,
     starts,
     serve,
+    async rest() {
+      // The pass in hand may have begun before what was asked for last.
+      quietPasses = -1;
+      await until('the fleet to be at rest', () => quietPasses > 0);
+    },
     async stop() {
       ending.abort();
       await loop.catch(() => undefined);
@@ -178,12 +190,12 @@ interface Running {
   next: { at: number; state: Partial<UnitState> } | null;
 }
 
-/** An agent as a function of its placements, called again and again. */
+/** An agent as a function of its placements, called again and again. Answers whether something changed. */
 function createAgent(
   session: MachineSession,
   behaviours: ReadonlyMap<string, Behaviour>,
   starts: Map<string, number>,
-): (placements: ReadonlyMap<string, Placement>) => Promise<void> {
+): (placements: ReadonlyMap<string, Placement>) => Promise<boolean> {
   const running = new Map<string, Running>();
 
   function start(unit: Running, { restarts }: Placement): void {
@@ -202,6 +214,7 @@ function createAgent(
     unit.next = { at: performance.now() + ms, state: then };
   }
 
+  let published = '';
   return async (placements) => {
     const gone: string[] = [];
     for (const placement of placements.values()) {
@@ -232,10 +245,11 @@ function createAgent(
         unit.next = null;
       }
     }
-    await session.publish(
-      [...running.values()].map(({ state }) => state),
-      gone,
-    );
+    const states = [...running.values()].map(({ state }) => state);
+    await session.publish(states, gone);
+    const before = published;
+    published = JSON.stringify(states);
+    return before !== published || [...running.values()].some(({ next }) => next !== null);
   };
 }
 

@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { program } from './programs.js';
+
+export interface CliResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exit: number | null;
+}
+
+export interface CliRun {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Ends the process with SIGKILL when it fires. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs the built convoyctl as a process, with nothing of our environment but PATH. */
+export function convoyctl(args: readonly string[], { cwd, env = {}, signal }: CliRun): Promise<CliResult> {
+  const child = spawn(process.execPath, [program('cli/main.js'), ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    killSignal: 'SIGKILL',
+    ...(signal === undefined ? {} : { signal }),
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
+    child.once('close', (exit) => resolve({ stdout, stderr, exit }));
+  });
+}
