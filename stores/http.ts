@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import { aborted, ConvoyError, messageOf, permanent, transient } from '../runtime/errors.js';
 import { checkKey, encodeKey } from './key.js';
 import { scrub } from './location.js';
@@ -191,7 +191,7 @@ function connectionError(what: string, error: unknown): ConvoyError {
   const message = `${what}: ${scrub(messageOf(error)) || code}`;
   if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET')
     return transient(message, { code: 'connection-lost', cause: error });
-  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_RE') || code === 'UND_ERR_HEADERS_OVERFLOW')
+  if (error instanceof errors.HTTPParserError || code === 'UND_ERR_HEADERS_OVERFLOW')
     return transient(message, { code: 'bad-answer', cause: error });
   return transient(message, { code: 'unreachable', cause: error });
 }

@@ -50,9 +50,10 @@ function directoryOf(url: URL, text: string): string {
   }
 }
 
-/** Takes passwords and query strings (signatures) out of every URL in a text. */
+/** Takes passwords and query strings (signatures) out of every URL in a text, whole or half. */
 export function scrub(text: string): string {
   return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, '$1***@')
+    .replace(/\/\/[^/\s@]*@/g, '//***@')
+    .replace(/[^\s/@:"']+:[^\s/@"']+@/g, '***@')
     .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s?#"']*)\?[^\s"']*/gi, '$1?***');
 }

@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { UsageError } from '../../../runtime/errors.js';
+import { parseLocation, scrub } from '../../../stores/location.js';
+
+describe('a location', () => {
+  test.each([
+    ['http://content.zoom.it/dzis', { kind: 'http', url: 'http://content.zoom.it/dzis' }],
+    ['http://content.zoom.it/dzis/', { kind: 'http', url: 'http://content.zoom.it/dzis' }],
+    ['https://host:8443', { kind: 'http', url: 'https://host:8443' }],
+    ['http://[::1]:80/a%20b', { kind: 'http', url: 'http://[::1]/a%20b' }],
+    ['file:///srv/tiles', { kind: 'file', directory: '/srv/tiles' }],
+    ['file:///srv/with%20space/', { kind: 'file', directory: '/srv/with space' }],
+    ['file:///', { kind: 'file', directory: '/' }],
+  ])('%s is read', (text, location) => {
+    expect(parseLocation(text)).toEqual(location);
+  });
+
+  test.each([
+    ['azure://account/container', 'azure: locations are not supported yet'],
+    ['swift://container/prefix', 'swift: locations are not supported yet'],
+    ['s3://bucket/prefix', 's3: locations are not supported yet'],
+    ['webdav+https://host/base', 'webdav+https: locations are not supported yet'],
+    ['pkgcloud+rackspace://container', 'pkgcloud+rackspace: locations are not supported yet'],
+    ['ftp://host/x', 'unknown scheme'],
+    ['/srv/tiles', 'not a location'],
+    ['', 'not a location'],
+    ['file://host/dir', 'three slashes'],
+    ['file:/dir', 'three slashes'],
+    ['file:///a%zz', 'percent-encoding'],
+    ['file:///a%00b', 'percent-encoding'],
+    ['http://host/base?sig=topsecret', 'query'],
+    ['http://user:topsecret@host/base', 'user name or password'],
+    ['ftp://user:topsecret@host/x?sig=topsecret', 'user name or password'],
+    ['//user:topsecret@nowhere', 'not a location'],
+    ['user:topsecret@host/x', 'unknown scheme'],
+    ['bob topsecret:topsecret@host', 'not a location'],
+  ])('%j is refused in one sentence without its secrets', (text, words) => {
+    let caught: unknown;
+    try {
+      parseLocation(text);
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught).toBeInstanceOf(UsageError);
+    expect((caught as Error).message).toContain(words);
+    expect((caught as Error).message).not.toMatch(/topsecret|\n/);
+  });
+
+  test.each([
+    ['GET http://u:p@h/a?sig=x: HTTP 500', 'GET http://***@h/a?*** HTTP 500'],
+    ['two https://a.b/c?d=e and redis://:pw@h:1/0', 'two https://a.b/c?*** and redis://***@h:1/0'],
+    ['nothing to hide: a@b? yes', 'nothing to hide: a@b? yes'],
+  ])('scrub(%j)', (text, clean) => {
+    expect(scrub(text)).toBe(clean);
+  });
+});
