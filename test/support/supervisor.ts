@@ -12,15 +12,16 @@ import { until } from './until.js';
  * A unit manager with a real supervisor, from the built files. It, and all that its units start, carries the
  * ground's mark and ends with the ground.
  */
-export async function openSupervisor(ground: Ground, runDir: string): Promise<UnitManager> {
-  const built = (await import(program('agent/supervisor-manager.js'))) as typeof Manager;
+export function openSupervisor(ground: Ground, runDir: string): Promise<UnitManager> {
   process.env[GROUND_MARK] = ground.mark[GROUND_MARK];
-  return built.openSupervisorManager({
-    runDir,
-    unitRoot: `${runDir}/root`,
-    clock: systemClock(),
-    log: silentLog,
-  });
+  return openBuiltManager(runDir);
+}
+
+/** The same in a process that has the mark already. */
+export async function openBuiltManager(runDir: string): Promise<UnitManager> {
+  const built = (await import(program('agent/supervisor-manager.js'))) as typeof Manager;
+  const options = { runDir, unitRoot: `${runDir}/root`, clock: systemClock(), log: silentLog };
+  return built.openSupervisorManager(options);
 }
 
 /** The pid of the supervisor of a folder, which must be running. */

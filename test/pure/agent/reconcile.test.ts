@@ -172,8 +172,9 @@ function perform(tasks: readonly Task[], before: ReadonlyMap<string, Actual>): M
     else if (task.kind === 'load')
       units.set(task.unit, { name: task.unit, hash: task.desired.hash, launched: false, restarts: 0 });
     else if (unit === undefined) throw new Error(`${task.kind} of an unknown unit`);
-    else if (task.kind === 'stop') units.set(task.unit, { ...unit, launched: false });
-    else units.set(task.unit, { ...unit, launched: true, restarts: task.desired.restarts });
+    else if (task.kind === 'start')
+      units.set(task.unit, { ...unit, launched: true, restarts: task.desired.restarts });
+    else units.set(task.unit, { ...unit, launched: false });
   }
   return units;
 }

@@ -89,8 +89,10 @@ describe('commands', () => {
   });
 
   test('variables: a word of its own is split, in braces it is not, $$ is a dollar, unset is empty', () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the unit's
     const [command] = settings('ExecStart=/x $TWO a${TWO}b $NONE ${NONE} $$TWO a$TWO $1 ${}').start;
     expect(expandArguments(command!, { TWO: ' one  two ' })).toEqual([
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the unit's
       ...['one', 'two', 'a one  two b', '', '$TWO', 'a$TWO', '$1', '${}'],
     ]);
   });
