@@ -277,6 +277,20 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect((await status(queue)).tiles).toMatchObject({ done: 8, failed: 1, ready: 0 });
     });
 
+    it('keeps counting the attempts of tiles it gives out one by one', async () => {
+      const { queue, pass } = await small();
+      const { token } = await claim(queue);
+      const delayed = [{ ...failure(0, 9), delayMs: SHORT }];
+      await queue.checkpoint(token, 'm', point(1, 9, { delayed }));
+      for (let times = 0; times < 4; times++) {
+        await pass(SHORT);
+        await queue.reclaim(100);
+        if (times < 3) expect(await claim(queue, { leaseMs: SHORT })).toMatchObject({ end: 9, attempt: 1 });
+      }
+      for (let first = 0; first < 9; first++)
+        expect(await claim(queue)).toMatchObject({ first, end: first + 1, attempt: 1 });
+    });
+
     it('forgives losses once the cursor has moved', async () => {
       const { queue, pass } = await small();
       for (let times = 0; times < 4; times++) {
