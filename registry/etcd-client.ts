@@ -143,19 +143,17 @@ export function openEtcdClient(endpoints: readonly string[], clock: Clock): Etcd
     renewLease(id, options = {}) {
       return call('renewing a lease', options, async (host, o) => {
         const stream = await host.leaseClient.leaseKeepAlive(o);
-        try {
-          return await new Promise<Renewal>((resolve, reject) => {
-            stream.on('data', ({ TTL, header }) =>
-              resolve({ ttlMs: Number(TTL) * 1000, term: header.raft_term }),
-            );
-            stream.on('error', reject);
-            stream.on('end', () => reject(new Error('etcd ended the stream without an answer')));
-            stream.write({ ID: id });
-          });
-        } finally {
-          stream.on('error', () => undefined);
-          stream.cancel();
-        }
+        stream.on('error', () => undefined);
+        const answer = new Promise<Renewal>((resolve, reject) => {
+          stream.on('data', ({ TTL, header }) =>
+            resolve({ ttlMs: Number(TTL) * 1000, term: header.raft_term }),
+          );
+          stream.on('error', reject);
+          stream.on('end', () => reject(new Error('etcd ended the stream without an answer')));
+        });
+        stream.write({ ID: id });
+        // Ended, not cancelled: for a cancelled stream etcd3 would drop the host's connections.
+        return answer.finally(() => stream.end());
       });
     },
 
@@ -173,11 +171,14 @@ export function openEtcdClient(endpoints: readonly string[], clock: Clock): Etcd
         stream.on('data', (response) => !ended && onResponse(responseOf(response)));
         stream.on('error', end);
         stream.on('end', () => end(new Error('etcd ended the stream')));
-        signal.addEventListener('abort', () => {
+        const stop = (): void => {
           end(undefined);
+          // Ended first: etcd3 drops the host's connections for a stream that fails while writable.
+          stream.end();
           stream.cancel();
-        });
-        if (signal.aborted) stream.cancel();
+        };
+        signal.addEventListener('abort', stop, { once: true });
+        if (signal.aborted) return stop();
         // The client's types leave out that a request is wrapped in the kind it is of.
         const request = { create_request: { ...rangeOf(range), start_revision: from, fragment: true } };
         stream.write(request as Parameters<typeof stream.write>[0]);

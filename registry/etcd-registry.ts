@@ -14,6 +14,8 @@ import { openView, type ViewContent } from './etcd-view.js';
 import { keysUnder } from './keys.js';
 import type { ClusterView, Registry, RegistryMemory, RegistryProblem } from './registry.js';
 
+const REPORT_MS = 60_000;
+
 export interface EtcdRegistryOptions {
   /** `http://127.0.0.1:2379`; members of one etcd cluster, of which one is used at a time. */
   readonly endpoints: readonly string[];
@@ -33,8 +35,7 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
   const closing = new AbortController();
   const client = openEtcdClient(options.endpoints, clock);
   const keys = keysUnder(options.prefix);
-  const problem: RegistryProblem = (error) =>
-    closing.signal.aborted || log.warn({ code: error.code }, messageOf(error));
+  const problem = problemLog(log, clock, closing.signal);
   const identity = await Identity.open(client, keys, clock, memory, problem);
   const context: EtcdContext = { client, identity, keys, clock, memory, problem, closed: closing.signal };
 
@@ -73,4 +74,15 @@ async function openClusterView(context: EtcdContext, signal: AbortSignal): Promi
   signal.removeEventListener('abort', stop);
   if (signal.aborted) throw aborted('the cluster view was given up');
   return view;
+}
+
+/** A problem that goes on is reported once a minute, at `debug` in between. */
+function problemLog(log: Log, clock: Clock, closed: AbortSignal): RegistryProblem {
+  const reported = new Map<string | undefined, number>();
+  return (error) => {
+    if (closed.aborted) return;
+    const isNew = clock.steady() - (reported.get(error.code) ?? Number.NEGATIVE_INFINITY) >= REPORT_MS;
+    if (isNew) reported.set(error.code, clock.steady());
+    log[isNew ? 'warn' : 'debug']({ code: error.code }, messageOf(error));
+  };
 }

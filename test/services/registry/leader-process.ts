@@ -20,13 +20,13 @@ const registry = await openEtcdRegistry({
 const term = await registry.campaign(machine, Number(ttl), new AbortController().signal);
 const unit = await registry.readUnit('a.service');
 const decision = aPlace('a.service', machine, unit?.record.generation ?? 0);
-say({ fact: 'elected', fence: term.fence });
 
 let trustedAt = 0;
 let samples = 0;
 while (term.trusted()) {
   trustedAt = uptime();
   samples += 1;
+  if (samples === 10) say({ fact: 'leads' });
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
 say({ fact: 'over', trustedAt, samples });

@@ -45,7 +45,7 @@ describe('two leaders never both trust themselves, and never both commit', () =>
     const ended = new Promise((resolve) => child.once('exit', resolve));
     const fact = (name: string) => until(name, () => facts.find((one) => one.fact === name), 30_000);
 
-    await fact('elected');
+    await fact('leads');
     const frozenAt = uptime();
     child.kill('SIGSTOP');
     const second = await other.campaign('m2', TTL_MS, forever);
@@ -57,7 +57,7 @@ describe('two leaders never both trust themselves, and never both commit', () =>
     child.kill('SIGCONT');
     const over = await fact('over');
     expect(over.trustedAt).toBeLessThan(electedAt);
-    expect(over.samples).toBeGreaterThan(0);
+    expect(over.samples).toBeGreaterThanOrEqual(10);
     expect(await fact('commits')).toMatchObject({ honest: 'deposed', forced: 'deposed', trusted: false });
     await ended;
     expect((await other.readAll()).assigned.get('a.service')?.machine).toBe('m2');
