@@ -66,7 +66,9 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
     const fresh = state.since !== seen.get(state.machine);
     if (state.active === 'active' && (fresh || !again))
       return { kind: 'done', state: 'launched', machine: state.machine };
-    if (fresh && state.active === 'failed') return failed(describeState(state));
+    // This start failed. That Restart= goes on trying is no success, as with systemctl.
+    if (fresh && (state.active === 'failed' || state.sub === 'auto-restart'))
+      return failed(describeState(state));
     if (fresh && state.active === 'inactive' && state.exit === '0')
       return { kind: 'done', state: 'launched', machine: state.machine };
     return waiting(describeState(state));

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import type { UnitReport } from '../../../api/wire.js';
+import { inactiveGoal, launchedGoal, loadedGoal, stoppedGoal } from '../../../cli/goals.js';
+import type { UnitState } from '../../../registry/model.js';
+
+const STATE: UnitState = {
+  ...{ unit: 'a.service', machine: 'm1', hash: 'h1', load: 'loaded', active: 'active', sub: 'running' },
+  ...{ reached: 'launched', since: 100, exit: null, autoRestarts: 0, reason: '' },
+};
+function unit(
+  machine: string | null,
+  states: readonly Partial<UnitState>[],
+  pending: string | null = null,
+): UnitReport {
+  return {
+    record: {
+      ...{ name: 'a.service', hash: 'h1', target: 'launched', restarts: 0, generation: 1 },
+      global: false,
+      options: [],
+    },
+    ...{ machine, why: null, pending },
+    states: states.map((state) => ({ ...STATE, ...state })),
+  };
+}
+const fresh = launchedGoal(null, false);
+
+describe('launched', () => {
+  test.each<[string, UnitReport | null, ReturnType<typeof fresh>['kind']]>([
+    ['destroyed', null, 'failed'],
+    ['without a machine', unit(null, []), 'waiting'],
+    ['placed, not loaded', unit('m1', []), 'waiting'],
+    ['loaded, not started', unit('m1', [{ reached: 'loaded', active: 'inactive' }]), 'waiting'],
+    ['starting', unit('m1', [{ active: 'activating' }]), 'waiting'],
+    ['active', unit('m1', [{}]), 'done'],
+    ['active with the former content', unit('m1', [{ hash: 'h0' }]), 'waiting'],
+    ['active on another machine only', unit('m2', [{}]), 'waiting'],
+    ['failed', unit('m1', [{ active: 'failed', exit: '1' }]), 'failed'],
+    ['ended well', unit('m1', [{ active: 'inactive', exit: '0' }]), 'done'],
+    ['dead, nobody knows why', unit('m1', [{ active: 'inactive', exit: null }]), 'waiting'],
+    [
+      'restarting by itself',
+      unit('m1', [{ active: 'activating', sub: 'auto-restart', exit: '1' }]),
+      'waiting',
+    ],
+    ['refused at load', unit('m1', [{ load: 'error', reached: 'loaded', reason: 'Type=notify' }]), 'failed'],
+  ])('%s', (_what, report, kind) => {
+    expect(fresh(report).kind).toBe(kind);
+  });
+
+  test('an old failure is not the outcome of this start', () => {
+    const before = unit('m1', [{ active: 'failed', exit: '1' }]);
+    const goal = launchedGoal(before, true);
+    expect(goal(before).kind).toBe('waiting');
+    expect(goal(unit('m1', [{ active: 'failed', exit: '1', since: 200 }])).kind).toBe('failed');
+    expect(goal(unit('m2', [{ machine: 'm2', active: 'failed' }])).kind).toBe('failed');
+  });
+
+  test('a restart wants a newer active than the one before', () => {
+    const before = unit('m1', [{}]);
+    expect(launchedGoal(before, true)(before).kind).toBe('waiting');
+    expect(launchedGoal(before, true)(unit('m1', [{ since: 101 }])).kind).toBe('done');
+    expect(launchedGoal(before, false)(before).kind).toBe('done');
+  });
+
+  test("says the leader's reason while it waits", () => {
+    expect(fresh(unit(null, [], 'pending: 0 of 3 machines'))).toEqual({
+      kind: 'waiting',
+      why: 'pending: 0 of 3 machines',
+    });
+  });
+});
+
+describe('stopped', () => {
+  test('not while anything runs, wherever', () => {
+    expect(stoppedGoal(unit(null, [{ active: 'deactivating' }])).kind).toBe('waiting');
+    expect(stoppedGoal(unit('m1', [{ active: 'deactivating', reached: 'loaded' }])).kind).toBe('waiting');
+    expect(stoppedGoal(unit('m1', [{ active: 'inactive', reached: 'launched' }])).kind).toBe('waiting');
+  });
+  test('loaded and settled, or nowhere at all', () => {
+    const done = { kind: 'done', state: 'loaded', machine: 'm1' };
+    expect(stoppedGoal(unit('m1', [{ active: 'inactive', reached: 'loaded' }]))).toEqual(done);
+    expect(stoppedGoal(unit('m1', [{ active: 'failed', reached: 'loaded' }]))).toEqual(done);
+    expect(stoppedGoal(unit(null, []))).toEqual({ kind: 'done', state: 'inactive', machine: null });
+    expect(loadedGoal(unit(null, [])).kind).toBe('waiting');
+  });
+});
+
+test('inactive: on no machine, without a state', () => {
+  expect(inactiveGoal(unit(null, [])).kind).toBe('done');
+  expect(inactiveGoal(unit('m1', [])).kind).toBe('waiting');
+  expect(inactiveGoal(unit(null, [{ active: 'inactive' }])).kind).toBe('waiting');
+  expect(inactiveGoal(null).kind).toBe('failed');
+});
