@@ -62,7 +62,9 @@ export async function serve(
     socket.on(
       'data',
       lineSplitter((line) => {
-        for (const request of JSON.parse(line) as Request[]) void answer(socket, request, handlers);
+        const requests = readRequests(line);
+        if (requests === null) socket.destroy(new Error('that was no line of requests'));
+        else for (const request of requests) void answer(socket, request, handlers);
       }),
     );
     send(socket, { type: 'hello', protocol: PROTOCOL, pid: process.pid });
@@ -93,6 +95,15 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject);
     server.listen(path, resolve);
   });
+}
+
+function readRequests(line: string): Request[] | null {
+  try {
+    const requests: unknown = JSON.parse(line);
+    return Array.isArray(requests) ? requests : null;
+  } catch {
+    return null;
+  }
 }
 
 async function answer<M extends Method>(

@@ -267,7 +267,8 @@ export class Service {
       const end = await main.ended;
       if (this.stopping) worse(end.kind === 'unknown' ? SUCCESS : end);
     }
-    if (this.entry.exit === null && ended.kind === 'unknown') this.set({ exit: 'unknown' });
+    if (this.entry.exit === null && (ended.kind === 'unknown' || ended.kind === 'resources'))
+      this.set({ exit: exitText(ended) });
     worse(await this.commands('ExecStopPost', 'stop-post', settings.stopPost, ended));
     await this.killAll(settings.timeoutStopMs);
     removeCredentials(this.host.runDir, this.entry.name);

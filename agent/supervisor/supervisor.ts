@@ -140,11 +140,11 @@ export class Supervisor {
       return this.cannotStart(service, `it requires ${missing.join(', ')}, not on this machine`, missing[0]);
     for (const other of [name, ...names].flatMap((unit) => conflictsOf(unit, relations))) {
       const victim = this.find(other);
-      if (victim.alive) void this.stopWithDependents(victim, `stopped: it conflicts with ${name}`);
+      if (victim.alive) this.aside(this.stopWithDependents(victim, `stopped: it conflicts with ${name}`));
     }
     for (const other of names) {
       const needed = this.find(other);
-      if (!needed.alive) this.job(needed, 'start', () => needed.start()).catch(() => undefined);
+      if (!this.staysUp(needed)) this.aside(this.job(needed, 'start', () => needed.start()));
     }
     await this.job(service, 'start', () => this.startIfNeedsAreMet(service));
   }
@@ -179,14 +179,27 @@ export class Supervisor {
     const { name } = service.entry;
     for (const other of stoppedWith(name, this.relations())) {
       const dependent = this.find(other);
-      if (dependent.alive) void this.stopAlong(dependent, name);
+      if (dependent.alive) this.aside(this.stopAlong(dependent, name));
     }
     await this.job(service, 'stop', () => service.stop(why));
   }
 
   private async stopAlong(service: Service, name: string): Promise<void> {
     await this.job(service, 'stop', () => service.stop(`stopped along with ${name}`));
-    if (service.entry.launched) service.set({ stoppedWith: name });
+    if (!service.entry.launched) return;
+    service.set({ stoppedWith: name });
+    const other = this.services.get(name);
+    // It came back sooner than this one went down.
+    if (other !== undefined && this.staysUp(other)) this.aside(this.startWithNeeds(service));
+  }
+
+  private staysUp({ entry: { name, active } }: Service): boolean {
+    return active === 'active' && ![...this.jobs].some(({ unit, kind }) => unit === name && kind === 'stop');
+  }
+
+  /** For what is done along with something else, whose caller learns of it from the unit's state. */
+  private aside(work: Promise<void>): void {
+    work.catch((error) => this.options.log.warn({}, messageOf(error)));
   }
 
   /** Runs `work` once every job it has to wait for is done. */
@@ -234,11 +247,9 @@ export class Supervisor {
     if (active === before.active) return;
     for (const other of this.services.values()) {
       if (active === 'active' && other.entry.stoppedWith === name && other.entry.launched && !other.alive)
-        this.startWithNeeds(other).catch((error) =>
-          this.options.log.warn({ unit: other.entry.name }, messageOf(error)),
-        );
+        this.aside(this.startWithNeeds(other));
       if (before.active === 'active' && other.alive && other.settings.bindsTo.includes(name))
-        void this.stopAlong(other, name);
+        this.aside(this.stopAlong(other, name));
     }
   }
 

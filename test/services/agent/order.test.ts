@@ -122,6 +122,24 @@ describe('requirements', () => {
     await until('all are up', async () => (await active('db', 'app', 'side')).every((is) => is === 'active'));
   });
 
+  test('what goes down slower than its requirement comes back comes back too', async () => {
+    await noting('db');
+    await manager.load(
+      unitOf(
+        'app.service',
+        `ExecStart=/bin/sleep 1000\nExecStopPost=/bin/sh -c 'while [ ! -e ${dir}/go ]; do sleep 0.02; done'`,
+        'Requires=db.service',
+      ),
+    );
+    await start('app.service');
+    await start('db.service');
+    await manager.stop('db.service');
+    await start('db.service');
+    expect(await active('db', 'app')).toEqual(['active', 'deactivating']);
+    writeFileSync(join(dir, 'go'), '');
+    await until('both are up', async () => (await active('db', 'app')).every((is) => is === 'active'));
+  });
+
   test('BindsTo= follows a unit that ends by itself', async () => {
     await manager.load(
       unitOf('db.service', `ExecStart=/bin/sh -c 'while [ ! -e ${dir}/end ]; do sleep 0.02; done'`),

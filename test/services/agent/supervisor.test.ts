@@ -8,7 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ManagedUnit, UnitManager } from '../../../agent/unit-manager.js';
@@ -203,6 +203,16 @@ describe('the supervisor killed', () => {
   });
 });
 
+test('nonsense on the socket ends that connection and nothing else', async () => {
+  await load('web.service', 'ExecStart=/bin/sleep 1000');
+  const pid = supervisorPid(dir);
+  const socket = connect(join(dir, 'supervisor.sock'), () => socket.write('nonsense\n'));
+  socket.resume();
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(await find('web.service')).toMatchObject({ active: 'inactive' });
+  expect(supervisorPid(dir)).toBe(pid);
+});
+
 test('two managers of one folder share one supervisor', async () => {
   const other = await openSupervisor(ground, dir);
   await load('web.service', 'ExecStart=/bin/sleep 1000');
@@ -278,6 +288,19 @@ describe('stopping', () => {
     const child = await pidIn('child');
     await untilUnit('web.service', 'has failed', ({ active, exit }) => active === 'failed' && exit === '3');
     expect(alive(child)).toBe(false);
+  });
+
+  test('a zombie counts as gone', async () => {
+    // The child ends and is never reaped: its parent has become sleep.
+    await load(
+      'web.service',
+      `ExecStart=${sh(`(exec sleep 0.1) & echo $! >${file('child')}; exec sleep 1000`)}`,
+    );
+    await start('web.service');
+    const child = await pidIn('child');
+    await until('it is a zombie', () => readFileSync(`/proc/${child}/stat`, 'utf8').includes(') Z '));
+    await manager.stop('web.service');
+    expect(await find('web.service')).toMatchObject({ active: 'inactive', exit: 'SIGTERM' });
   });
 
   test('a program that overwrote its environment is stopped by its session', async () => {
@@ -390,7 +413,7 @@ describe('starting', () => {
     await expect(start('web.service')).rejects.toMatchObject({
       message: expect.stringContaining('LoadCredential=key'),
     });
-    expect(await find('web.service')).toMatchObject({ active: 'failed' });
+    expect(await find('web.service')).toMatchObject({ active: 'failed', exit: '243' });
   });
 
   test('WorkingDirectory=, StandardOutput= and StandardError= are obeyed', async () => {
