@@ -77,7 +77,7 @@ it('names a Redis that is out of memory, while claimed work goes on', async () =
 
 it('gives up on an answer in time, and a call that was applied is answered when it is resent', async () => {
   const redis = await testRedis(ground, { name: 'frozen' });
-  const queue = open(redis.url, 300);
+  const queue = open(redis.url, 1000);
   await queue.createMigration(definition());
   await queue.addImage('m', 'a', SMALL);
   const request = { token: 't', lane: 'tiles', leaseMs: 60_000 } as const;
@@ -103,7 +103,7 @@ it('gives up on an answer in time, and a call that was applied is answered when 
 
 it('counts what was applied without an answer once', async () => {
   const redis = await testRedis(ground, { name: 'slow' });
-  const queue = open(redis.url, 300);
+  const queue = open(redis.url, 1000);
   await queue.createMigration(definition());
   await queue.addImage('m', 'a', SMALL);
   await queue.claim({ token: 't', lane: 'tiles', leaseMs: 60_000 });
@@ -125,7 +125,7 @@ it('leaves a link that swallows everything, and asks anew where Redis is', async
   const queue = open(async () => {
     asked++;
     return url;
-  }, 300);
+  }, 1000);
   await queue.createMigration(definition());
   await queue.status('m');
   expect(asked).toBe(1);
