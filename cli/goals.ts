@@ -19,6 +19,11 @@ export function isSettled(state: UnitState): boolean {
   return state.active === 'inactive' || state.active === 'failed';
 }
 
+/** The machine's unit manager would not even load it. */
+export function isRefused(state: UnitState): boolean {
+  return state.load !== 'loaded';
+}
+
 /** `failed (failed), exit 1: reason`, as much of it as there is. */
 export function describeState(state: UnitState): string {
   const restarts = state.autoRestarts === 0 ? '' : `, restarted ${state.autoRestarts} times`;
@@ -40,6 +45,7 @@ export const inactiveGoal: Goal = (unit) => {
 export const loadedGoal: Goal = (unit) => {
   const state = placedState(unit);
   if ('kind' in state) return state;
+  if (isRefused(state)) return failed(state.reason);
   if (!isSettled(state)) return waiting(`still ${describeState(state)}`);
   if (state.reached !== 'loaded') return waiting('its agent has not heard of it yet');
   return { kind: 'done', state: 'loaded', machine: state.machine };
@@ -61,9 +67,10 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
   return (unit) => {
     const state = placedState(unit);
     if ('kind' in state) return state;
+    const fresh = state.since !== seen.get(state.machine);
+    if (isRefused(state)) return fresh ? failed(state.reason) : waiting('its agent has not tried again yet');
     if (state.hash !== unit?.record.hash) return waiting('its agent has the former version');
     if (state.reached !== 'launched') return waiting('loaded, its agent has not started it yet');
-    const fresh = state.since !== seen.get(state.machine);
     if (state.active === 'active' && (fresh || !again))
       return { kind: 'done', state: 'launched', machine: state.machine };
     // This start failed. That Restart= goes on trying is no success, as with systemctl.
@@ -81,6 +88,5 @@ function placedState(unit: UnitReport | null): UnitState | Verdict {
   if (unit.machine === null) return waiting(unit.pending ?? 'pending: it has no machine');
   const state = unit.states.find(({ machine }) => machine === unit.machine);
   if (state === undefined) return waiting(unit.pending ?? `placed on ${unit.machine}, not loaded yet`);
-  if (state.load !== 'loaded' && state.reason !== '') return failed(state.reason);
   return state;
 }

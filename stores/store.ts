@@ -21,7 +21,6 @@ export const STORE_ERROR_CODES = [
   'disk-full',
   'rejected',
 ] as const;
-export type StoreErrorCode = (typeof STORE_ERROR_CODES)[number];
 
 export interface ObjectInfo {
   /** Bytes. */

@@ -53,6 +53,8 @@ export async function voyage(options: Voyage): Promise<number> {
     options.source,
     '--destination',
     options.destination,
+    // Small ranges, so that all four importers have work in a migration this small.
+    ...['--range-size', '100'],
   );
   const started = clock.steady();
   await convoyctl('submit', `${SHIPPED}/zh-import-blobs@.service`, `${SHIPPED}/zh-upload-dzis@.service`);

@@ -38,8 +38,13 @@ describe('launched', () => {
     ['ended well', unit('m1', [{ active: 'inactive', exit: '0' }]), 'done'],
     ['dead, nobody knows why', unit('m1', [{ active: 'inactive', exit: null }]), 'waiting'],
     [
-      'restarting by itself',
+      'failed, to be restarted by itself',
       unit('m1', [{ active: 'activating', sub: 'auto-restart', exit: '1' }]),
+      'failed',
+    ],
+    [
+      'ended well, to be restarted by itself',
+      unit('m1', [{ active: 'activating', sub: 'auto-restart', exit: '0' }]),
       'waiting',
     ],
     ['refused at load', unit('m1', [{ load: 'error', reached: 'loaded', reason: 'Type=notify' }]), 'failed'],
@@ -53,6 +58,17 @@ describe('launched', () => {
     expect(goal(before).kind).toBe('waiting');
     expect(goal(unit('m1', [{ active: 'failed', exit: '1', since: 200 }])).kind).toBe('failed');
     expect(goal(unit('m2', [{ machine: 'm2', active: 'failed' }])).kind).toBe('failed');
+  });
+
+  test('nor is an old refusal to load it', () => {
+    const refused = { load: 'error', reached: 'loaded', active: 'inactive', reason: 'Type=notify' } as const;
+    const before = unit('m1', [refused]);
+    expect(launchedGoal(before, true)(before).kind).toBe('waiting');
+    expect(launchedGoal(before, true)(unit('m1', [{ ...refused, since: 200 }]))).toEqual({
+      kind: 'failed',
+      why: 'Type=notify',
+    });
+    expect(loadedGoal(before)).toEqual({ kind: 'failed', why: 'Type=notify' });
   });
 
   test('a restart wants a newer active than the one before', () => {
