@@ -123,6 +123,15 @@ describe('two leaders never both trust themselves, and never both commit', () =>
     const done = await two.commit(theirs, second);
     await writing;
     expect(await one.commit(mine, blind(first))).toEqual({ kind: 'deposed' });
+    // Nothing but the fence speaks against this one, nor against collecting what `destroyed` leaves.
+    const { generation } = await one.submitUnit('new.service', aUnit(), 'launched');
+    await one.submitUnit('destroyed.service', aUnit('x'), 'launched');
+    await one.destroyUnit('destroyed.service');
+    expect(await one.commit([aPlace('new.service', 'm1', generation)], blind(first))).toEqual({
+      kind: 'deposed',
+    });
+    expect(await one.collectContents(blind(first))).toBe(0);
+    expect(await two.collectContents(second)).toBe(1);
     const all = await two.readAll();
     const outcomes = done.kind === 'done' ? done.outcomes : [];
     expect(all.assigned.size).toBe(300);
