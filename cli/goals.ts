@@ -51,10 +51,10 @@ export const loadedGoal: Goal = (unit) => {
   return { kind: 'done', state: 'loaded', machine: state.machine };
 };
 
-/** Not running any more. A unit that has no machine runs nowhere: there is nothing to wait for. */
+/** Not running any more. A unit that has no machine, or was never let in there, runs nowhere: nothing to wait for. */
 export const stoppedGoal: Goal = (unit) => {
-  if (unit !== null && unit.machine === null && unit.states.every(isSettled))
-    return { kind: 'done', state: 'inactive', machine: null };
+  if (unit?.states.every(isSettled) && (unit.machine === null || unit.states.some(isRefused)))
+    return { kind: 'done', state: 'inactive', machine: unit.machine };
   return loadedGoal(unit);
 };
 
@@ -73,9 +73,9 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
     if (state.reached !== 'launched') return waiting('loaded, its agent has not started it yet');
     if (state.active === 'active' && (fresh || !again))
       return { kind: 'done', state: 'launched', machine: state.machine };
-    // This start failed. That Restart= goes on trying is no success, as with systemctl.
-    if (fresh && (state.active === 'failed' || state.sub === 'auto-restart'))
-      return failed(describeState(state));
+    // That Restart= goes on trying does not make a failed start a success, as with systemctl.
+    const retried = state.sub === 'auto-restart' && state.exit !== '0';
+    if (fresh && (state.active === 'failed' || retried)) return failed(describeState(state));
     if (fresh && state.active === 'inactive' && state.exit === '0')
       return { kind: 'done', state: 'launched', machine: state.machine };
     return waiting(describeState(state));
