@@ -23,11 +23,11 @@ export const WHY = {
   missing: 'placement was missing',
 
   sticky: (machine: string) =>
-    `machine ${shortId(machine)} is gone and the unit is moved only by hand (Sticky=yes): unload it, then start it`,
-  stuck: (why: string) => `the unit is moved only by hand (Sticky=yes), though its ${why}`,
+    `machine ${shortId(machine)} is gone; moved only by hand (Sticky=yes): unload it, then start it`,
+  stuck: (why: string) => `moved only by hand (Sticky=yes), in spite of this: ${why}`,
 } as const;
 
-/** Why a machine that has a unit may not keep it. */
+/** Why a unit has to leave a machine that has it. */
 export function whyLeaves({ kind, detail }: Refusal): string {
   switch (kind) {
     case 'invalid':
@@ -39,16 +39,16 @@ export function whyLeaves({ kind, detail }: Refusal): string {
     case 'peer':
       return `machine lacks peer ${detail}`;
     case 'conflict':
-      return `machine conflicts with it: ${detail}`;
+      return `conflict with ${detail}`;
     case 'replaced':
-      return `machine was taken over by ${detail}, which replaces it`;
+      return `replaced by ${detail}`;
     case 'immovable':
       return `machine runs ${detail}, which is moved only by hand`;
     case 'draining':
     case 'cordoned':
       return `machine is ${kind}`;
     case 'stopping':
-      return `machine waits: still stopping on ${shortId(detail)}`;
+      return `still stopping on ${detail}`;
     case 'gone':
       return `machine is gone: ${detail}`;
     default:

@@ -11,7 +11,7 @@ import { isTemplate } from '../units/name.js';
 import { replacesRelation } from '../units/replaces.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Occupancy } from './occupancy.js';
-import { compare, type Seat, seatKey, type TakenSeat, takenSeats, whyUnwanted } from './seats.js';
+import { compare, seatKey, type TakenSeat, takenSeats, whyUnwanted } from './seats.js';
 
 /**
  * One placement being worked out: first what stays where it is (`keep`), then what finds a place (`fill`).
@@ -65,7 +65,7 @@ export class Plan {
    * then the first by name; of one that replaces the other, it. Sticky units leave only when nobody wants them.
    */
   keep(): void {
-    let staying: (TakenSeat & { unitSeen: Placeable })[] = [];
+    const staying: (TakenSeat & { unitSeen: Placeable })[] = [];
     for (const seat of this.taken) {
       const unit = this.wanted.get(seat.unit);
       const why =
@@ -74,7 +74,6 @@ export class Plan {
       if (why !== null) this.left.set(seatKey(seat), why);
       else if (unit !== undefined) staying.push({ ...seat, unitSeen: unit });
     }
-    staying = this.withPeers(staying);
     const there = new Set(staying.map(seatKey));
     staying.sort((a, b) => byImportance(a.unitSeen, b.unitSeen) || compare(a.machine, b.machine));
     for (const { unit, machine, unitSeen } of staying) {
@@ -199,26 +198,6 @@ export class Plan {
     }
   }
 
-  /** Takes out, until nothing changes, the units whose peers are not with them. */
-  private withPeers<T extends Seat & { unitSeen: Placeable }>(seats: readonly T[]): T[] {
-    const there = new Set(seats.map(seatKey));
-    let staying = [...seats];
-    for (let before = -1; before !== staying.length; ) {
-      before = staying.length;
-      staying = staying.filter((seat) => {
-        const { machine, unitSeen } = seat;
-        const missing = unitSeen.constraints.peers.find(
-          (peer) => !there.has(seatKey({ unit: peer, machine })),
-        );
-        if (missing === undefined || this.isFixed(unitSeen.name, machine)) return true;
-        there.delete(seatKey(seat));
-        this.left.set(seatKey(seat), whyLeaves({ kind: 'peer', detail: missing }));
-        return false;
-      });
-    }
-    return staying;
-  }
-
   /** Why a machine itself cannot keep a unit, whoever else is there. */
   private whyMachineLoses(unit: Placeable, machine: string): string | null {
     if (this.held.has(machine)) return null;
@@ -227,9 +206,10 @@ export class Plan {
     return refusal === null ? null : whyLeaves(refusal);
   }
 
-  /** Units that nothing moves: sticky ones, and those of a machine nobody can look into. */
+  /** What nothing moves: sticky units, once they are somewhere, and all of a machine nobody can look into. */
   private isFixed(unit: string, machine: string): boolean {
-    return this.wanted.get(unit)?.constraints.sticky === true || !this.candidates.has(machine);
+    if (!this.candidates.has(machine)) return true;
+    return this.wanted.get(unit)?.constraints.sticky === true && !this.came.has(seatKey({ unit, machine }));
   }
 
   /** A machine as those see it who are there already: a cordon does not concern them. */

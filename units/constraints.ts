@@ -1,7 +1,7 @@
 import { compileGlob } from './glob.js';
 import { expandSpecifiers, isTemplate } from './name.js';
 import { nearest } from './nearest.js';
-import { type OptionProblem, type UnitFile, valuesOf } from './unit-file.js';
+import type { OptionProblem, UnitFile } from './unit-file.js';
 import { readConvoyOptions, type ServiceOffer } from './x-convoy.js';
 
 /** Where a unit may be: the [X-Fleet] section, specifiers replaced, and `Sticky=` of [X-Convoy]. */
@@ -49,7 +49,6 @@ const FLEET_KEYS: ReadonlyMap<string, Meaning> = new Map([
   ['Replaces', 'replaces'],
   ['Global', 'global'],
 ]);
-const TRUTHY = /^(true|yes|1|on|t)$/i;
 /** Which spelling of MachineID wins when several are there, in whatever order. */
 const MACHINE_ID_KEYS = ['MachineID', 'X-ConditionMachineID', 'X-ConditionMachineBootID'];
 
@@ -100,7 +99,7 @@ export function readConstraints(name: string, unit: UnitFile): ReadConstraints {
     for (const raw of splitQuoted(value)) {
       const text = expandSpecifiers(raw, expandAs);
       if (meaning === 'global') {
-        global = TRUTHY.test(text);
+        global = /^(true|yes|1|on|t)$/i.test(text);
       } else if (meaning === 'conflicts') {
         found.conflicts.push(...text.split(/\s+/).filter((pattern) => pattern !== ''));
       } else if (text === '') {
@@ -137,12 +136,6 @@ export function readConstraints(name: string, unit: UnitFile): ReadConstraints {
   const combination = whyForbidden(constraints);
   if (combination !== null) problems.push({ option: null, what: combination });
   return { constraints, offer: convoy.offer, problems, warnings };
-}
-
-/** Whether a unit runs on every machine that may run it, and so has no machine of its own. */
-export function isGlobal(unit: UnitFile): boolean {
-  const last = valuesOf(unit, 'X-Fleet', 'Global').flatMap(splitQuoted).at(-1);
-  return last !== undefined && TRUTHY.test(last);
 }
 
 /** The first combination of options that can never be met or makes no sense, in fleet's words, or null. */

@@ -1,4 +1,3 @@
-import { UsageError } from '../runtime/errors.js';
 import { serialize, type UnitFile, type UnitOption } from './unit-file.js';
 
 /** The longest line, in bytes, continuations counted one by one. systemd reads as much. */
@@ -62,14 +61,6 @@ export function parse(text: string): ParsedUnit {
     }
   }
   return { unit: { options }, lines: starts, problems };
-}
-
-/** Parses a file the user named. Throws a `UsageError` that lists each problem as `file:line: what`. */
-export function parseFile(file: string, text: string): ParsedUnit {
-  const parsed = parse(text);
-  if (parsed.problems.length > 0)
-    throw new UsageError(parsed.problems.map(({ line, what }) => `${file}:${line}: ${what}`).join('\n'));
-  return parsed;
 }
 
 /**

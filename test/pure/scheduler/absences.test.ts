@@ -80,6 +80,19 @@ describe('watchAbsences', () => {
     expect(report).toMatchObject({ evicted: ['machine3'], frozen: null });
   });
 
+  it('gives up a draining machine even while evictions are frozen', () => {
+    const machines = Object.fromEntries(ids(6).map((id, at) => [id, { gone: at < 4, draining: at === 0 }]));
+    const units = Object.fromEntries(ids(6).map((id) => [`on-${id}.service`, { on: [id] }]));
+    const snapshot = sketch({ machines, units });
+    const { absences } = watchAbsences(snapshot, NO_ABSENCES, 1000, GRACE_MS);
+    const report = watchAbsences(snapshot, absences, 6000, GRACE_MS);
+    expect(report).toMatchObject({
+      evicted: ['machine1'],
+      frozen: expect.stringContaining('3 of 6 machines'),
+    });
+    expect([...report.held.keys()]).toEqual(['machine2', 'machine3', 'machine4']);
+  });
+
   it('does not count machines that are draining', () => {
     const gone = ids(3);
     const before = look(4, gone, 1000, NO_ABSENCES, { draining: true }).absences;

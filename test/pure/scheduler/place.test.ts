@@ -212,7 +212,7 @@ describe('Conflicts', () => {
       'b.service': { fleet: ['Conflicts=a.service'], on: ['aaaaaaaa1'] },
     });
     expect(words).toEqual([
-      'unplace b.service from aaaaaaaa: machine conflicts with it: a.service',
+      'unplace b.service from aaaaaaaa: conflict with a.service',
       'place b.service on bbbbbbbb: fewest units of the machines that may run it',
     ]);
   });
@@ -233,7 +233,7 @@ describe('Replaces', () => {
         { aaaaaaaa1: {}, bbbbbbbb2: {} },
       );
       expect(met.words).toEqual([
-        `unplace old.service from aaaaaaaa: machine was taken over by ${name}, which replaces it`,
+        `unplace old.service from aaaaaaaa: replaced by ${name}`,
         ...[
           `place ${name} on aaaaaaaa: fewest units of the machines that may run it`,
           'place old.service on bbbbbbbb: fewest units of the machines that may run it',
@@ -361,13 +361,13 @@ describe('machines that go away', () => {
     expect(lost.words).toEqual([]);
     expect(lost.refusals).toEqual({
       'redis.service':
-        'pending: machine aaaaaaaa is gone and the unit is moved only by hand (Sticky=yes): unload it, then start it',
+        'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): unload it, then start it',
     });
     expect(placing({ 'redis.service': { ...sticky, target: 'inactive' } }, machines).words).toHaveLength(1);
     const drained = placing({ 'redis.service': sticky }, { aaaaaaaa1: { draining: true }, bbbbbbbb2: {} });
     expect(drained.words).toEqual([]);
     expect(drained.refusals).toEqual({
-      'redis.service': 'the unit is moved only by hand (Sticky=yes), though its machine is draining',
+      'redis.service': 'moved only by hand (Sticky=yes), in spite of this: machine is draining',
     });
   });
 

@@ -217,7 +217,7 @@ describe('scheduler', () => {
     await pass(3_600_000);
     expect(await homes()).toEqual({ 'redis.service': 'aaaaaaaa1' });
     expect(scheduler.status().refusals?.get('redis.service')).toBe(
-      'pending: machine aaaaaaaa is gone and the unit is moved only by hand (Sticky=yes): unload it, then start it',
+      'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): unload it, then start it',
     );
     await registry.setTargetState('redis.service', 'inactive');
     await settle();
@@ -314,6 +314,11 @@ describe('scheduler', () => {
     await settle();
     expect(scheduler.status().hold).toBeNull();
     expect(await homes()).toEqual({ 'web.service': 'aaaaaaaa1' });
+    mine.hold('another cluster answers');
+    await settle();
+    mine.hold(null);
+    await settle();
+    expect(scheduler.status().hold).toBeNull();
   });
 
   it('deletes contents without a unit every ten minutes', async () => {

@@ -18,8 +18,9 @@ export function twinPlace(snapshot: ClusterSnapshot, held: ReadonlyMap<string, s
   const cluster = twinCluster(snapshot);
   let seats: TwinSeat[] = [];
 
-  const isFixed = ({ unit, machine }: TwinSeat): boolean =>
-    cluster.unit(unit).constraints.sticky || !cluster.candidates.has(machine);
+  const fresh = new Set<TwinSeat>();
+  const isFixed = (seat: TwinSeat): boolean =>
+    (cluster.unit(seat.unit).constraints.sticky && !fresh.has(seat)) || !cluster.candidates.has(seat.machine);
   const peersThere = (seat: TwinSeat, among: readonly TwinSeat[]): boolean =>
     cluster.unit(seat.unit).constraints.peers.every((peer) => hasSeat(among, peer, seat.machine));
   const drop = ({ unit, machine }: TwinSeat): void => {
@@ -40,17 +41,13 @@ export function twinPlace(snapshot: ClusterSnapshot, held: ReadonlyMap<string, s
   };
 
   // Whoever may stay, stays.
-  let staying = cluster.taken.filter((seat) => {
+  const staying = cluster.taken.filter((seat) => {
     const unit = cluster.wanted.get(seat.unit);
     if (unit === undefined || unit.constraints.global === seat.assigned) return false;
     if (unit.constraints.sticky || held.has(seat.machine)) return true;
     const machine = cluster.candidates.get(seat.machine);
     return machine !== undefined && whyNot(unit, { ...machine, cordoned: false }, ANYBODY) === null;
   });
-  for (let before = -1; before !== staying.length; ) {
-    before = staying.length;
-    staying = staying.filter((seat) => isFixed(seat) || peersThere(seat, staying));
-  }
   const rank = ({ unit, machine }: TwinSeat): string => {
     const { sticky, global } = cluster.unit(unit).constraints;
     return `${sticky ? 0 : 1}${global ? 0 : 1}${unit} ${machine}`;
@@ -91,7 +88,9 @@ export function twinPlace(snapshot: ClusterSnapshot, held: ReadonlyMap<string, s
         if (hasSeat(seats, name, machine.id)) continue;
         if (!unit.constraints.global && seats.some((seat) => seat.unit === name)) break;
         if (cluster.refusal(unit, machine, seats) !== null) continue;
-        sit({ unit: name, machine: machine.id, assigned: !unit.constraints.global });
+        const seat = { unit: name, machine: machine.id, assigned: !unit.constraints.global };
+        fresh.add(seat);
+        sit(seat);
         progress = true;
       }
     }

@@ -90,7 +90,7 @@ describe('compileGlob', () => {
         expect(glob.matches(subject)).toBe(expected ?? false);
         if (glob.matches(subject)) expect(subject.startsWith(glob.prefix)).toBe(true);
       }),
-      { seed, numRuns: 20_000, verbose: 1 },
+      { seed, numRuns: 20_000 },
     );
     expect(compileGlob('a*'.repeat(50)).matches('a'.repeat(200))).toBe(true);
     expect(compileGlob(`${'a*'.repeat(50)}b`).matches('a'.repeat(200))).toBe(false);
