@@ -37,7 +37,8 @@ export function statusLines(status: MigrationStatus, workers: readonly WorkerRep
   ];
   if (!status.finished && progress.leftMs !== null && tiles.total > 0)
     rows.push(['Time left', duration(progress.leftMs)]);
-  if (status.reclaimed > 0) rows.push(['Reclaimed', `${status.reclaimed} ranges of lost workers`]);
+  if (status.reclaimed > 0)
+    rows.push(['Reclaimed', `${status.reclaimed} tiles of lost claims handed out again`]);
   return [
     `${definition.name}: ${stateWords(status)}`,
     ...rows.map(([name, words]) => `  ${`${name}:`.padEnd(13)}${words}`),

@@ -5,7 +5,7 @@ import { nameFromArgument } from '../units/name.js';
 import type { TargetState } from '../units/state.js';
 import { serialize } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
-import { inactiveGoal, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
+import { inactiveGoal, isRefused, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
 import { prepareUnits } from './prepare.js';
 import { unitWait, type Wait, waitForAll } from './wait.js';
 
@@ -129,12 +129,16 @@ const start = activation({
       await context.api.changeUnit(name, { desiredState: 'launched' });
       return wait(false);
     }
-    const asked = unit.states.filter(({ reached }) => reached === 'launched');
-    if (asked.some(isSettled)) {
+    const ended = unit.states.some((state) =>
+      state.reached === 'launched' ? isSettled(state) : isRefused(state),
+    );
+    if (ended) {
       await context.api.restartUnit(name);
       return wait(true);
     }
-    const running = asked.some(({ machine, active }) => machine === unit.machine && active === 'active');
+    const running = unit.states.some(
+      ({ machine, active }) => machine === unit.machine && active === 'active',
+    );
     return global || running ? null : wait(false);
   },
 });

@@ -98,6 +98,8 @@ describe('stopped', () => {
     expect(stoppedGoal(unit('m1', [{ active: 'failed', reached: 'loaded' }]))).toEqual(done);
     expect(stoppedGoal(unit(null, []))).toEqual({ kind: 'done', state: 'inactive', machine: null });
     expect(loadedGoal(unit(null, [])).kind).toBe('waiting');
+    const refused = { load: 'error', reached: 'loaded', active: 'inactive', reason: 'Type=notify' } as const;
+    expect(stoppedGoal(unit('m1', [refused])).kind).toBe('done');
   });
 });
 
