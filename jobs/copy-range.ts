@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Clock } from '../runtime/clock.js';
 import { aborted, kindOf, messageOf } from '../runtime/errors.js';
@@ -99,6 +100,8 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   /** Fires when nothing more may start: stop, pause, or the claim is over. */
   const winding = new AbortController();
   const cutShort = new AbortController();
+  // Every tile in flight listens to them.
+  setMaxListeners(0, winding.signal, cutShort.signal);
   let cursor = claim.first;
   let inFlight = 0;
 

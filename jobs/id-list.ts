@@ -28,7 +28,7 @@ export async function openIdList(options: IdListOptions, signal: AbortSignal): P
     const input = await openInput(options, signal);
     return () => createInterface({ input: input(), crlfDelay: Number.POSITIVE_INFINITY });
   } catch (error) {
-    if (kindOf(error) === 'aborted' || kindOf(error) === 'transient') throw error;
+    if (error instanceof UsageError || kindOf(error) !== 'permanent') throw error;
     const hint =
       error instanceof ConvoyError && error.code === 'not-found'
         ? ` (a file of this machine is written ./${from})`

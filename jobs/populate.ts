@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { aborted, ConvoyError, messageOf } from '../runtime/errors.js';
 import type { ReadableStore } from '../stores/store.js';
 import { MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
@@ -44,6 +45,8 @@ type Reading =
  * signal fires.
  */
 export async function populate(options: PopulateOptions, signal: AbortSignal): Promise<PlanSummary> {
+  // A batch of descriptors is read at once, each listening.
+  setMaxListeners(0, signal);
   for (;;) {
     try {
       return await planOnce(options, signal);

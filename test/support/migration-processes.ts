@@ -4,6 +4,8 @@ import { program } from './programs.js';
 
 /** One of the product's programs as a process on a ground. */
 export interface Running {
+  /** Of its log, without `.log`. */
+  readonly name: string;
   readonly child: ChildProcess;
   /** Resolves with the exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
@@ -15,14 +17,14 @@ let started = 0;
 
 export type JobProgram = 'populate' | 'import-blobs' | 'upload-dzis';
 
-/** Starts zh-<job>; its log is `<ground>/<job>-<n>.log`. */
+/** Starts zh-<job>; its log is `<ground>/<name>.log`. */
 export function startJob(
   ground: Ground,
   job: JobProgram,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Running {
-  const name = `${job}-${++started}`;
+  const name = `zh-${job}-${++started}`;
   const child = ground.spawn(name, process.execPath, [program(`jobs/${job}-main.js`), ...args], {
     PATH: process.env.PATH,
     ...env,
@@ -31,6 +33,7 @@ export function startJob(
     child.once('exit', (code, signal) => resolve(code ?? signal ?? -1));
   });
   return {
+    name,
     child,
     ended,
     async kill() {

@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest';
+import { copyRange, createTilePool, type RangeDeps } from '../../../jobs/copy-range.js';
+import type { Checkpoint, CheckpointAnswer, Claim, WorkerQueue } from '../../../jobs/work-queue.js';
+import { aborted, transient } from '../../../runtime/errors.js';
+import { silentLog } from '../../../runtime/log.js';
+import { manualClock } from '../../support/clock.js';
+
+const LIMIT = 4;
+const WINDOW = 2 * LIMIT;
+const MD5 = '0'.repeat(32);
+const CLAIM: Claim = {
+  ...{ token: 't', lane: 'tiles', first: 10, end: 60, attempt: 0, leaseMs: 10_000 },
+  migration: {
+    ...{ name: 'm', source: 'file:///s', destination: 'file:///d' },
+    ...{ rangeSize: 50, maxAttempts: 3, stopAfterFailures: 1, stopAfterTiles: 1 },
+  },
+  image: { number: 0, id: 'a', tiles: 100, width: 9, height: 9, tileSize: 1, overlap: 0, format: 'jpg' },
+};
+
+type Answer = CheckpointAnswer | Error | ((point: Checkpoint) => CheckpointAnswer);
+
+/** A claim under way, on a clock that stands still and a queue that answers as told. */
+function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
+  const clock = manualClock();
+  const started: number[] = [];
+  const points: Checkpoint[] = [];
+  const stop = new AbortController();
+  const giveUp = new AbortController();
+  let answer: Answer = (point) => (point.next === CLAIM.end || point.release ? 'ended' : 'kept');
+  const queue = {
+    async checkpoint(_token: string, _migration: string, point: Checkpoint) {
+      points.push(point);
+      if (answer instanceof Error) throw answer;
+      return typeof answer === 'function' ? answer(point) : answer;
+    },
+  } as unknown as WorkerQueue;
+  const outage = {
+    ...{ open: async () => undefined, blames: async () => false, suspect: () => undefined },
+    ...{ served: () => undefined, away: null, stop: async () => undefined },
+  };
+  const done = copyRange(CLAIM, clock.steady() - claimedAgo, {
+    ...{ queue, outage, clock, random: () => 0.5, log: silentLog, onSlack: () => undefined },
+    ...{ pool: createTilePool(LIMIT, clock), stop: stop.signal, giveUp: giveUp.signal },
+    async copy(index) {
+      started.push(index);
+      return { kind: 'done', bytes: 1, md5: MD5 };
+    },
+    ...change,
+  });
+  let ended = false;
+  const end = (): void => {
+    ended = true;
+  };
+  done.then(end, end);
+  return {
+    ...{ clock, started, points, stop, giveUp, done },
+    ended: () => ended,
+    answerWith(next: Answer) {
+      answer = next;
+    },
+    /** Lets what is ready run, and time pass. */
+    async pass(ms = 0) {
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      await clock.advance(ms);
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+const UNANSWERED = transient('no answer');
+const RUN = {
+  kept: (point: Checkpoint) => (point.next === CLAIM.end ? 'ended' : 'kept') as CheckpointAnswer,
+};
+
+describe('a claim', () => {
+  test('is copied tile by tile and told of in order', async () => {
+    const run = setUp();
+    while (!run.ended()) await run.pass(500);
+    await run.done;
+    expect(run.started).toEqual(Array.from({ length: 50 }, (_, i) => 10 + i));
+    expect(run.points.map(({ sequence }) => sequence)).toEqual(run.points.map((_, i) => i + 1));
+    expect(run.points.reduce((sum, { done }) => sum + done, 0)).toBe(50);
+    expect(run.points.at(-1)).toMatchObject({ next: 60, release: false });
+  });
+
+  test('starts no tile beyond a window of what the queue has confirmed, and resends unchanged', async () => {
+    const run = setUp();
+    run.answerWith(UNANSWERED);
+    for (let i = 0; i < 10; i++) await run.pass(500);
+    expect(run.started).toHaveLength(WINDOW);
+    expect(run.points.length).toBeGreaterThan(3);
+    for (const point of run.points) expect(point).toEqual(run.points[0]);
+    run.answerWith(RUN.kept);
+    while (!run.ended()) await run.pass(500);
+    expect(run.started).toHaveLength(50);
+  });
+
+  test('starts no tile once its lease may have run out, until it is renewed', async () => {
+    const run = setUp({}, CLAIM.leaseMs);
+    run.answerWith(UNANSWERED);
+    for (let i = 0; i < 20; i++) await run.pass(500);
+    expect(run.started).toEqual([]);
+    run.answerWith(RUN.kept);
+    while (!run.ended()) await run.pass(500);
+    expect(run.started).toHaveLength(50);
+  });
+
+  test('that is lost is forgotten: what is in flight is cut short, nothing more is told', async () => {
+    const cut: number[] = [];
+    const run = setUp({
+      copy: (index, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            cut.push(index);
+            reject(aborted('cut short'));
+          });
+        }),
+    });
+    run.answerWith('lost');
+    await run.pass(500);
+    await run.done;
+    await run.pass(5_000);
+    expect(cut).toHaveLength(LIMIT);
+    expect(run.points).toHaveLength(1);
+  });
+
+  test('that is paused finishes what is in flight, then goes back', async () => {
+    const finish: (() => void)[] = [];
+    const started: number[] = [];
+    const run = setUp({
+      copy: (index) =>
+        new Promise((resolve) => {
+          started.push(index);
+          finish.push(() => resolve({ kind: 'done', bytes: 1, md5: MD5 }));
+        }),
+    });
+    run.answerWith((point) => (point.release ? 'ended' : 'pausing'));
+    await run.pass(500);
+    expect(run.ended()).toBe(false);
+    for (const one of finish.splice(0)) one();
+    await run.pass(500);
+    await run.done;
+    expect(started).toHaveLength(LIMIT);
+    expect(run.points.at(-1)).toMatchObject({ next: 10 + LIMIT, release: true });
+    expect(run.points.reduce((sum, { done }) => sum + done, 0)).toBe(LIMIT);
+  });
+
+  test('is told of twice a second though nothing is settled: that is how a pause is heard', async () => {
+    const run = setUp({ copy: () => new Promise(() => undefined) });
+    for (let i = 0; i < 10; i++) await run.pass(500);
+    expect(run.points.length).toBeGreaterThanOrEqual(9);
+    expect(run.points.every(({ next, done }) => next === 10 && done === 0)).toBe(true);
+  });
+
+  test('of a worker told to stop is given up if the queue does not answer', async () => {
+    const run = setUp();
+    run.answerWith(UNANSWERED);
+    run.stop.abort();
+    await run.pass(500);
+    run.giveUp.abort();
+    await run.pass(2_000);
+    await expect(run.done).rejects.toMatchObject({ kind: 'aborted' });
+  });
+});
