@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { openSync, readSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { aborted } from './errors.js';
@@ -16,20 +16,28 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** /proc/uptime counts suspended time, which CLOCK_MONOTONIC does not. The later of the two is taken. */
-function uptimeMs(): number {
+/**
+ * A reader of /proc/uptime, in ms: it counts suspended time, which CLOCK_MONOTONIC does not. The file stays open, as
+ * `steady` is asked several times for every tile; 0 on a machine without /proc.
+ */
+function uptimeReader(): () => number {
+  let file: number;
   try {
-    return Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000;
+    file = openSync('/proc/uptime', 'r');
   } catch {
-    return 0;
+    return () => 0;
   }
+  const text = Buffer.alloc(64);
+  return () => Number.parseFloat(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0))) * 1000;
 }
 
 export function systemClock(): Clock {
+  const uptimeMs = uptimeReader();
   const uptimeStart = uptimeMs();
   const monotonicStart = performance.now();
   return {
     now: () => Date.now(),
+    // The later of the two: the monotonic clock is the finer one, uptime never misses a sleep.
     steady: () => Math.max(performance.now() - monotonicStart, uptimeMs() - uptimeStart),
     async sleep(ms, signal) {
       try {
