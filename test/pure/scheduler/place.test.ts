@@ -295,6 +295,30 @@ describe('Replaces', () => {
     });
   });
 
+  it('counts the room a victim leaves', () => {
+    const { homes } = placing(
+      {
+        'a-new.service': kick,
+        'old.service': { on: ['aaaaaaaa1'] },
+        'x.service': {},
+        'y.service': { on: ['bbbbbbbb2'] },
+      },
+      { aaaaaaaa1: {}, bbbbbbbb2: {} },
+    );
+    expect(homes).toMatchObject({ 'x.service': 'aaaaaaaa1', 'old.service': 'bbbbbbbb2' });
+  });
+
+  it('takes a sticky follower along that is not anywhere yet', () => {
+    const { homes } = placing(
+      {
+        ...{ 'a.service': { fleet: ['MachineOf=old.service'], convoy: ['Sticky=yes'] }, 'new.service': kick },
+        'old.service': { on: ['aaaaaaaa1'] },
+      },
+      { aaaaaaaa1: {} },
+    );
+    expect(homes).toEqual({ 'new.service': 'aaaaaaaa1' });
+  });
+
   it('does not move a sticky unit', () => {
     const old = { convoy: ['Sticky=yes'], on: ['aaaaaaaa1'] };
     const { refusals } = placing({ 'new.service': kick, 'old.service': old }, { aaaaaaaa1: {} });
