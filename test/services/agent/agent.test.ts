@@ -281,13 +281,15 @@ describe('services', () => {
     await kit.place('db.service', offering(port));
     await untilAnnounced(1);
     kit.units.holdStop('db.service');
-    await kit.unplace('db.service');
-    await untilCalled('unload db.service');
+    await kit.place('db.service', offering(port), { target: 'loaded' });
+    await untilCalled('stop db.service');
+    // The port still accepts, and every wake-up of the announcer finds it so.
+    await fence();
+    await untilState('fence.service', 'active');
     expect(await kit.services()).toEqual([]);
     expect(await find('db.service')).toMatchObject({ active: 'active' });
     kit.units.letStop('db.service');
-    await until('it has gone', async () => (await find('db.service')) === undefined);
-    await fence();
+    await untilState('db.service', 'inactive');
     expect(await kit.services()).toEqual([]);
   });
 
