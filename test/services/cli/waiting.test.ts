@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type Behaviour, type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { program } from '../../support/programs.js';
 import { until } from '../../support/until.js';
 
 const A = '1'.repeat(32);
@@ -336,4 +338,31 @@ test('the beginning of a command is enough if no other begins so', async () => {
     '11111111...\t10.0.0.1\t-\n22222222...\t10.0.0.2\t-\n',
   );
   expect((await run('list', fleet.dir)).exit).toBe(2);
+});
+
+test('FLEETCTL_ENDPOINT is honoured, CONVOY_ENDPOINT and --endpoint go before it', async () => {
+  const here = `unix://${fleet.socket}`;
+  const machines = async (env: Record<string, string>, ...args: string[]) =>
+    (await convoyctl([...args, 'list-machines'], { cwd: fleet.dir, env })).exit;
+  expect(await machines({ FLEETCTL_ENDPOINT: here })).toBe(0);
+  expect(await machines({ FLEETCTL_ENDPOINT: 'unix:///nobody', CONVOY_ENDPOINT: here })).toBe(0);
+  expect(await machines({ CONVOY_ENDPOINT: 'unix:///nobody' }, `--endpoint=${here}`)).toBe(0);
+  expect(await machines({ FLEETCTL_ENDPOINT: here, CONVOY_ENDPOINT: 'unix:///nobody' })).toBe(1);
+});
+
+test('a reader that has gone away is no error', async () => {
+  const child = spawn(
+    'sh',
+    ['-c', `"$0" "$1" list-machines | true`, process.execPath, program('cli/main.js')],
+    {
+      env: { PATH: process.env.PATH, CONVOY_ENDPOINT: `unix://${fleet.socket}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let stderr = '';
+  child.stderr.on('data', (text: Buffer) => {
+    stderr += text.toString();
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  expect(stderr).toBe('');
 });
