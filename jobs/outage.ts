@@ -2,6 +2,7 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { aborted, ConvoyError, kindOf, messageOf, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import type { StoreErrorCode } from '../stores/store.js';
 import type { Side } from './copy-tile.js';
 
 /**
@@ -40,7 +41,7 @@ export interface OutageOptions {
 }
 
 /** Permanent errors that no object can be blamed for: a person has to free space, mount, or mend credentials. */
-const STORE_WIDE = new Set(['disk-full', 'wrong-credentials', 'container-absent']);
+const STORE_WIDE: readonly StoreErrorCode[] = ['disk-full', 'wrong-credentials', 'container-absent'];
 const PROBE_TIMEOUT_MS = 5_000;
 const BACKOFF: BackoffPolicy = { firstMs: 500, factor: 2, maxMs: 10_000 };
 
@@ -176,5 +177,8 @@ function fresh(): SideState {
 
 /** Errors that may be the whole store's: whether they are, a probe tells (or, if permanent, the code does). */
 function refusesAll(error: ConvoyError): boolean {
-  return error.kind === 'transient' || (error.kind === 'permanent' && STORE_WIDE.has(error.code ?? ''));
+  return (
+    error.kind === 'transient' ||
+    (error.kind === 'permanent' && STORE_WIDE.some((code) => code === error.code))
+  );
 }

@@ -1,6 +1,6 @@
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
-import { kindOf, messageOf } from '../runtime/errors.js';
+import { kindOf, messageOf, UsageError } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { createBell } from './bell.js';
 import { copyRange, createTilePool } from './copy-range.js';
@@ -29,7 +29,10 @@ export type WorkerState = Pick<WorkerReport, 'state' | 'since' | 'detail'>;
 export interface Worker {
   /** What it is doing now. */
   readonly state: WorkerState;
-  /** Claims and copies until the signal fires; then finishes what is in flight, gives the rest back, resolves. */
+  /**
+   * Claims and copies until the signal fires; then finishes what is in flight, gives the rest back, resolves.
+   * Rejects with a `UsageError` if the queue can never be reached as it is configured.
+   */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -85,6 +88,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
         const got = await queue.claim({ token, lane: options.lane, leaseMs: LEASE_MS, ...only });
         return { at, got };
       } catch (error) {
+        if (error instanceof UsageError) throw error;
         if (attempt === 1) log.warn({ kind: kindOf(error) }, `no claim, asking again: ${messageOf(error)}`);
         await clock.sleep(backoffMs(attempt, BACKOFF, random()), signal).catch(() => undefined);
         if (signal.aborted) return null;

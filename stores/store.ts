@@ -10,17 +10,16 @@
  */
 
 /** The codes of permanent errors, so that failure records need no knowledge of an SDK. */
-export const STORE_ERROR_CODES = [
-  'not-found',
-  'wrong-credentials',
-  'forbidden',
-  'container-absent',
-  'too-large',
-  'checksum-mismatch',
-  'name-refused',
-  'disk-full',
-  'rejected',
-] as const;
+export type StoreErrorCode =
+  | 'not-found'
+  | 'wrong-credentials'
+  | 'forbidden'
+  | 'container-absent'
+  | 'too-large'
+  | 'checksum-mismatch'
+  | 'name-refused'
+  | 'disk-full'
+  | 'rejected';
 
 export interface ObjectInfo {
   /** Bytes. */

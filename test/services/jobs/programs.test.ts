@@ -79,6 +79,39 @@ describe('zh-import-blobs', () => {
     expect((await status(name)).tiles).toMatchObject({ claimed: 0, done: 0 });
   });
 
+  test('told to stop while Redis is frozen and claims are open exits within 10 s as well', async () => {
+    const name = await migration();
+    source.addImage('frozen', IMAGE);
+    await queue.addImage(name, 'frozen', IMAGE);
+    source.fault = () => ({ kind: 'slow', ms: 50 });
+    const worker = start('import-blobs', name);
+    await until('tiles to be copied', async () => (await status(name)).tiles.done > 0);
+    redis.freeze();
+    worker.child.kill('SIGTERM');
+    try {
+      expect(await exit(worker)).toEqual({ code: 0 });
+    } finally {
+      redis.thaw();
+      source.fault = () => null;
+    }
+    const { tiles } = await status(name);
+    expect(tiles).toMatchObject({ failed: 0, delayed: 0 });
+    expect(tiles.done + tiles.ready + tiles.claimed).toBe(tiles.total);
+    await queue.cancel(name, 'the test');
+  });
+
+  test('says what it does to whoever asks the queue', async () => {
+    const name = await migration();
+    const worker = startJob(ground, 'import-blobs', ['--migration', name], {
+      ...{ REDIS_URL: redis.url, CONVOY_UNIT: 'zh-import-blobs@1.service', CONVOY_MACHINE: 'a' },
+    });
+    const report = await until('its report', async () =>
+      (await queue.workers()).find(({ unit }) => unit === 'zh-import-blobs@1.service'),
+    );
+    expect(report).toMatchObject({ lane: 'tiles', machine: 'a', state: 'idle' });
+    await worker.kill();
+  });
+
   test('hears a pause within a second, and goes on when resumed', async () => {
     const name = await migration();
     source.addImage('pause', { ...IMAGE, width: 4000 });
@@ -142,6 +175,7 @@ describe('zh-import-blobs', () => {
     [[], {}, 'set REDIS_URL, or CONVOY_API'],
     [[], { CONVOY_API: 'ftp://x' }, 'expected unix:///PATH or http://HOST:PORT'],
     [['--max-rps', 'many'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'expected a number'],
+    [['--log-level', 'error'], { REDIS_URL: 'localhost' }, 'write it as redis://host:port'],
     [['--nonsense'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'unknown option'],
   ])('with %j and %j exits 2 with one sentence', async (args, env, words) => {
     const worker = startJob(ground, 'import-blobs', args, env);
