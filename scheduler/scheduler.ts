@@ -167,15 +167,24 @@ class Leader {
     const { decisions, refusals } = place(snapshot, held);
     this.status = { leader: true, refusals, frozen, hold: null };
     if (decisions.length === 0) return 'settled';
-    const result = await registry.commit(decisions, this.term);
-    if (result.kind === 'deposed') {
-      log.warn({}, 'deposed: another machine leads');
-      this.over.abort();
-      return 'unfinished';
+    // What leaves is written first: a unit that changes over may come back to the very key it left.
+    const leaving = decisions.filter(({ kind }) => kind === 'unplace');
+    const rest = decisions.filter(({ kind }) => kind !== 'unplace');
+    let outcome: 'written' | 'unfinished' = 'written';
+    for (const part of [leaving, rest]) {
+      if (part.length === 0) continue;
+      const result = await registry.commit(part, this.term);
+      if (result.kind === 'deposed') {
+        log.warn({}, 'deposed: another machine leads');
+        this.over.abort();
+        return 'unfinished';
+      }
+      for (const [index, decision] of part.entries())
+        if (result.outcomes[index] === 'committed') log.info({ unit: decision.unit }, describe(decision));
+        else log.debug({ unit: decision.unit }, `stale: ${describe(decision)}`);
+      if (result.outcomes.includes('stale')) outcome = 'unfinished';
     }
-    for (const [index, decision] of decisions.entries())
-      log.info({ unit: decision.unit, outcome: result.outcomes[index] }, describe(decision));
-    return result.outcomes.includes('stale') ? 'unfinished' : 'written';
+    return outcome;
   }
 
   /** Remembers absences and says once what changed about them. */

@@ -300,6 +300,26 @@ describe('scheduler', () => {
     expect(await homes()).toEqual({ 'web.service': 'aaaaaaaa1' });
   });
 
+  it('writes what leaves before what comes, for a unit that changes over in place', async () => {
+    const client = cluster.client();
+    const calls: string[][] = [];
+    const recording: Registry = {
+      ...client,
+      async commit(decisions, term) {
+        calls.push(decisions.map(({ kind, unit, machine }) => `${kind} ${unit} ${machine}`));
+        return client.commit(decisions, term);
+      },
+    };
+    start('leader01', recording);
+    await join('aaaaaaaa1');
+    await submit('web.service');
+    await settle();
+    calls.length = 0;
+    await submit('web.service', { fleet: ['Global=true'] });
+    await settle();
+    expect(calls).toEqual([['unplace web.service aaaaaaaa1'], ['place web.service aaaaaaaa1']]);
+  });
+
   it('touches nothing while the registry is on hold', async () => {
     const mine = cluster.client();
     const scheduler = start('leader01', mine);
