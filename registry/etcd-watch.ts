@@ -85,7 +85,10 @@ export function follow(options: FollowOptions): Following {
         attempt.abort();
       };
       const onResponse = (response: WatchResponse): void => {
-        if (response.canceled) return finish('list', refused(response));
+        if (response.canceled) {
+          finish('list', refused(response));
+          return;
+        }
         if (response.created) {
           created = true;
           if (response.revision < (next ?? 0) - 1) finish('list', transient('the store went back'));

@@ -6,7 +6,8 @@
  * - Every call has a deadline of its own. `transient` = the registry did not answer: the effect of a write is
  *   unknown unless the method says otherwise. `conflict` = something changed since it was read.
  * - A registry that is not the one seen before (other cluster id, older revision, higher major format) makes
- *   views answer `hold`: the holder touches nothing and says why, until the operator accepts it.
+ *   views answer `hold`: the holder touches nothing and says why, until the operator accepts it. Writes, `join`
+ *   among them, then reject with `permanent`, code `hold`.
  * - Nobody retries behind a caller's back except where a method says so.
  */
 import type { ConvoyError } from '../runtime/errors.js';
@@ -89,7 +90,10 @@ export interface DesiredState {
 /** An agent's presence. All it publishes hangs on one lease and is gone when that runs out. */
 export interface MachineSession {
   readonly machineId: string;
-  /** Fires when the lease is known to be gone. The holder joins again; units are left alone. */
+  /**
+   * Fires when the lease is known to be gone, or was renewed too late to be trusted again. The holder joins
+   * again; units are left alone.
+   */
   readonly lost: AbortSignal;
   /** Whether a quorum has confirmed the lease recently enough (the trust window). */
   trusted(): boolean;

@@ -3,7 +3,7 @@ import type { Registry } from '../../registry/registry.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { memoryOfMachine } from '../fakes/memory-registry.js';
-import { type Proxy, startProxy } from '../support/proxy.js';
+import { type Proxy as FaultyProxy, startProxy } from '../support/proxy.js';
 import { testEtcd, useGround } from '../support/services.js';
 import { until } from '../support/until.js';
 import { registryContract } from './registry-contract.js';
@@ -15,7 +15,7 @@ let count = 0;
 registryContract('etcd', async () => {
   const { port } = await etcd;
   const prefix = `/test-${++count}/`;
-  const open: { registry: Registry; proxy: Proxy }[] = [];
+  const open: { registry: Registry; proxy: FaultyProxy }[] = [];
   return {
     async client(memory = memoryOfMachine()) {
       const proxy = await startProxy(port);

@@ -3,7 +3,7 @@ import type { EtcdClient, WatchResponse } from '../../../registry/etcd-calls.js'
 import { openEtcdClient } from '../../../registry/etcd-client.js';
 import { type Following, follow } from '../../../registry/etcd-watch.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { type Proxy, startProxy } from '../../support/proxy.js';
+import { type Proxy as FaultyProxy, startProxy } from '../../support/proxy.js';
 import { type TestServer, testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 import { rawEtcd } from './raw-etcd.js';
@@ -16,7 +16,7 @@ afterEach(async () => {
 let count = 0;
 
 interface Lab {
-  readonly proxy: Proxy;
+  readonly proxy: FaultyProxy;
   readonly following: Following;
   /** Every event handed on, as `key@revision`, in order. */
   readonly events: string[];

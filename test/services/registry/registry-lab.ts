@@ -6,10 +6,10 @@ import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
 import { aPlace, aUnit } from '../../contracts/registry-contract.js';
 import { memoryOfMachine } from '../../fakes/memory-registry.js';
-import { type Proxy, startProxy } from '../../support/proxy.js';
+import { type Proxy as FaultyProxy, startProxy } from '../../support/proxy.js';
 
 export interface LabRegistry extends Registry {
-  readonly proxy: Proxy;
+  readonly proxy: FaultyProxy;
 }
 
 /** Registries on a real etcd, each behind a proxy of its own; all close after the test. */
