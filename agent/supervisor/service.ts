@@ -270,7 +270,7 @@ export class Service {
     if (this.entry.exit === null && (ended.kind === 'unknown' || ended.kind === 'resources'))
       this.set({ exit: exitText(ended) });
     worse(await this.commands('ExecStopPost', 'stop-post', settings.stopPost, ended));
-    await this.killAll(settings.timeoutStopMs);
+    if (settings.stopPost.length > 0) await this.killAll(settings.timeoutStopMs);
     removeCredentials(this.host.runDir, this.entry.name);
     this.set({ main: null, leaders: [] });
     return ended;

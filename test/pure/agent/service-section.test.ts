@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { expandArguments } from '../../../agent/command.js';
@@ -7,6 +9,7 @@ import type { ServiceSettings } from '../../../agent/service-settings.js';
 import { parseTimespan } from '../../../agent/timespan.js';
 import { joinLines, splitWords } from '../../../agent/words.js';
 import { parse } from '../../../units/parse.js';
+import { ROOT } from '../../support/programs.js';
 
 const CONTEXT = {
   machineId: 'mid',
@@ -296,6 +299,12 @@ describe('settings', () => {
       seeded,
     );
   });
+});
+
+const SHIPPED = join(ROOT, 'units', 'shipped');
+test.each(readdirSync(SHIPPED))("the product's own %s can be run", (file) => {
+  const name = file.replace('@.', '@1.');
+  expect(reasons(readFileSync(join(SHIPPED, file), 'utf8'), name)).toEqual([]);
 });
 
 test.each([
