@@ -46,6 +46,8 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   const { clock, log, host, machineId } = options;
   const withdrawn = new Set<string>();
   const announcing = createAttempts('services are not announced', log);
+  /** Said once of each until it accepts: a server that listens elsewhere would never be found. */
+  const complained = new Set<string>();
   let announced: readonly ServiceEntry[] = [];
   let last = Promise.resolve(true);
 
@@ -55,6 +57,16 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
     const candidates = (await options.list()).flatMap((unit) => entryOf(unit, offers.get(unit.name)) ?? []);
     const accepts = await Promise.all(candidates.map(({ port }) => acceptsConnection(host, port)));
     const entries = candidates.filter((_, index) => accepts[index]);
+    for (const [index, { unit, service, port }] of candidates.entries()) {
+      if (accepts[index]) complained.delete(unit);
+      else if (!complained.has(unit)) {
+        complained.add(unit);
+        log.warn(
+          { unit, service, host, port },
+          'service not announced yet: nothing accepts connections there',
+        );
+      }
+    }
     return { entries, pending: entries.length < candidates.length };
   }
 
