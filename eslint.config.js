@@ -25,9 +25,9 @@ const PURE = [
   'agent/{command,environment-file,specifiers,timespan,words}.ts',
   'agent/supervisor/order.ts',
   'api/wire.ts',
-  'stores/location.ts',
-  'jobs/{pyramid,ranges,retry,progress,descriptor}.ts',
-  'cli/{table,frame}.ts',
+  'stores/{key,location}.ts',
+  'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
+  'cli/{goals,migration-text,table}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

@@ -74,7 +74,8 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     );
     const migration = definition.name;
     const whileRunning = (until: AbortSignal): Promise<void> => pausedOut(queue, migration, clock, until);
-    const settings = { migration, queue, lines, source, outage, whileRunning, clock, random, log };
+    const pause = (reason: string): Promise<void> => queue.pause(migration, reason);
+    const settings = { migration, queue, lines, source, outage, whileRunning, pause, clock, random, log };
     const summary = await populate(settings, signal);
     log.info({ migration, ...summary }, 'plan closed');
     return 0;

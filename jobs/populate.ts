@@ -17,6 +17,8 @@ export interface PopulateOptions extends Patience {
   readonly outage: Pick<Outage, 'open' | 'blames' | 'served'>;
   /** Resolves as long as the migration runs, waits while it is paused. */
   readonly whileRunning: (signal: AbortSignal) => Promise<void>;
+  /** Pauses the migration with this reason. */
+  readonly pause: (reason: string) => Promise<void>;
 }
 
 export interface PlanSummary {
@@ -31,6 +33,10 @@ export interface PlanSummary {
 
 /** Descriptors read at once, and lines dealt with before the cursor moves. */
 const BATCH = 64;
+/** So many ids refused from the very first on, and none added: the list or the source is not the one meant. */
+const HOPELESS = 100;
+/** Redis syncs its file once a second: what it answered longer ago than this it has not lost. */
+const SETTLED_MS = 2_000;
 /** A descriptor whose own trouble does not pass in so many attempts is refused. */
 const ATTEMPTS = 3;
 
@@ -62,7 +68,18 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
   const keep = <T>(call: () => Promise<T>): Promise<T> => insist(options, signal, call);
   const skipped = await keep(() => queue.planCursor(migration));
   const count = { lines: 0, added: 0, duplicates: 0, refused: 0 };
+  let asked = false;
   if (skipped > 0) log.info({ skipped }, 'continuing where an earlier run ended');
+
+  /** Asks the operator, once: whoever resumes means it. */
+  async function pauseIfHopeless(last: Reading | undefined): Promise<void> {
+    if (asked || last === undefined || !('reason' in last)) return;
+    if (skipped + count.added + count.duplicates > 0 || count.refused < HOPELESS) return;
+    asked = true;
+    const reason = `none of the first ${count.refused} ids could be added, the last was ${last.reason}: are the source and the list of ids right?`;
+    log.warn({}, `pausing the migration: ${reason}`);
+    await keep(() => options.pause(reason));
+  }
 
   async function capture(reading: Reading): Promise<void> {
     const { id } = reading;
@@ -79,9 +96,10 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
 
   async function add(batch: readonly string[]): Promise<void> {
     await options.whileRunning(signal);
-    for (const reading of await Promise.all(batch.map((id) => readImage(options, id, signal))))
-      await capture(reading);
+    const readings = await Promise.all(batch.map((id) => readImage(options, id, signal)));
+    for (const reading of readings) await capture(reading);
     await keep(() => queue.movePlanCursor(migration, count.lines));
+    await pauseIfHopeless(readings.at(-1));
   }
 
   let batch: string[] = [];
@@ -96,6 +114,10 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
     batch = [];
   }
   await add(batch);
+  await options.whileRunning(signal);
+  await keep(() => queue.closePlan(migration));
+  // Said twice, for a Redis that loses its last second between: it answers `restarted` then.
+  await options.clock.sleep(SETTLED_MS, signal);
   await keep(() => queue.closePlan(migration));
   return { ...count, skipped: Math.min(skipped, count.lines) };
 }

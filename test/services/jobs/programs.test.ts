@@ -235,6 +235,76 @@ describe('finding Redis', () => {
   });
 });
 
+describe('a Redis with a password', () => {
+  const SECRET = 'a b"c%d';
+  let guarded: TestServer;
+  beforeAll(async () => {
+    guarded = await testRedis(ground, { name: 'guarded', flags: ['--requirepass', SECRET] });
+  });
+
+  async function announcing(): Promise<string> {
+    const services = [{ service: 'redis', unit: 'r', machine: 'a', host: '127.0.0.1', port: guarded.port }];
+    const convoyd = createServer((_, response) => response.end(JSON.stringify({ services })));
+    await new Promise<void>((resolve) => convoyd.listen(0, '127.0.0.1', resolve));
+    convoyd.unref();
+    return `http://127.0.0.1:${(convoyd.address() as { port: number }).port}`;
+  }
+
+  test.each([
+    ['REDIS_PASSWORD', () => ({ REDIS_PASSWORD: SECRET })],
+    [
+      'the credential redis-password',
+      () => {
+        writeFileSync(join(ground.dir, 'redis-password'), `${SECRET}\n`);
+        return { CREDENTIALS_DIRECTORY: ground.dir };
+      },
+    ],
+  ])('is opened with %s, which is never told', async (_, secret) => {
+    const worker = startJob(ground, 'import-blobs', [], {
+      CONVOY_API: await announcing(),
+      ...secret(),
+      ZH_LOG_LEVEL: 'debug',
+    });
+    await until('it to be served', async () => {
+      const url = `redis://:${encodeURIComponent(SECRET)}@127.0.0.1:${guarded.port}`;
+      const guardedQueue = new RedisQueue({ locate: () => Promise.resolve(url), timeoutMs: 5_000 });
+      const known = (await guardedQueue.workers()).length > 0;
+      await guardedQueue.close();
+      return known;
+    });
+    expect(readFileSync(`/proc/${worker.child.pid}/cmdline`, 'utf8')).not.toContain(SECRET);
+    await worker.kill();
+    expect(logOf(worker.name)).not.toContain(SECRET);
+    expect(logOf(worker.name)).not.toContain(encodeURIComponent(SECRET));
+  });
+
+  test('without one says that a password is needed', async () => {
+    const worker = startJob(ground, 'import-blobs', [], { CONVOY_API: await announcing() });
+    await until('it to say so', () => /password/i.test(logOf(worker.name)));
+    await worker.kill();
+  });
+});
+
+test('a wrong base URL of the tiles pauses the migration within 20,000 tiles, with the reason', async () => {
+  const name = await migration();
+  const image = { ...IMAGE, width: 10_000, height: 10_000 };
+  await queue.addImage(name, 'nowhere', image);
+  const worker = start('import-blobs', name);
+  const paused = await until(
+    'the pause',
+    async () => {
+      const now = await status(name);
+      return now.state === 'paused' ? now : null;
+    },
+    60_000,
+  );
+  expect(paused.tiles.total).toBeGreaterThan(20_000);
+  expect(paused.tiles.failed).toBeLessThanOrEqual(20_000);
+  expect(paused.reason).toMatch(/tiles failed \(more than 1 %\), the last with http-404/);
+  expect(paused.failures).toEqual({ 'http-404': paused.tiles.failed });
+  await worker.kill();
+});
+
 describe('zh-populate', () => {
   const good = (i: number): string => `p${i}`;
 
@@ -269,6 +339,26 @@ describe('zh-populate', () => {
     });
     expect(logOf(populate.name)).toContain('"added":3,"duplicates":2,"refused":9');
     expect(await exit(start('populate', name, '--ids', list))).toEqual({ code: 0 });
+  });
+
+  test('pauses the migration when nothing in the list can be added, and goes on when resumed', async () => {
+    const name = await migration();
+    const list = join(ground.dir, 'wrong.txt');
+    writeFileSync(list, Array.from({ length: 300 }, (_, at) => `absent${at}\n`).join(''));
+    const populate = start('populate', name, '--ids', list);
+    const paused = await until('the pause', async () => {
+      const now = await status(name);
+      return now.state === 'paused' ? now : null;
+    });
+    expect(paused.reason).toMatch(/^none of the first \d+ ids could be added, the last was http-404: /);
+    expect(paused.planClosed).toBe(false);
+    await queue.resume(name);
+    expect(await exit(populate, 30_000)).toEqual({ code: 0 });
+    expect(await status(name)).toMatchObject({
+      state: 'running',
+      planClosed: true,
+      images: { refused: 300 },
+    });
   });
 
   test('killed and started again continues where it was', async () => {
