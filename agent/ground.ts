@@ -167,7 +167,8 @@ function ping(port: number): Promise<boolean> {
       resolve(answer);
     };
     socket.setTimeout(1000, () => end(false));
-    socket.once('data', (data) => end(data.toString().startsWith('+PONG')));
+    // A Redis with a password answers with an error: it is there all the same.
+    socket.once('data', (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString())));
     socket.once('error', () => end(false));
   });
 }

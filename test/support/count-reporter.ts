@@ -1,15 +1,19 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Ends a run with the one line CI reads: `N passed, N failed`. A file that could not be run counts as a failure. */
+/**
+ * Ends a run with the one line CI reads: `N passed, N failed`. A file that failed without a failed test (it could not
+ * be loaded, or a hook broke) counts as one failure.
+ */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const states = modules.flatMap((module) =>
-      [...module.children.allTests()].map((test) => test.result().state),
-    );
-    const broken = modules.filter((module) => module.errors().length > 0).length + errors.length;
-    const count = (state: string): number => states.filter((each) => each === state).length;
-    const skipped = count('skipped') + count('pending');
-    const line = `${count('passed')} passed, ${count('failed') + broken} failed`;
-    process.on('exit', () => process.stdout.write(`${line}${skipped > 0 ? `, ${skipped} skipped` : ''}\n`));
+    const count = { passed: 0, failed: errors.length, skipped: 0, pending: 0 };
+    for (const module of modules) {
+      const before = count.failed;
+      for (const test of module.children.allTests()) count[test.result().state] += 1;
+      if (module.state() === 'failed' && count.failed === before) count.failed += 1;
+    }
+    const skipped = count.skipped + count.pending;
+    const line = `${count.passed} passed, ${count.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+    process.on('exit', () => process.stdout.write(`${line}\n`));
   }
 }
