@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { permanent, UsageError } from '../runtime/errors.js';
+import { permanent } from '../runtime/errors.js';
 
 /** The programs a private ground needs, and the Debian package each comes from. */
 const PACKAGES = { etcd: 'etcd-server', 'redis-server': 'redis-server' } as const;
@@ -21,11 +21,9 @@ export function ensurePrograms(say: (line: string) => void): void {
   if (missing.length === 0) return;
   const wanted = missing.join(' and ');
   if (process.getuid?.() !== 0)
-    throw new UsageError(
-      `${wanted} missing: install with "apt-get install ${missing.join(' ')}", or run as root`,
-    );
+    throw permanent(`${wanted} missing: install with "apt-get install ${missing.join(' ')}", or run as root`);
   if (!onPath('apt-get'))
-    throw new UsageError(`${wanted} missing and there is no apt-get here: put etcd and redis-server on PATH`);
+    throw permanent(`${wanted} missing and there is no apt-get here: put etcd and redis-server on PATH`);
   say(`installing Debian's ${wanted} (their services are not started) ...`);
   installQuietly(missing);
   const still = Object.keys(PACKAGES).filter((program) => !onPath(program));
