@@ -16,11 +16,14 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** How long, in ms of running time, what was read of the uptime is taken for true: `steady` is asked for every tile. */
+const FRESH_MS = 10;
+
 /**
- * A reader of /proc/uptime, in ms: it counts suspended time, which CLOCK_MONOTONIC does not. The file stays open, as
- * `steady` is asked several times for every tile; 0 on a machine without /proc.
+ * How far /proc/uptime, which counts suspended time, is ahead of the monotonic clock, which does not; in ms since the
+ * first call, never below 0. Always 0 on a machine without /proc.
  */
-function uptimeReader(): () => number {
+function suspendedTime(monotonic: () => number): () => number {
   let file: number;
   try {
     file = openSync('/proc/uptime', 'r');
@@ -28,17 +31,29 @@ function uptimeReader(): () => number {
     return () => 0;
   }
   const text = Buffer.alloc(64);
-  return () => Number.parseFloat(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0))) * 1000;
+  const ahead = (): number => {
+    const seconds = Number.parseFloat(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0)));
+    return seconds * 1000 - monotonic();
+  };
+  const atStart = ahead();
+  let known = 0;
+  let readAt = monotonic();
+  return () => {
+    if (monotonic() - readAt >= FRESH_MS) {
+      known = Math.max(known, ahead() - atStart);
+      readAt = monotonic();
+    }
+    return known;
+  };
 }
 
 export function systemClock(): Clock {
-  const uptimeMs = uptimeReader();
-  const uptimeStart = uptimeMs();
-  const monotonicStart = performance.now();
+  const start = performance.now();
+  const monotonic = (): number => performance.now() - start;
+  const suspended = suspendedTime(monotonic);
   return {
     now: () => Date.now(),
-    // The later of the two: the monotonic clock is the finer one, uptime never misses a sleep.
-    steady: () => Math.max(performance.now() - monotonicStart, uptimeMs() - uptimeStart),
+    steady: () => monotonic() + suspended(),
     async sleep(ms, signal) {
       try {
         await delay(ms, undefined, signal ? { signal } : undefined);

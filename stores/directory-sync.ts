@@ -1,5 +1,6 @@
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncDirectory } from './synced-file.js';
 
 /**
  * Makes directory entries durable. Many moves into one directory share a sync: whoever comes while one is under
@@ -24,7 +25,7 @@ export function directorySync(): DirectorySync {
   const syncing = new Map<string, Syncing>();
 
   function begin(directory: string): Syncing {
-    const entry: Syncing = { running: syncNow(directory), next: undefined };
+    const entry: Syncing = { running: syncDirectory(directory), next: undefined };
     syncing.set(directory, entry);
     const done = (): void => {
       if (entry.next === undefined) syncing.delete(directory);
@@ -67,13 +68,4 @@ export function directorySync(): DirectorySync {
       await Promise.allSettled([...syncing.values()].flatMap(({ running, next }) => [running, next]));
     },
   };
-}
-
-async function syncNow(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -5,6 +5,7 @@ import { aborted, ConvoyError, permanent, transient } from '../runtime/errors.js
 import { directorySync } from './directory-sync.js';
 import { checkKey } from './key.js';
 import type { ListableStore, ObjectInfo, StoredObject, WritableStore } from './store.js';
+import { writeSynced } from './synced-file.js';
 
 /** Files are written here and moved to their names: on the same file system, and never listed. */
 const INCOMING = '.convoy-incoming';
@@ -47,13 +48,7 @@ export function filesystemStore(directory: string): WritableStore & ListableStor
     await prepared;
     const path = join(incoming, `${writer}-${writes++}`);
     try {
-      const file = await open(path, 'wx');
-      try {
-        await file.writeFile(bytes);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
+      await writeSynced(path, bytes);
       return path;
     } catch (error) {
       await rm(path, { force: true }).catch(() => undefined);

@@ -38,10 +38,11 @@ export function httpStore(url: string, options: Partial<HttpOptions> = {}): Read
     method: 'GET' | 'HEAD',
     key: string,
     signal: AbortSignal | undefined,
-    use: (response: Response) => Promise<T>,
+    use: (response: Response, what: string) => Promise<T>,
   ): Promise<T> {
     checkKey(key);
-    const what = `${method} ${name}/${encodeKey(key)}`;
+    const encoded = encodeKey(key);
+    const what = `${method} ${name}/${encoded}`;
     const deadline = new AbortController();
     const abort = (): void => deadline.abort();
     if (signal?.aborted) abort();
@@ -50,7 +51,7 @@ export function httpStore(url: string, options: Partial<HttpOptions> = {}): Read
     try {
       const response = await pool.request({
         method,
-        path: `${basePath}/${encodeKey(key)}`,
+        path: `${basePath}/${encoded}`,
         headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy' },
         signal: deadline.signal,
       });
@@ -58,7 +59,7 @@ export function httpStore(url: string, options: Partial<HttpOptions> = {}): Read
         discard(response);
         throw statusError(what, response);
       }
-      return await use(response);
+      return await use(response, what);
     } catch (error) {
       if (error instanceof ConvoyError) throw error;
       if (signal?.aborted) throw aborted(`${what}: given up`, { cause: error });
@@ -76,11 +77,10 @@ export function httpStore(url: string, options: Partial<HttpOptions> = {}): Read
     traits: { checksWrites: false, reportsMd5: true },
     async head(key, signal) {
       try {
-        return await ask('HEAD', key, signal, async (response) => {
+        return await ask('HEAD', key, signal, async (response, what) => {
           discard(response);
           const size = lengthOf(response);
-          if (size === null)
-            throw permanent(`HEAD ${name}/${encodeKey(key)}: no Content-Length`, { code: 'rejected' });
+          if (size === null) throw permanent(`${what}: no Content-Length`, { code: 'rejected' });
           return infoOf(response, size);
         });
       } catch (error) {
@@ -89,7 +89,7 @@ export function httpStore(url: string, options: Partial<HttpOptions> = {}): Read
       }
     },
     read: (key, limit, signal) =>
-      ask('GET', key, signal, (response) => readBody(`GET ${name}/${encodeKey(key)}`, response, limit)),
+      ask('GET', key, signal, (response, what) => readBody(what, response, limit)),
     async close() {
       await pool.destroy();
     },
@@ -111,19 +111,30 @@ async function readBody(what: string, response: Response, limit: number): Promis
     throw refuse(
       permanent(`${what}: the answer tells no length, a cut could not be seen`, { code: 'rejected' }),
     );
-  const tooLarge = permanent(`${what}: larger than ${limit} bytes`, { code: 'too-large' });
-  if (expected !== null && expected > limit) throw refuse(tooLarge);
+  const tooLarge = (): ConvoyError =>
+    refuse(permanent(`${what}: larger than ${limit} bytes`, { code: 'too-large' }));
+  if (expected !== null && expected > limit) throw tooLarge();
 
+  const bytes = expected === null ? await readChunks(response, limit, tooLarge) : await response.body.bytes();
+  if (expected !== null && bytes.length !== expected)
+    throw transient(`${what}: ${bytes.length} of ${expected} bytes came`, { code: 'truncated' });
+  return { ...infoOf(response, bytes.length), bytes };
+}
+
+/** A body whose length nobody told: cut off as soon as it is over the limit. */
+async function readChunks(
+  response: Response,
+  limit: number,
+  tooLarge: () => ConvoyError,
+): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     size += chunk.length;
-    if (size > limit) throw refuse(tooLarge);
+    if (size > limit) throw tooLarge();
   }
-  if (expected !== null && size !== expected)
-    throw transient(`${what}: ${size} of ${expected} bytes came`, { code: 'truncated' });
-  return { ...infoOf(response, size), bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) };
+  return Buffer.concat(chunks, size);
 }
 
 /** Ends the answer without reading it; its error is not of interest any more. */

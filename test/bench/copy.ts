@@ -1,6 +1,7 @@
 /**
  * The per-tile path, HTTP to disk: one zh-import-blobs, rclone, and a bare loop without queue, retry or counters, on
- * the same tiles from the same nginx, one after another. Rates depend on the machine; the ratios are the result.
+ * the same tiles from the same nginx, one after another. Convoy and `and synced` make each tile durable, the other two
+ * leave that to the kernel. Rates depend on the machine; the ratios are the result.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { freePort, type Ground, openGround, startRedis } from '../../agent/groun
 import { tileAt, tileCount, tileKey } from '../../jobs/pyramid.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
 import type { ImageGeometry } from '../../jobs/work-queue.js';
+import { writeSynced } from '../../stores/synced-file.js';
 import { program } from '../support/programs.js';
 import { until } from '../support/until.js';
 
@@ -38,11 +40,12 @@ try {
   const keys = makeTiles(join(ground.dir, 'source'));
   const url = await startNginx(ground, join(ground.dir, 'source'));
   const results = [
-    await bareLoop(url, keys, join(ground.dir, 'bare')),
+    await bareLoop('bare loop', url, keys, join(ground.dir, 'bare'), (path, bytes) => writeFile(path, bytes)),
+    await bareLoop('  and synced', url, keys, join(ground.dir, 'synced'), writeSynced),
     await convoy(ground, url, join(ground.dir, 'convoy')),
     await rclone(url, keys, join(ground.dir, 'rclone')),
   ];
-  const ours = results[1] as Result;
+  const ours = results.find(({ what }) => what === 'Convoy') as Result;
   console.log(`${keys.length} tiles of ${TILE_BYTES} bytes, ${IN_FLIGHT} in flight`);
   console.log('client             tiles/s   CPU s/10k   tiles/s vs Convoy   CPU vs Convoy');
   for (const { what, seconds, cpuSeconds } of results)
@@ -96,7 +99,13 @@ server { listen 127.0.0.1:${port}; root ${root}; } }`,
   return url;
 }
 
-async function bareLoop(url: string, keys: readonly string[], folder: string): Promise<Result> {
+async function bareLoop(
+  what: string,
+  url: string,
+  keys: readonly string[],
+  folder: string,
+  store: (path: string, bytes: Uint8Array) => Promise<void>,
+): Promise<Result> {
   const pool = new Pool(url, { connections: IN_FLIGHT });
   for (const name of new Set(keys.map((key) => dirname(key))))
     mkdirSync(join(folder, name), { recursive: true });
@@ -107,14 +116,14 @@ async function bareLoop(url: string, keys: readonly string[], folder: string): P
     Array.from({ length: IN_FLIGHT }, async () => {
       for (let key = keys[next++]; key !== undefined; key = keys[next++]) {
         const { body } = await pool.request({ method: 'GET', path: `/${key}` });
-        await writeFile(join(folder, key), Buffer.from(await body.arrayBuffer()));
+        await store(join(folder, key), await body.bytes());
       }
     }),
   );
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(before);
   await pool.close();
-  return { what: 'bare loop', seconds, cpuSeconds: (user + system) / 1e6 };
+  return { what, seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
 async function convoy(on: Ground, url: string, folder: string): Promise<Result> {
