@@ -5,12 +5,12 @@ import { backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf, permanent, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { createWakeUps } from '../runtime/wake-ups.js';
 import { PROTOCOL, socketPath } from './supervisor/protocol.js';
 import { readUnitLog } from './supervisor/unit-log.js';
 import { waitFor } from './supervisor/wait.js';
 import { closedError, connectSupervisor, type SupervisorClient } from './supervisor-client.js';
 import type { UnitManager } from './unit-manager.js';
-import { createWakeUps } from './wake-ups.js';
 
 export interface SupervisorManagerOptions {
   /** The supervisor's socket, journal, logs and credentials. One supervisor per folder. */
@@ -124,7 +124,7 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
     async unload(name) {
       await (await connected()).call('unload', { name });
     },
-    changes: (signal) => wakeUps.stream(AbortSignal.any([signal, closing.signal])),
+    changes: (signal) => wakeUps.changes(AbortSignal.any([signal, closing.signal])),
     log: (name, which, signal) => readUnitLog(runDir, name, which, clock, signal),
     async close() {
       closing.abort();

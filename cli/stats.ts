@@ -87,31 +87,11 @@ function plainLine(status: MigrationStatus, { last10s, leftMs }: Progress): stri
 }
 
 function jsonLine(status: MigrationStatus, { last10s, share, leftMs }: Progress): string {
-  const {
-    definition,
-    state,
-    reason,
-    planClosed,
-    finished,
-    images,
-    tiles,
-    descriptors,
-    bytes,
-    failures,
-    now,
-  } = status;
+  const { definition, now, ...shown } = status;
   return JSON.stringify({
     at: new Date(now).toISOString(),
     migration: definition.name,
-    state,
-    reason,
-    planClosed,
-    finished,
-    images,
-    tiles,
-    descriptors,
-    bytes,
-    failures,
+    ...shown,
     tilesPerSecond: last10s?.tilesPerSecond ?? null,
     bytesPerSecond: last10s?.bytesPerSecond ?? null,
     share,

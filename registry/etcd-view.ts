@@ -3,11 +3,11 @@
  * etcd every ten minutes by count and highest mod revision, listed again on a difference.
  */
 import { messageOf, permanent } from '../runtime/errors.js';
+import { createWakeUps } from '../runtime/wake-ups.js';
 import type { Entry, Listing, WatchEvent } from './etcd-calls.js';
 import type { EtcdContext } from './etcd-session.js';
 import { type Following, follow } from './etcd-watch.js';
 import type { Hold, View } from './registry.js';
-import { createWakes } from './wakes.js';
 
 const CHECK_MS = 600_000;
 /** How long events may be under way before a difference counts. */
@@ -40,7 +40,7 @@ export function openView<Snapshot>(
   let revisions = new Map<string, number>();
   let revision = 0;
   let trouble: string | null = 'the registry has not been read yet';
-  const wakes = createWakes();
+  const wakes = createWakeUps();
   let setListed = (): void => undefined;
   const listed = new Promise<void>((resolve) => {
     setListed = resolve;

@@ -12,9 +12,9 @@ import type {
   RegistryMemory,
   View,
 } from '../../registry/registry.js';
-import { createWakes } from '../../registry/wakes.js';
 import type { Clock } from '../../runtime/clock.js';
 import { aborted, conflict, permanent, transient } from '../../runtime/errors.js';
+import { createWakeUps } from '../../runtime/wake-ups.js';
 import { hashOf } from '../../units/unit-file.js';
 import { MemoryTables } from './memory-cluster.js';
 import { memorySession, memoryTerm, type Reach } from './memory-sessions.js';
@@ -88,7 +88,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     const ended = new AbortController();
     const signalEnd = AbortSignal.any([ended.signal, closing.signal]);
     let last: S | Hold = isCut ? { kind: 'hold', reason: 'not listed yet' } : look();
-    const wakes = createWakes();
+    const wakes = createWakeUps();
     const unlisten = tables.listen((machines) => {
       if (isCut || !concerns(machines)) return;
       last = look();

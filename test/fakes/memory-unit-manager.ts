@@ -7,9 +7,9 @@ import { afterExit, type Ended, exitText, isClean } from '../../agent/restart.js
 import { readService } from '../../agent/service-section.js';
 import type { ServiceSettings } from '../../agent/service-settings.js';
 import type { ManagedUnit, UnitManager, UnitToLoad } from '../../agent/unit-manager.js';
-import { createWakeUps } from '../../agent/wake-ups.js';
 import type { Clock } from '../../runtime/clock.js';
 import { permanent, transient } from '../../runtime/errors.js';
+import { createWakeUps } from '../../runtime/wake-ups.js';
 import { parse } from '../../units/parse.js';
 
 /** The machine: what runs on it goes on, whichever managers come and go. */
@@ -167,11 +167,11 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
         units.delete(name);
         wakeUps.wake();
       },
-      changes: (signal) => wakeUps.stream(AbortSignal.any([signal, closed.signal])),
+      changes: (signal) => wakeUps.changes(AbortSignal.any([signal, closed.signal])),
       async *log(name, { lines, follow }, signal) {
         const { log } = find(name);
         let at = Math.max(0, log.length - lines);
-        const wakes = wakeUps.stream(signal)[Symbol.asyncIterator]();
+        const wakes = wakeUps.changes(signal)[Symbol.asyncIterator]();
         for (;;) {
           for (; at < log.length; at++) yield log[at] as string;
           if (!follow || (await wakes.next()).done) return;

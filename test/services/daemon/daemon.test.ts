@@ -152,6 +152,32 @@ describe('one fleet of three machines', () => {
   });
 });
 
+/** When this convoyd was last elected, in its log's own time stamps; '' = never. */
+function electedAt(machine: TestMachine): string {
+  const elected = machine
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('"elected leader"'));
+  return elected.length === 0 ? '' : (JSON.parse(elected.at(-1) ?? '') as { time: string }).time;
+}
+
+test('the leader killed: another is elected and places what comes', async () => {
+  const [leader, ...others] = [a, b, c].sort((one, two) => (electedAt(one) < electedAt(two) ? 1 : -1)) as [
+    TestMachine,
+    TestMachine,
+    TestMachine,
+  ];
+  const before = Math.max(...others.map((machine) => Date.parse(electedAt(machine)) || 0));
+  await leader.end('SIGKILL');
+  writeUnit(others[0], 'after.service', SLEEPER);
+  expect(await others[0].ctl('start', 'after.service')).toMatchObject({ code: 0 });
+  expect(Math.max(...others.map((machine) => Date.parse(electedAt(machine)) || 0))).toBeGreaterThan(before);
+  expect((await unitsOf(others[0], 'after')).get('after.service')?.machine).not.toBe(leader.id);
+  await leader.startAgain();
+  await untilMachines(a, 3);
+  expect((await a.ctl('destroy', 'after.service')).code).toBe(0);
+});
+
 describe('a machine lost for good', () => {
   test('its units come up on the others after lease and grace', async () => {
     writeUnit(a, 'move@.service', SLEEPER);
