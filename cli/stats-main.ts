@@ -14,7 +14,7 @@ const table = {
     flag: '--interval <duration>',
     env: 'ZH_INTERVAL',
     help: 'time between two lines; 2s if not given',
-    parse: parseDuration,
+    parse: parseInterval,
   },
   json: {
     flag: '--json',
@@ -56,3 +56,10 @@ await runMain('zh-stats', async () => {
   await shutdown.close();
   return 0;
 });
+
+/** What is asked of Redis more often than this would be a load of its own. */
+function parseInterval(text: string): number {
+  const ms = parseDuration(text);
+  if (ms < 100) throw new Error('expected at least 100ms');
+  return ms;
+}

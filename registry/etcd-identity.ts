@@ -14,6 +14,8 @@ import type { Compare, Entry, EtcdClient, Operation, TxnResult } from './etcd-ca
 import type { Keys } from './keys.js';
 import type { RegistryMemory, RegistryProblem, SeenRegistry } from './registry.js';
 
+const WAY_OUT =
+  'Nothing is touched until it is back; if this is meant, remove registry.json from the state directory and start convoyd again.';
 /** How often the highest revision seen is written down while it moves. */
 const WRITE_DOWN_MS = 60_000;
 
@@ -67,7 +69,7 @@ export class Identity {
   judge(entry: Entry | undefined, revision: number, floor: number): string | null {
     const reason = this.reasonToHold(entry, revision, floor);
     if (reason !== null) {
-      if (reason !== this.strange) this.problem(permanent(reason, { code: 'hold' }));
+      if (reason !== this.strange) this.problem(permanent(`${reason} ${WAY_OUT}`, { code: 'hold' }));
       this.strange = reason;
       return reason;
     }

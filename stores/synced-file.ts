@@ -9,11 +9,12 @@ import { close, fdatasync, fsync, open, write } from 'node:fs';
 export function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   return withDescriptor(path, 'wx', (descriptor, done) => {
     const writeFrom = (from: number): void => {
-      if (from === bytes.length) return fdatasync(descriptor, done);
-      write(descriptor, bytes, from, bytes.length - from, null, (error, written) => {
-        if (error === null) writeFrom(from + written);
-        else done(error);
-      });
+      if (from === bytes.length) fdatasync(descriptor, done);
+      else
+        write(descriptor, bytes, from, bytes.length - from, null, (error, written) => {
+          if (error === null) writeFrom(from + written);
+          else done(error);
+        });
     };
     writeFrom(0);
   });
@@ -34,7 +35,10 @@ function withDescriptor(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     open(path, flags, (openError, descriptor) => {
-      if (openError !== null) return reject(openError);
+      if (openError !== null) {
+        reject(openError);
+        return;
+      }
       use(descriptor, (useError) => {
         close(descriptor, (closeError) => {
           const error = useError ?? closeError ?? null;

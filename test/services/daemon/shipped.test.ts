@@ -81,6 +81,14 @@ test.each([
   expect(help.stdout).toMatch(/[Ee]xit codes?:/);
 });
 
+test('zh-stats refuses an interval that would only load Redis', async () => {
+  expect(await run('cli/stats-main.js', ['--interval', '0'])).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: 'zh-stats: --interval: expected at least 100ms, got "0"\n',
+  });
+});
+
 test('convoyd --dev: the lines it prints are all one needs, and nothing is left when it ends', async () => {
   const child = spawn(process.execPath, [program('agent/daemon-main.js'), '--dev'], {
     stdio: ['ignore', 'pipe', 'ignore'],
