@@ -60,7 +60,8 @@ export async function voyage(options: Voyage): Promise<number> {
   await convoyctl('submit', `${SHIPPED}/zh-import-blobs@.service`, `${SHIPPED}/zh-upload-dzis@.service`);
   if (options.maxRps !== null)
     say(
-      `\nImporters are held to ${options.maxRps} tiles/s each by ZH_MAX_RPS, so that there is something to watch.`,
+      `\nImporters are held to ${options.maxRps} tiles/s each by their own --max-rps (ZH_MAX_RPS in zh-import-blobs.env),\n` +
+        'so that there is something to watch; --full-speed leaves that out.',
     );
   await convoyctl(
     'start',
@@ -84,6 +85,7 @@ export async function voyage(options: Voyage): Promise<number> {
     const seconds = (clock.steady() - started) / 1000;
     await convoyctl('migration', 'status', MIGRATION);
     await convoyctl('migration', 'failures', MIGRATION);
+    await convoyctl('journal', '--lines=3', 'zh-stats.service');
     await convoyctl('list-units');
     say('\nComparing every object at the destination with the source, byte for byte ...\n');
     const source = openSource(options.source, { log: silentLog });
@@ -153,13 +155,14 @@ async function eventually<T>(
   throw transient(`waited 30 s in vain for ${what}`);
 }
 
-/** `a: zh-redis zh-import-blobs@2 | b: ... | c: -`, of the units that run. */
+/** `a: zh-redis zh-import-blobs@2 | b: lost | c: -`, of the units that run. */
 async function placesOf(endpoint: string, machines: readonly DemoMachine[]): Promise<string> {
   const client = openClient(endpoint);
   try {
-    const states = await client.states();
+    const [states, live] = await Promise.all([client.states(), client.machines()]);
     return machines
       .map(({ name, id }) => {
+        if (!live.some((machine) => machine.id === id)) return `${name}: lost`;
         const units = states.filter(
           (state) => state.machineID === id && state.systemdActiveState === 'active',
         );
