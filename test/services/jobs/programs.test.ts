@@ -39,6 +39,15 @@ async function migration(): Promise<string> {
 const start = (job: JobProgram, name: string, ...args: string[]): Running =>
   startJob(ground, job, ['--migration', name, ...args], { REDIS_URL: redis.url });
 const status = async (name: string): Promise<MigrationStatus> => (await queue.status(name))!;
+const untilAllTiles = (name: string): Promise<unknown> =>
+  until(
+    'all tiles',
+    async () => {
+      const { tiles } = await status(name);
+      return tiles.done === tiles.total;
+    },
+    30_000,
+  );
 const exit = (running: Running, ms = 10_000) => {
   let code: number | NodeJS.Signals | undefined;
   void running.ended.then((answer) => {
@@ -209,28 +218,14 @@ describe('finding Redis', () => {
     services = [
       { service: 'redis', unit: 'zh-redis.service', machine: 'a', host: '127.0.0.1', port: redis.port },
     ];
-    await until(
-      'all tiles',
-      async () => {
-        const { tiles } = await status(name);
-        return tiles.done === tiles.total;
-      },
-      30_000,
-    );
+    await untilAllTiles(name);
     expect(new Set(asked)).toEqual(new Set(['/v1/services/redis']));
     // A live connection is kept: convoyd may go.
     convoyd.closeAllConnections();
     await new Promise((resolve) => convoyd.close(resolve));
     source.addImage(`more-${kind}`, IMAGE);
     await queue.addImage(name, `more-${kind}`, IMAGE);
-    await until(
-      'more tiles',
-      async () => {
-        const { tiles } = await status(name);
-        return tiles.done === tiles.total;
-      },
-      30_000,
-    );
+    await untilAllTiles(name);
     await worker.kill();
   });
 });
