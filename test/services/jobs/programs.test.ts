@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { freePort, startRedis } from '../../../agent/ground.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { MigrationStatus } from '../../../jobs/work-queue.js';
 import { type JobProgram, type Running, startJob } from '../../support/migration-processes.js';
+import { program } from '../../support/programs.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
 import { startTileSource, type TileSource } from '../../support/tile-source.js';
 import { until } from '../../support/until.js';
@@ -334,6 +336,23 @@ describe('zh-populate', () => {
     });
     expect(logOf(populate.name)).toContain('"added":3,"duplicates":2,"refused":9');
     expect(await exit(start('populate', name, '--ids', list))).toEqual({ code: 0 });
+  });
+
+  test('takes the list from a pipe with --ids -', async () => {
+    const name = await migration();
+    source.addImage('piped', IMAGE);
+    const child = spawn(
+      process.execPath,
+      [program('jobs/populate-main.js'), '--migration', name, '--ids', '-'],
+      {
+        env: { PATH: process.env.PATH, REDIS_URL: redis.url },
+        stdio: ['pipe', 'ignore', 'ignore'],
+      },
+    );
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.stdin.end('piped:7\n');
+    expect(await ended).toBe(0);
+    expect(await status(name)).toMatchObject({ planClosed: true, images: { total: 1, refused: 0 } });
   });
 
   test('pauses the migration when nothing in the list can be added, and goes on when resumed', async () => {
