@@ -10,6 +10,8 @@ export interface Proxy {
   restore(): void;
   /** Cuts each connection after this many further bytes from the server; once, unless called again. */
   cutAfterBytes(count: number): void;
+  /** Goes into `blackHole` after this many further bytes from the server: in the middle of an answer. */
+  blackHoleAfterBytes(count: number): void;
   /** Bytes passed from server to client so far. */
   readonly received: number;
   close(): Promise<void>;
@@ -19,6 +21,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
   const pairs = new Set<{ client: Socket; server: Socket }>();
   let mode: 'pass' | 'cut' | 'hole' = 'pass';
   let budget = Number.POSITIVE_INFINITY;
+  let then: 'cut' | 'hole' = 'cut';
   let received = 0;
 
   const drop = (): void => {
@@ -49,7 +52,8 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
       client.write(passed);
       if (budget <= 0) {
         budget = Number.POSITIVE_INFINITY;
-        client.end(() => drop());
+        if (then === 'hole') mode = 'hole';
+        else client.end(() => drop());
       }
     });
     for (const socket of [client, server]) socket.on('error', end).on('close', end);
@@ -71,6 +75,11 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     },
     cutAfterBytes(count) {
       budget = count;
+      then = 'cut';
+    },
+    blackHoleAfterBytes(count) {
+      budget = count;
+      then = 'hole';
     },
     get received() {
       return received;
