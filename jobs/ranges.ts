@@ -1,17 +1,3 @@
-/** Tiles `[first, end)` of one image. */
-export interface Range {
-  readonly first: number;
-  readonly end: number;
-}
-
-/** Cuts `[first, end)` into ranges of at most `size` tiles, in order, each tile in exactly one of them. */
-export function splitRange(first: number, end: number, size: number): readonly Range[] {
-  const ranges: Range[] = [];
-  for (let start = first; start < end; start += size)
-    ranges.push({ first: start, end: Math.min(end, start + size) });
-  return ranges;
-}
-
 /** One tile that was not copied: why, and how often it has been tried. */
 export interface TileFailure {
   readonly index: number;

@@ -74,19 +74,21 @@ export class Journal {
   }
 }
 
+/** What an entry says of a unit of which nothing runs and nothing was asked. */
+export const AT_REST = {
+  launched: false,
+  active: 'inactive',
+  sub: 'dead',
+  reason: '',
+  main: null,
+  leaders: [],
+  stopping: false,
+  ended: null,
+  restartAt: null,
+  stoppedWith: null,
+} as const satisfies Partial<UnitEntry>;
+
 /** A reboot ended every process; the agent decides anew what runs. */
 function afterReboot(entry: UnitEntry): UnitEntry {
-  return {
-    ...entry,
-    launched: false,
-    active: 'inactive',
-    sub: 'dead',
-    reason: '',
-    main: null,
-    leaders: [],
-    stopping: false,
-    ended: null,
-    restartAt: null,
-    stoppedWith: null,
-  };
+  return { ...entry, ...AT_REST };
 }

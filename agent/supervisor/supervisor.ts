@@ -5,7 +5,7 @@ import type { ServiceSettings } from '../service-settings.js';
 import type { SpecifierContext } from '../specifiers.js';
 import type { ManagedUnit, StartOptions, UnitToLoad } from '../unit-manager.js';
 import { credentialsDir, removeCredentials } from './commands.js';
-import type { Journal, UnitEntry } from './journal.js';
+import { AT_REST, type Journal, type UnitEntry } from './journal.js';
 import { blockersOf, conflictsOf, type Job, startedWith, stoppedWith } from './order.js';
 import { Service, type ServiceHost } from './service.js';
 import { removeUnitLog } from './unit-log.js';
@@ -84,23 +84,14 @@ export class Supervisor {
       name,
       hash,
       text,
+      ...AT_REST,
       load: 'loaded',
-      active: 'inactive',
-      sub: 'dead',
-      launched: false,
       restarts: 0,
       environment: {},
       since: this.options.clock.now(),
       exit: null,
       autoRestarts: 0,
-      reason: '',
       invocation: '',
-      main: null,
-      leaders: [],
-      stopping: false,
-      ended: null,
-      restartAt: null,
-      stoppedWith: null,
     };
     const service = new Service(entry, this.read(unit), this.host());
     this.services.set(name, service);

@@ -1,24 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { coalesce, splitRange, type TileFailure } from '../../../jobs/ranges.js';
+import { coalesce, type TileFailure } from '../../../jobs/ranges.js';
 
 const seed = Number(process.env.TEST_SEED ?? 2);
 
 describe('ranges', () => {
-  test('split covers each tile once, in order, in ranges that are full but the last', () => {
-    fc.assert(
-      fc.property(fc.nat(1000), fc.nat(1000), fc.integer({ min: 1, max: 300 }), (first, count, size) => {
-        const ranges = splitRange(first, first + count, size);
-        const tiles = ranges.flatMap((range) =>
-          Array.from({ length: range.end - range.first }, (_, i) => range.first + i),
-        );
-        expect(tiles).toEqual(Array.from({ length: count }, (_, i) => first + i));
-        for (const range of ranges.slice(0, -1)) expect(range.end - range.first).toBe(size);
-      }),
-      { seed, verbose: true },
-    );
-  });
-
   const failure = fc.record({
     index: fc.nat(60),
     reason: fc.constantFrom('http-404', 'timeout'),
