@@ -22,7 +22,7 @@ const PURE = [
   'registry/{model,keys,codec}.ts',
   'scheduler/{place,plan,seats,occupancy,absences,rank,decision}.ts',
   'agent/{desired,reconcile,restart,service-section,service-settings}.ts',
-  'agent/{command,environment-file,specifiers,timespan,words}.ts',
+  'agent/{command,environment-file,specifiers,words}.ts',
   'agent/supervisor/order.ts',
   'api/wire.ts',
   'stores/{key,location}.ts',

@@ -1,4 +1,5 @@
 import type { MachineSnapshot } from '../registry/registry.js';
+import { readConstraints } from '../units/constraints.js';
 import { serialize } from '../units/unit-file.js';
 
 /** A unit that belongs on this machine. */
@@ -8,14 +9,17 @@ export interface DesiredUnit {
   readonly text: string;
   readonly target: 'loaded' | 'launched';
   readonly restarts: number;
+  /** Runs only while this machine's lease holds. */
+  readonly leaseBound: boolean;
+  readonly fence: number;
 }
 
 /** This machine's placements -> the units that belong here, by name. */
 export function desiredUnits(snapshot: MachineSnapshot): ReadonlyMap<string, DesiredUnit> {
   return new Map(
-    [...snapshot.placements.values()].map(({ unit, hash, target, restarts, content }) => [
-      unit,
-      { name: unit, hash, text: serialize(content), target, restarts },
-    ]),
+    [...snapshot.placements.values()].map(({ unit, hash, target, restarts, fence, content }) => {
+      const leaseBound = readConstraints(unit, content).constraints.stopBoundMs !== null;
+      return [unit, { name: unit, hash, text: serialize(content), target, restarts, leaseBound, fence }];
+    }),
   );
 }

@@ -5,12 +5,12 @@ import type { UnitManager } from './unit-manager.js';
 
 /** What came of one task. Without an error it is done. */
 export interface Outcome {
-  readonly task: Exclude<Task, { kind: 'reload' }>;
+  readonly task: Exclude<Task, { kind: 'daemon-reload' }>;
   readonly error?: unknown;
 }
 
 export interface ExecutorOptions {
-  readonly manager: Pick<UnitManager, 'load' | 'reload' | 'start' | 'stop' | 'unload'>;
+  readonly manager: Pick<UnitManager, 'load' | 'daemonReload' | 'start' | 'stop' | 'unload'>;
   /** What a unit is started with. */
   readonly environment: (unit: DesiredUnit) => Promise<Readonly<Record<string, string>>>;
   /** Called before any of these units is stopped: nobody shall find them any more. Must not take long. */
@@ -25,7 +25,7 @@ export interface Executor {
   begin(tasks: readonly Task[]): void;
 }
 
-type UnitTask = Exclude<Task, { kind: 'reload' }>;
+type UnitTask = Exclude<Task, { kind: 'daemon-reload' }>;
 
 /**
  * Tasks -> outcomes. Units go side by side and never wait for each other's failures or slow stops; one unit's tasks
@@ -48,7 +48,7 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
       if (start?.kind === 'start') environments.set(unit, environment(start.desired));
     }
     const reloaded = Promise.allSettled([...loads.values(), ...environments.values()]).then(async () => {
-      if (loads.size > 0) await manager.reload();
+      if (loads.size > 0) await manager.daemonReload();
     });
     reloaded.catch(() => undefined);
 
@@ -63,7 +63,7 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
         case 'load':
           if (task === first) return loads.get(task.unit);
           await manager.load(task.desired);
-          return manager.reload();
+          return manager.daemonReload();
         case 'start': {
           const values = (await environments.get(task.unit)) ?? {};
           if (first?.kind === 'load' || first === task) await reloaded;
@@ -96,7 +96,7 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
 function chainsOf(tasks: readonly Task[]): Map<string, UnitTask[]> {
   const chains = new Map<string, UnitTask[]>();
   for (const task of tasks) {
-    if (task.kind === 'reload') continue;
+    if (task.kind === 'daemon-reload') continue;
     const chain = chains.get(task.unit) ?? [];
     chain.push(task);
     chains.set(task.unit, chain);

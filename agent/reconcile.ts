@@ -16,9 +16,9 @@ export type Task =
   | { readonly kind: 'unload' | 'stop'; readonly unit: string; readonly why: string }
   | { readonly kind: 'load'; readonly unit: string; readonly desired: DesiredUnit; readonly why: string }
   | { readonly kind: 'start'; readonly unit: string; readonly desired: DesiredUnit; readonly why: string }
-  | { readonly kind: 'reload'; readonly why: string };
+  | { readonly kind: 'daemon-reload'; readonly why: string };
 
-const ORDER = ['unload', 'load', 'reload', 'stop', 'start'] as const;
+const ORDER = ['unload', 'load', 'daemon-reload', 'stop', 'start'] as const;
 
 /** What the reconciler has to know of a unit that is there. */
 export type Actual = Pick<ManagedUnit, 'name' | 'hash' | 'launched' | 'restarts'>;
@@ -34,7 +34,7 @@ export function reconcile(
   const names = [...new Set([...desired.keys(), ...actual.keys()])].sort();
   const tasks = names.flatMap((name) => tasksOf(desired.get(name), actual.get(name)));
   if (tasks.some(({ kind }) => kind === 'load' || kind === 'unload'))
-    tasks.push({ kind: 'reload', why: WHY.effect });
+    tasks.push({ kind: 'daemon-reload', why: WHY.effect });
   return ORDER.flatMap((kind) => tasks.filter((task) => task.kind === kind));
 }
 

@@ -1,5 +1,5 @@
+import { formatMs } from '../units/timespan.js';
 import type { ExitStatusSet, RestartSettings } from './service-settings.js';
-import { formatMs } from './timespan.js';
 
 /**
  * How a unit's run ended. `timeout`: it, or its start or stop, took too long. `resources`: it could not be run at

@@ -1,4 +1,5 @@
 import { messageOf } from '../runtime/errors.js';
+import { parseTimespan } from '../units/timespan.js';
 import type { UnitFile, UnitOption } from '../units/unit-file.js';
 import { type Command, parseCommands } from './command.js';
 import {
@@ -10,7 +11,6 @@ import {
   type UnitRelations,
 } from './service-settings.js';
 import { expandSpecifiers, type SpecifierContext } from './specifiers.js';
-import { parseTimespan } from './timespan.js';
 import { joinLines, splitWords } from './words.js';
 
 export type ServiceReading =

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir, hostname, release, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../runtime/clock.js';
+import { permanent } from '../runtime/errors.js';
 import { createLog, LOG_LEVELS } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
 import { type OptionRow, parseChoice, parseProgram, parseText } from '../runtime/options.js';
@@ -79,6 +80,7 @@ await runMain('convoy-supervisor', async () => {
       load: (unit) => nothing(supervisor.load(unit)),
       start: async ({ name, options: start }) => nothing(await supervisor.start(name, start)),
       stop: async ({ name }) => nothing(await supervisor.stop(name)),
+      reload: () => Promise.reject(permanent('not there yet')),
       unload: async ({ name }) => nothing(await supervisor.unload(name)),
       retire: () => nothing(void setImmediate(() => shutdown.begin())),
     },

@@ -114,7 +114,11 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
     async load(unit) {
       await soon((to) => to.call('load', unit));
     },
-    async reload() {},
+    async daemonReload() {},
+    async reload(name) {
+      await (await connected()).call('reload', { name });
+    },
+    async holdLease() {},
     async start(name, start) {
       await (await connected()).call('start', { name, options: start });
     },

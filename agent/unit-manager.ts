@@ -15,6 +15,8 @@ export interface UnitToLoad {
   readonly hash: string;
   /** The canonical text. */
   readonly text: string;
+  /** `[X-Convoy] OnPartition=stop`: runs only while `holdLease` says so. */
+  readonly leaseBound: boolean;
 }
 
 export interface ManagedUnit extends SystemdState {
@@ -29,6 +31,7 @@ export interface ManagedUnit extends SystemdState {
   readonly since: number;
   readonly exit: string | null;
   readonly autoRestarts: number;
+  /** Why it is in this state; the first line is a summary, lines of its log may follow. */
   readonly reason: string;
 }
 
@@ -50,14 +53,23 @@ export interface UnitManager {
   /** Makes the unit known. Loading again with another hash replaces it; it must not be running then. */
   load(unit: UnitToLoad): Promise<void>;
   /** One pass's loads and unloads take effect (systemd: one daemon-reload). */
-  reload(): Promise<void>;
+  daemonReload(): Promise<void>;
   /**
    * Resolves when the start job is done (Type=oneshot: has exited; else: is active), rejects with `permanent`,
-   * code `failed` and the reason if it failed. Starting a running unit does nothing but resolve.
+   * code `failed` and the reason if it failed. Starting a running unit does nothing but resolve. A lease-bound
+   * unit is refused as `transient`, code `lease-over`, while no lease is held.
    */
   start(name: string, options: StartOptions): Promise<void>;
   /** Resolves when ExecStop, the processes and ExecStopPost have ended. Stopping a stopped unit resolves. */
   stop(name: string): Promise<void>;
+  /** Runs ExecReload; rejects with `permanent`, code `failed`, if the unit has none, does not run, or it fails. */
+  reload(name: string): Promise<void>;
+  /**
+   * Lease-bound units may run until `until` (`clock.steady()`, ms) and no longer, unless told a later time before
+   * that: then they are stopped by something that does not need this process, and listed as not `launched`. A time
+   * that is already over, or not later than the last one, changes nothing.
+   */
+  holdLease(until: number): Promise<void>;
   /** Stops if need be, then forgets the unit. An unknown unit resolves. */
   unload(name: string): Promise<void>;
   /** Yields after the state of any unit changed; wake-ups may be merged. Also yields when the manager came back. */

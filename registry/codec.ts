@@ -2,7 +2,16 @@ import * as v from 'valibot';
 import { messageOf, permanent } from '../runtime/errors.js';
 import { TARGET_STATES } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
-import type { KnownMachine, Machine, Placement, ServiceEntry, UnitRecord, UnitState } from './model.js';
+import type {
+  Assignment,
+  KnownMachine,
+  Machine,
+  Placement,
+  PlacementToWrite,
+  ServiceEntry,
+  UnitRecord,
+  UnitState,
+} from './model.js';
 
 /**
  * The major format of the records. A reader that meets a higher one must not act on what it cannot understand:
@@ -26,7 +35,12 @@ function recordOf<Schema extends v.GenericSchema>(value: Schema) {
 }
 
 const clusterRecord = v.object({ id: text, format: v.pipe(v.number(), v.integer()) });
-const unitRecord = v.object({ hash: text, target: targetState, restarts: count });
+const unitRecord = v.object({
+  hash: text,
+  target: targetState,
+  restarts: count,
+  move: v.optional(v.nullable(v.object({ assignment: count, to: v.nullable(text) })), null),
+});
 const content = v.object({
   options: v.array(v.object({ section: text, name: text, value: text })),
 });
@@ -41,9 +55,15 @@ const known = v.object({
   firstSeen: v.number(),
   cordoned: v.boolean(),
   draining: v.boolean(),
+  away: v.optional(v.nullable(v.picklist(['left', 'evicted'] as const)), null),
   metadata: recordOf(v.nullable(text)),
 });
-const assigned = v.object({ machine: text, fence: count });
+const assigned = v.object({
+  machine: text,
+  fence: count,
+  stopBoundMs: v.optional(v.nullable(v.number()), null),
+  failedOn: v.optional(v.array(text), []),
+});
 const placement = v.object({
   hash: text,
   target: v.picklist(['loaded', 'launched'] as const),
@@ -75,8 +95,9 @@ export function encodeCluster(record: ClusterRecord): string {
   return JSON.stringify(record);
 }
 
-export function encodeUnit(record: Pick<UnitRecord, 'hash' | 'target' | 'restarts'>): string {
-  return write({ hash: record.hash, target: record.target, restarts: record.restarts });
+export function encodeUnit(record: Pick<UnitRecord, 'hash' | 'target' | 'restarts' | 'move'>): string {
+  const { hash, target, restarts, move } = record;
+  return write({ hash, target, restarts, ...(move === null ? {} : { move }) });
 }
 export function decodeUnit(name: string, json: string, generation: number): Omit<UnitRecord, 'unit'> {
   return { name, ...decode(unitRecord, json, `units/${name}`), generation };
@@ -107,22 +128,34 @@ export function decodeKnown(id: string, json: string): KnownMachine {
 }
 
 /** `fence` is the term that assigned it: by it a leader knows its own write again after an answer was lost. */
-export function encodeAssigned(record: { readonly machine: string; readonly fence: number }): string {
-  return write({ machine: record.machine, fence: record.fence });
+export function encodeAssigned(
+  record: Pick<Assignment, 'machine' | 'stopBoundMs' | 'failedOn'> & { readonly fence: number },
+): string {
+  const { machine: id, fence, stopBoundMs, failedOn } = record;
+  return write({ machine: id, fence, stopBoundMs, failedOn });
 }
-export function decodeAssigned(unit: string, json: string): { machine: string; fence: number } {
-  return decode(assigned, json, `assigned/${unit}`);
+export function decodeAssigned(unit: string, json: string, revision: number): Assignment {
+  const { fence: _, ...record } = decode(assigned, json, `assigned/${unit}`);
+  return { unit, ...record, revision };
 }
 
-export function encodePlacement(record: Pick<Placement, 'hash' | 'target' | 'restarts' | 'why'>): string {
+export function encodePlacement(record: PlacementToWrite): string {
   const { hash, target, restarts, why } = record;
   return write({ hash, target, restarts, why });
 }
-export function decodePlacement(machineId: string, unit: string, json: string, revision: number): Placement {
+/** `fence`: the key's create revision; `revision`: its mod revision. */
+export function decodePlacement(
+  machineId: string,
+  unit: string,
+  json: string,
+  fence: number,
+  revision: number,
+): Placement {
   return {
     unit,
     machine: machineId,
     ...decode(placement, json, `placements/${machineId}/${unit}`),
+    fence,
     revision,
   };
 }

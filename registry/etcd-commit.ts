@@ -123,11 +123,12 @@ function itemOf({ keys }: EtcdContext, decision: Decision, fence: number): Item 
   const placement = keys.placement(machine, unit);
   const guard = global ? placement : keys.assigned(unit);
   const base = { decision, guard, outcome: undefined };
-  const assignment = encodeAssigned({ machine, fence });
   switch (decision.kind) {
     case 'place': {
       if (!global && decision.revision !== 0)
         throw permanent(`${unit} is still assigned: it has to be unplaced before it is placed anew`);
+      const { stopBoundMs, failedOn } = decision;
+      const assignment = encodeAssigned({ machine, fence, stopBoundMs, failedOn });
       const value = encodePlacement(decision.placement);
       const put = { put: placement, value };
       if (global) return { ...base, after: value, operations: [put] };
@@ -159,7 +160,7 @@ export async function collectContents(context: EtcdContext, term: LeaderTerm): P
   const [units, placements] = await Promise.all([client.list(keys.units), client.list(keys.placements())]);
   const used = new Set([
     ...units.entries.map(({ value }) => decodeUnit('', value, 0).hash),
-    ...placements.entries.map(({ value }) => decodePlacement('', '', value, 0).hash),
+    ...placements.entries.map(({ value }) => decodePlacement('', '', value, 0, 0).hash),
   ]);
   let unused = contents.entries.filter(({ key }) => {
     const parsed = keys.parse(key);

@@ -27,10 +27,10 @@ export function openPlacementView(context: EtcdContext, machineId: string): Plac
   let ready: MachineSnapshot | Hold = { kind: 'hold', reason: 'the contents of units are being read' };
   let fetching = false;
 
-  function put({ key, value, modified }: Entry): void {
+  function put({ key, value, created, modified }: Entry): void {
     const at = keys.parse(key);
     if (at?.kind === 'placement')
-      placements.set(at.unit, decodePlacement(at.machine, at.unit, value, modified));
+      placements.set(at.unit, decodePlacement(at.machine, at.unit, value, created, modified));
   }
 
   const content: ViewContent<MachineSnapshot> = {

@@ -45,7 +45,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
       const [record, assigned] = got;
       if (record === undefined) return null;
       const unit = decodeUnit(name, record.value, record.modified);
-      const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value).machine;
+      const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value, 0).machine;
 
       const machines = await client.list(keys.machines, { signal, keysOnly: true, at });
       const ids = machines.entries.flatMap(({ key }) => {
@@ -64,10 +64,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
       return {
         record: { ...unit, unit: decodeContent(unit.hash, content?.value ?? '') },
         machine,
-        why:
-          placement === undefined
-            ? null
-            : decodePlacement(machine ?? '', name, placement.value, placement.modified).why,
+        why: placement === undefined ? null : decodePlacement(machine ?? '', name, placement.value, 0, 0).why,
         states: states.flatMap((entry, i) =>
           entry === undefined ? [] : [decodeState(ids[i] ?? '', name, entry.value)],
         ),

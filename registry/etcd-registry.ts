@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.js';
-import { aborted, messageOf } from '../runtime/errors.js';
+import { aborted, messageOf, permanent } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { openEtcdClient } from './etcd-client.js';
 import { collectContents, commitDecisions } from './etcd-commit.js';
@@ -42,6 +42,9 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
   return {
     ...reader(context),
     ...desiredState(context),
+    changeMachine: () => Promise.reject(permanent('not there yet')),
+    evictMachine: () => Promise.reject(permanent('not there yet')),
+    accept: () => Promise.reject(permanent('not there yet')),
     join: (machine, ttlMs) => joinMachine(context, machine, ttlMs),
     campaign: (machineId, ttlMs, signal) => campaign(context, machineId, ttlMs, signal),
     readLeader: () => readLeader(context),

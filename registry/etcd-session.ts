@@ -81,7 +81,14 @@ async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Pr
 /** `known/<id>` is written once and stays until the operator takes it away. */
 async function rememberMachine({ identity, keys, clock }: EtcdContext, id: string): Promise<void> {
   const key = keys.knownMachine(id);
-  const value = encodeKnown({ id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} });
+  const value = encodeKnown({
+    id,
+    firstSeen: clock.now(),
+    cordoned: false,
+    draining: false,
+    away: null,
+    metadata: {},
+  });
   await identity.write([{ key, modified: 0 }], [{ put: key, value }]);
 }
 

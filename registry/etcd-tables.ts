@@ -84,7 +84,7 @@ export class Tables {
     return joined;
   }
 
-  private put({ key, value, modified }: Entry): void {
+  private put({ key, value, created, modified }: Entry): void {
     const at = this.keys.parse(key);
     switch (at?.kind) {
       case 'unit':
@@ -102,12 +102,16 @@ export class Tables {
         this.machines.set(at.machine, decodeMachine(at.machine, value));
         return;
       case 'assigned': {
-        const { machine } = decodeAssigned(at.unit, value);
-        this.assigned.set(at.unit, { unit: at.unit, machine, revision: modified });
+        this.assigned.set(at.unit, decodeAssigned(at.unit, value, modified));
         return;
       }
       case 'placement':
-        setRow(this.placements, at.machine, at.unit, decodePlacement(at.machine, at.unit, value, modified));
+        setRow(
+          this.placements,
+          at.machine,
+          at.unit,
+          decodePlacement(at.machine, at.unit, value, created, modified),
+        );
         return;
       case 'state':
         setRow(this.states, at.machine, at.unit, decodeState(at.machine, at.unit, value));

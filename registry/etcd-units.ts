@@ -7,7 +7,7 @@ import type { EtcdContext } from './etcd-session.js';
 import type { UnitRecord } from './model.js';
 import type { DesiredState } from './registry.js';
 
-type Wish = Pick<UnitRecord, 'hash' | 'target' | 'restarts'>;
+type Wish = Pick<UnitRecord, 'hash' | 'target' | 'restarts' | 'move'>;
 type Present = Omit<UnitRecord, 'unit'> | undefined;
 
 /** Writes what the operator wants of units. A record changed by someone else in between is read again. */
@@ -45,7 +45,7 @@ export function desiredState(context: EtcdContext): DesiredState {
               expected === 0 ? `there is a unit ${name} already` : `${name} was changed since it was read`,
               { code: 'generation' },
             );
-          return { hash, target, restarts: present?.restarts ?? 0 };
+          return { hash, target, restarts: present?.restarts ?? 0, move: present?.move ?? null };
         },
         [{ put: keys.content(hash), value: encodeContent(unit) }],
       );
@@ -64,6 +64,10 @@ export function desiredState(context: EtcdContext): DesiredState {
         if (present === undefined) throw noSuchUnit(name);
         return { ...present, restarts: present.restarts + 1, target: 'launched' };
       });
+    },
+
+    async requestMove() {
+      throw permanent('not there yet');
     },
 
     async destroyUnit(name) {

@@ -9,7 +9,17 @@ export interface UnitRecord {
   readonly target: TargetState;
   /** Raised by each request to restart; an agent restarts a unit whose placement carries a higher one. */
   readonly restarts: number;
+  /** The operator's wish to have it elsewhere; null when there is none. */
+  readonly move: MoveRequest | null;
   readonly generation: number;
+}
+
+/** Holds only while the unit is where it was when the request was made: the assignment's revision says so. */
+export interface MoveRequest {
+  /** `Assignment.revision` of what is to be left. */
+  readonly assignment: number;
+  /** Null: to whichever other machine is best. */
+  readonly to: string | null;
 }
 
 /** A live machine: the record is bound to the agent's lease and gone with it. */
@@ -31,6 +41,11 @@ export interface KnownMachine {
   readonly firstSeen: number;
   readonly cordoned: boolean;
   readonly draining: boolean;
+  /**
+   * Why its units need not wait for its return while it is not there: it left in order, with its units stopped, or
+   * the operator gave it up. Null again once it joins.
+   */
+  readonly away: 'left' | 'evicted' | null;
   /** Set by the operator over the API; `null` hides a static key. */
   readonly metadata: Readonly<Record<string, string | null>>;
 }
@@ -39,6 +54,13 @@ export interface KnownMachine {
 export interface Assignment {
   readonly unit: string;
   readonly machine: string;
+  /**
+   * How long after its machine's lease is gone the unit may still be stopping, in ms; null for a unit that may run
+   * on in a partition (OnPartition=keep).
+   */
+  readonly stopBoundMs: number | null;
+  /** Machines it was moved away from because it failed there (MoveAfterFailures=), oldest first. */
+  readonly failedOn: readonly string[];
   readonly revision: number;
 }
 
@@ -51,6 +73,8 @@ export interface Placement {
   readonly restarts: number;
   /** The leader's reason, in words. */
   readonly why: string;
+  /** The revision at which the unit came to this machine: grows with each new placement. The unit's CONVOY_FENCE. */
+  readonly fence: number;
   readonly revision: number;
 }
 
@@ -112,8 +136,16 @@ export function effectiveMetadata(machine: Machine, known: KnownMachine | undefi
  * - `unplace`: assignment and placement go.
  */
 export type Decision =
-  | (DecisionBase & { readonly kind: 'place' | 'update'; readonly placement: Omit<Placement, 'revision'> })
+  | (DecisionBase & {
+      readonly kind: 'place';
+      readonly placement: PlacementToWrite;
+      readonly stopBoundMs: number | null;
+      readonly failedOn: readonly string[];
+    })
+  | (DecisionBase & { readonly kind: 'update'; readonly placement: PlacementToWrite })
   | (DecisionBase & { readonly kind: 'unplace' });
+
+export type PlacementToWrite = Omit<Placement, 'revision' | 'fence'>;
 
 interface DecisionBase {
   readonly unit: string;

@@ -83,8 +83,23 @@ export interface DesiredState {
   setTargetState(name: string, target: TargetState): Promise<void>;
   /** Raises the restart counter and sets the target to `launched`. Not idempotent: each call is one restart. */
   requestRestart(name: string): Promise<void>;
+  /**
+   * Asks the leader to move a unit away from where it is, to `to` or (null) to the best other machine. `permanent`:
+   * `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
+   */
+  requestMove(name: string, to: string | null): Promise<void>;
   /** Answers false if there was no such unit. The leader then unplaces what is left of it. */
   destroyUnit(name: string): Promise<boolean>;
+}
+
+/** What the operator wants of machines. Each rejects with `permanent`/`not-found` for a machine that never joined. */
+export interface DesiredMachines {
+  changeMachine(
+    id: string,
+    change: Partial<Pick<KnownMachine, 'cordoned' | 'draining' | 'metadata'>>,
+  ): Promise<void>;
+  /** Gives a machine up: its units are placed elsewhere without grace. `conflict`/`alive` if it is there. */
+  evictMachine(id: string): Promise<void>;
 }
 
 /** An agent's presence. All it publishes hangs on one lease and is gone when that runs out. */
@@ -103,7 +118,10 @@ export interface MachineSession {
   announce(services: readonly ServiceEntry[]): Promise<void>;
   /** Stops renewing and leaves the lease to run out or to be resumed by the next convoyd of this machine. */
   suspend(): Promise<void>;
-  /** Revokes the lease: the machine and all it published are gone at once. */
+  /**
+   * For a machine whose units are stopped: the machine and all it published are gone at once, and its units are
+   * placed elsewhere without grace.
+   */
   leave(): Promise<void>;
 }
 
@@ -111,8 +129,11 @@ export interface Membership {
   /**
    * Announces the machine. Resumes the lease whose id `memory` holds if it still lives. `permanent` with code
    * `duplicate-machine-id` if another lease holds this machine id.
+   *
+   * `onTrust` is called with the end of the trust window (`clock.steady()`, ms): once before this resolves, then
+   * after each confirmed renewal.
    */
-  join(machine: Machine, ttlMs: number): Promise<MachineSession>;
+  join(machine: Machine, ttlMs: number, onTrust?: (until: number) => void): Promise<MachineSession>;
 }
 
 /** A period in which this process is the leader. */
@@ -147,7 +168,15 @@ export interface PlacementLog {
   collectContents(term: LeaderTerm): Promise<number>;
 }
 
-export interface Registry extends RegistryReader, DesiredState, Membership, Leadership, PlacementLog {
+export interface Registry
+  extends RegistryReader,
+    DesiredState,
+    DesiredMachines,
+    Membership,
+    Leadership,
+    PlacementLog {
+  /** The operator says that the registry reached now is the right one, whatever was seen before: holds end. */
+  accept(): Promise<SeenRegistry>;
   /** The leader's cache of the whole cluster. Resolves once the first list is in. */
   openClusterView(signal: AbortSignal): Promise<ClusterView>;
   /** An agent's cache: its own placements and nothing else. Resolves at once; `hold` until the first list is in. */

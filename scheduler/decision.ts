@@ -1,4 +1,4 @@
-import type { ClusterSnapshot, Decision, Placement, UnitRecord } from '../registry/model.js';
+import type { ClusterSnapshot, Decision, PlacementToWrite, UnitRecord } from '../registry/model.js';
 import { assertNever } from '../runtime/errors.js';
 import type { Refusal } from '../units/eligibility.js';
 import { shortId } from '../units/eligibility.js';
@@ -63,7 +63,7 @@ export function describe({ kind, unit, machine, why }: Decision): string {
 }
 
 /** A record's placement on a machine, as it should be. */
-export function placementOf(record: UnitRecord, machine: string, why: string): Omit<Placement, 'revision'> {
+export function placementOf(record: UnitRecord, machine: string, why: string): PlacementToWrite {
   const { name: unit, hash, target, restarts } = record;
   return { unit, machine, hash, target: target === 'inactive' ? 'loaded' : target, restarts, why };
 }
@@ -79,8 +79,11 @@ export function apply(snapshot: ClusterSnapshot, decision: Decision): ClusterSna
     if (!global) assigned.delete(unit);
     here.delete(unit);
   } else {
-    if (!global) assigned.set(unit, { unit, machine, revision });
-    here.set(unit, { ...decision.placement, revision });
+    if (!global && decision.kind === 'place') {
+      const { stopBoundMs, failedOn } = decision;
+      assigned.set(unit, { unit, machine, stopBoundMs, failedOn, revision });
+    }
+    here.set(unit, { ...decision.placement, fence: here.get(unit)?.fence ?? revision, revision });
   }
   if (here.size === 0) placements.delete(machine);
   else placements.set(machine, here);

@@ -72,7 +72,10 @@ export function placeDecision(
   const { unit, machine } = seat;
   const placement = placementOf(record, machine, why);
   return [
-    { kind: 'place', unit, machine, global, generation: record.generation, revision: 0, why, placement },
+    {
+      ...{ kind: 'place', unit, machine, global, generation: record.generation, revision: 0, why, placement },
+      ...{ stopBoundMs: null, failedOn: [] },
+    },
   ];
 }
 

@@ -19,6 +19,8 @@ export interface Constraints {
   readonly global: boolean;
   /** Moved only by hand. */
   readonly sticky: boolean;
+  /** How long a stop may take of a unit that must not outlive its machine's lease (OnPartition=stop), in ms; else null. */
+  readonly stopBoundMs: number | null;
 }
 
 export interface MetadataNeed {
@@ -61,6 +63,7 @@ const NONE: ReadConstraints = {
     replaces: [],
     global: false,
     sticky: false,
+    stopBoundMs: null,
   },
   offer: null,
   problems: [],
@@ -132,6 +135,7 @@ export function readConstraints(name: string, unit: UnitFile): ReadConstraints {
     metadata: [...metadata].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, anyOf]) => ({ key, anyOf })),
     global,
     sticky: convoy.sticky,
+    stopBoundMs: null,
   };
   const combination = whyForbidden(constraints);
   if (combination !== null) problems.push({ option: null, what: combination });

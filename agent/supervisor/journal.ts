@@ -10,6 +10,7 @@ const FORMAT = 1;
 /** All a successor needs to know of a unit. `sub` says how far its life has come. */
 export interface UnitEntry extends ManagedUnit {
   readonly text: string;
+  readonly leaseBound: boolean;
   /** The present or last run's INVOCATION_ID; '' before the first. */
   readonly invocation: string;
   readonly main: Identity | null;

@@ -19,6 +19,7 @@ export interface Calls {
     readonly result: null;
   };
   stop: { readonly params: { readonly name: string }; readonly result: null };
+  reload: { readonly params: { readonly name: string }; readonly result: null };
   unload: { readonly params: { readonly name: string }; readonly result: null };
   retire: { readonly params: null; readonly result: null };
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../../runtime/clock.js';
 import { messageOf, permanent } from '../../runtime/errors.js';
 import type { Log } from '../../runtime/log.js';
+import { formatMs } from '../../units/timespan.js';
 import type { Command } from '../command.js';
 import { afterExit, describe, type Ended, exitText, isClean } from '../restart.js';
 import type { ServiceSettings } from '../service-settings.js';
-import { formatMs } from '../timespan.js';
 import {
   credentialsDir,
   environmentOf,

@@ -84,6 +84,7 @@ export class Supervisor {
       name,
       hash,
       text,
+      leaseBound: unit.leaseBound,
       ...AT_REST,
       load: 'loaded',
       restarts: 0,

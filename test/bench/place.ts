@@ -76,7 +76,15 @@ function cluster({ machines, units, options, globals = 0 }: Case): ClusterSnapsh
     const unit: UnitFile = {
       options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 1d' }, ...extra],
     };
-    records.set(name, { name, unit, hash: hashOf(unit), target: 'launched', restarts: 0, generation: 1 });
+    records.set(name, {
+      name,
+      unit,
+      hash: hashOf(unit),
+      target: 'launched',
+      restarts: 0,
+      move: null,
+      generation: 1,
+    });
   };
   for (let at = 0; at < units; at += 1) add(`g${at % 20}-${at}.service`, options(at));
   for (let at = 0; at < globals; at += 1) add(`global-${at}.service`, [fleetOption('Global', 'true')]);

@@ -90,7 +90,7 @@ function unitContract(use: Use): void {
       expect(await registry.readUnit('a.service')).toEqual({
         record: {
           ...{ name: 'a.service', hash: hashOf(aUnit()), unit: aUnit() },
-          ...{ target: 'inactive', restarts: 0, generation: first.generation },
+          ...{ target: 'inactive', restarts: 0, move: null, generation: first.generation },
         },
         machine: null,
         why: null,

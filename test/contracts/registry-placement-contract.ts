@@ -25,7 +25,7 @@ export function placementContract(use: Use): void {
       expect(assignment?.machine).toBe('m1');
       expect(all.placements.get('m1')?.get('a.service')).toEqual({
         ...{ unit: 'a.service', machine: 'm1', hash: hashOf(aUnit()), target: 'launched' },
-        ...{ restarts: 0, why: 'fewest units', revision: assignment?.revision },
+        ...{ restarts: 0, why: 'fewest units', fence: assignment?.revision, revision: assignment?.revision },
       });
       expect(await registry.readUnit('a.service')).toMatchObject({ machine: 'm1', why: 'fewest units' });
     });

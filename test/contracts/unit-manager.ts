@@ -46,7 +46,7 @@ export function unitManagerContract(name: string, open: () => Promise<UnitManage
     test('a loaded unit is listed, and does not run', async () => {
       expect(await manager.list()).toEqual([]);
       await load('web.service', 'ExecStart=/bin/sleep 1000');
-      await manager.reload();
+      await manager.daemonReload();
       expect(await manager.list()).toMatchObject([
         {
           name: 'web.service',
@@ -237,5 +237,5 @@ export function unitManagerContract(name: string, open: () => Promise<UnitManage
 /** A unit to load, from the lines of its [Service] section. */
 export function unitOf(name: string, service: string, unit = '') {
   const text = `${unit === '' ? '' : `[Unit]\n${unit}\n\n`}[Service]\n${service}\n`;
-  return { name, hash: hashOf(parse(text).unit), text };
+  return { name, hash: hashOf(parse(text).unit), text, leaseBound: false };
 }

@@ -120,8 +120,10 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
           if (!global) tables.assigned.delete(unit);
           return;
         }
-        mine.set(unit, { ...decision.placement, revision });
-        if (!global && decision.kind === 'place') tables.assigned.set(unit, { unit, machine, revision });
+        mine.set(unit, { ...decision.placement, fence: mine.get(unit)?.fence ?? revision, revision });
+        if (global || decision.kind === 'update') return;
+        const { stopBoundMs, failedOn } = decision;
+        tables.assigned.set(unit, { unit, machine, stopBoundMs, failedOn, revision });
       },
       new Set([machine]),
     );
@@ -181,7 +183,13 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       const hash = hashOf(unit);
       return tables.change((revision) => {
         tables.contents.set(hash, { unit, revision });
-        tables.units.set(name, { hash, target, restarts: before?.restarts ?? 0, generation: revision });
+        tables.units.set(name, {
+          hash,
+          target,
+          restarts: before?.restarts ?? 0,
+          move: before?.move ?? null,
+          generation: revision,
+        });
         return { generation: revision, created: before === undefined };
       });
     },
@@ -200,6 +208,18 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       tables.change((revision) =>
         tables.units.set(name, { ...record, restarts, target: 'launched', generation: revision }),
       );
+    },
+    async requestMove() {
+      throw permanent('not there yet');
+    },
+    async changeMachine() {
+      throw permanent('not there yet');
+    },
+    async evictMachine() {
+      throw permanent('not there yet');
+    },
+    async accept() {
+      throw permanent('not there yet');
     },
     async destroyUnit(name) {
       await reachToWrite();
@@ -227,7 +247,14 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
           if (!placed?.has(unit)) tables.states.get(machine.id)?.delete(unit);
         if (tables.known.has(machine.id)) return;
         const { id } = machine;
-        tables.known.set(id, { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} });
+        tables.known.set(id, {
+          id,
+          firstSeen: clock.now(),
+          cordoned: false,
+          draining: false,
+          away: null,
+          metadata: {},
+        });
       });
       return memorySession(at, machine.id, lease);
     },

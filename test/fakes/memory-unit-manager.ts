@@ -143,9 +143,13 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
         units.set(unit.name, loaded(unit, clock.now()));
         wakeUps.wake();
       },
-      async reload() {
-        await call('reload');
+      async daemonReload() {
+        await call('daemon-reload');
       },
+      async reload(name) {
+        await call(`reload ${name}`);
+      },
+      async holdLease() {},
       async start(name, { environment, restarts }) {
         await call(`start ${name}`);
         const unit = find(name);

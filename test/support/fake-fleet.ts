@@ -162,7 +162,7 @@ async function decide(
       const why = 'fewest units';
       const placement = { unit: name, machine, hash, target, restarts, why };
       decisions.push({
-        kind: placed === undefined ? 'place' : 'update',
+        ...(placed === undefined ? { kind: 'place', stopBoundMs: null, failedOn: [] } : { kind: 'update' }),
         ...{ unit: name, machine, global, generation, revision, why, placement },
       });
     }

@@ -4,12 +4,14 @@ import type { Task } from '../../../agent/reconcile.js';
 import { permanent } from '../../../runtime/errors.js';
 import { until } from '../../support/until.js';
 
-const wish = (name: string) => ({ name, hash: 'h', text: '', target: 'launched' as const, restarts: 1 });
+const wish = (name: string) => ({
+  ...{ name, hash: 'h', text: '', target: 'launched' as const, restarts: 1, leaseBound: false, fence: 1 },
+});
 const load = (unit: string): Task => ({ kind: 'load', unit, desired: wish(unit), why: '' });
 const start = (unit: string): Task => ({ kind: 'start', unit, desired: wish(unit), why: '' });
 const stop = (unit: string): Task => ({ kind: 'stop', unit, why: '' });
 const unload = (unit: string): Task => ({ kind: 'unload', unit, why: '' });
-const reload: Task = { kind: 'reload', why: '' };
+const reload: Task = { kind: 'daemon-reload', why: '' };
 
 /** An executor whose calls are noted and end only when told to. */
 function kit() {
@@ -23,7 +25,7 @@ function kit() {
   const executor = createExecutor({
     manager: {
       load: ({ name }) => call(`load ${name}`),
-      reload: () => call('reload'),
+      daemonReload: () => call('daemon-reload'),
       start: (name) => call(`start ${name}`),
       stop: (name) => call(`stop ${name}`),
       unload: (name) => call(`unload ${name}`),
@@ -55,10 +57,10 @@ describe('the executor', () => {
     executor.begin([load('a'), load('b'), reload, start('a'), start('b'), start('c')]);
     expect(calls).toEqual(['load a', 'load b']);
     await end('load a');
-    expect(calls).not.toContain('reload');
+    expect(calls).not.toContain('daemon-reload');
     await end('load b');
-    expect(calls.slice(2)).toEqual(['reload']);
-    await end('reload');
+    expect(calls.slice(2)).toEqual(['daemon-reload']);
+    await end('daemon-reload');
     expect(calls.slice(3).sort()).toEqual(['start a', 'start b', 'start c']);
     expect([...executor.busy].sort()).toEqual(['a', 'b', 'c']);
   });
@@ -80,7 +82,7 @@ describe('the executor', () => {
     const error = permanent('refused');
     await end('load a', error);
     await end('load b');
-    await end('reload');
+    await end('daemon-reload');
     expect(calls.slice(3)).toEqual(['start b']);
     expect(outcomes).toMatchObject([{ task: { kind: 'load', unit: 'a' }, error }]);
     expect([...executor.busy]).toEqual(['b']);
@@ -97,11 +99,11 @@ describe('the executor', () => {
     executor.begin([unload('a'), load('a'), load('b'), reload, start('a'), start('b')]);
     await end('withdraw a');
     await end('load b');
-    await end('reload');
-    expect(calls).toEqual(['withdraw a', 'load b', 'unload a', 'reload', 'start b']);
+    await end('daemon-reload');
+    expect(calls).toEqual(['withdraw a', 'load b', 'unload a', 'daemon-reload', 'start b']);
     await end('unload a');
     await end('load a');
-    await end('reload');
-    expect(calls.slice(5)).toEqual(['load a', 'reload', 'start a']);
+    await end('daemon-reload');
+    expect(calls.slice(5)).toEqual(['load a', 'daemon-reload', 'start a']);
   });
 });

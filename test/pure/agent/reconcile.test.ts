@@ -9,6 +9,8 @@ const wish = (name: string, change: Partial<DesiredUnit> = {}): DesiredUnit => (
   text: '',
   target: 'launched',
   restarts: 0,
+  leaseBound: false,
+  fence: 1,
   ...change,
 });
 const is = (name: string, change: Partial<Actual> = {}): Actual => ({
@@ -20,7 +22,9 @@ const is = (name: string, change: Partial<Actual> = {}): Actual => ({
 });
 const byName = <T extends { name: string }>(...rows: T[]) => new Map(rows.map((row) => [row.name, row]));
 const short = (tasks: readonly Task[]): string[] =>
-  tasks.map((task) => (task.kind === 'reload' ? 'reload' : `${task.kind} ${task.unit}: ${task.why}`));
+  tasks.map((task) =>
+    task.kind === 'daemon-reload' ? 'daemon-reload' : `${task.kind} ${task.unit}: ${task.why}`,
+  );
 
 describe('reconcile', () => {
   test.each<[string, DesiredUnit | null, Actual | null, string[]]>([
@@ -28,15 +32,20 @@ describe('reconcile', () => {
       'a new unit',
       wish('a'),
       null,
-      ['load a: placed on this machine', 'reload', 'start a: target state launched'],
+      ['load a: placed on this machine', 'daemon-reload', 'start a: target state launched'],
     ],
     [
       'a new unit to load',
       wish('a', { target: 'loaded' }),
       null,
-      ['load a: placed on this machine', 'reload'],
+      ['load a: placed on this machine', 'daemon-reload'],
     ],
-    ['a unit that belongs elsewhere', null, is('a'), ['unload a: not placed on this machine', 'reload']],
+    [
+      'a unit that belongs elsewhere',
+      null,
+      is('a'),
+      ['unload a: not placed on this machine', 'daemon-reload'],
+    ],
     [
       'another version',
       wish('a', { hash: 'h2' }),
@@ -44,7 +53,7 @@ describe('reconcile', () => {
       [
         'unload a: the unit file changed',
         'load a: the unit file changed',
-        'reload',
+        'daemon-reload',
         'start a: the unit file changed',
       ],
     ],
@@ -75,6 +84,8 @@ describe('reconcile', () => {
         text: fc.constant(''),
         target: fc.constantFrom('loaded' as const, 'launched' as const),
         restarts: fc.nat(2),
+        leaseBound: fc.constant(false),
+        fence: fc.constant(1),
       }),
       { selector: ({ name }) => name },
     )
@@ -100,14 +111,14 @@ describe('reconcile', () => {
   });
 
   test('law: unload, load, reload, stop, start; a reload if and only if something is loaded or unloaded', () => {
-    const order = ['unload', 'load', 'reload', 'stop', 'start'];
+    const order = ['unload', 'load', 'daemon-reload', 'stop', 'start'];
     fc.assert(
       fc.property(wishes, states, (desired, actual) => {
         const kinds = reconcile(desired, actual).map(({ kind }) => kind);
         const ranks = kinds.map((kind) => order.indexOf(kind));
         expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
         const changes = kinds.some((kind) => kind === 'load' || kind === 'unload');
-        expect(kinds.filter((kind) => kind === 'reload')).toHaveLength(changes ? 1 : 0);
+        expect(kinds.filter((kind) => kind === 'daemon-reload')).toHaveLength(changes ? 1 : 0);
       }),
       seeded,
     );
@@ -118,7 +129,7 @@ describe('reconcile', () => {
       fc.property(wishes, states, names, (desired, actual, name) => {
         const only = <T>(map: ReadonlyMap<string, T>) => new Map([...map].filter(([key]) => key === name));
         const about = (tasks: readonly Task[]) =>
-          tasks.filter((task) => task.kind !== 'reload' && task.unit === name);
+          tasks.filter((task) => task.kind !== 'daemon-reload' && task.unit === name);
         expect(about(reconcile(desired, actual))).toEqual(about(reconcile(only(desired), only(actual))));
       }),
       seeded,
@@ -143,6 +154,7 @@ test('placements become units with their text', () => {
     target: 'launched' as const,
     restarts: 3,
     why: 'fewest units',
+    fence: 5,
     revision: 9,
     content: { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/true' }] },
   };
@@ -158,6 +170,8 @@ test('placements become units with their text', () => {
       text: '[Service]\nExecStart=/bin/true\n',
       target: 'launched',
       restarts: 3,
+      leaseBound: false,
+      fence: 5,
     },
   ]);
 });
@@ -166,7 +180,7 @@ test('placements become units with their text', () => {
 function perform(tasks: readonly Task[], before: ReadonlyMap<string, Actual>): Map<string, Actual> {
   const units = new Map(before);
   for (const task of tasks) {
-    if (task.kind === 'reload') continue;
+    if (task.kind === 'daemon-reload') continue;
     const unit = units.get(task.unit);
     if (task.kind === 'unload') units.delete(task.unit);
     else if (task.kind === 'load')

@@ -6,9 +6,9 @@ import { expandArguments } from '../../../agent/command.js';
 import { parseEnvironmentFile } from '../../../agent/environment-file.js';
 import { readService } from '../../../agent/service-section.js';
 import type { ServiceSettings } from '../../../agent/service-settings.js';
-import { parseTimespan } from '../../../agent/timespan.js';
 import { joinLines, splitWords } from '../../../agent/words.js';
 import { parse } from '../../../units/parse.js';
+import { parseTimespan } from '../../../units/timespan.js';
 import { ROOT } from '../../support/programs.js';
 
 const CONTEXT = {

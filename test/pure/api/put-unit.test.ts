@@ -22,7 +22,7 @@ const body = (desiredState: string, unit: UnitFile | null, name = '') => ({
   options: unit?.options ?? [],
 });
 const record = (name: string): UnitRecord => ({
-  ...{ name, hash: hashOf(UNIT), unit: UNIT, target: 'inactive', restarts: 0, generation: 7 },
+  ...{ name, hash: hashOf(UNIT), unit: UNIT, target: 'inactive', restarts: 0, move: null, generation: 7 },
 });
 const known = record('a.service');
 

@@ -13,6 +13,7 @@ const machine: fc.Arbitrary<Machine> = fc.record({
 });
 const known: fc.Arbitrary<KnownMachine> = fc.record({
   ...{ id: text, firstSeen: count, cordoned: fc.boolean(), draining: fc.boolean() },
+  away: fc.option(fc.constantFrom('left' as const, 'evicted' as const)),
   metadata: fc.dictionary(text, fc.option(text)),
 });
 const state: fc.Arbitrary<UnitState> = fc.record({
@@ -40,18 +41,25 @@ describe('records', () => {
         expect(codec.decodeState(s.machine, s.unit, codec.encodeState(s))).toEqual(s);
         expect(codec.decodeService(e, codec.encodeService(e))).toEqual(e);
         expect(codec.decodeContent(hashOf(u), codec.encodeContent(u))).toEqual(u);
-        const record = { hash: why, target: 'loaded' as const, restarts: n };
+        const record = {
+          hash: why,
+          target: 'loaded' as const,
+          restarts: n,
+          move: { assignment: n, to: why },
+        };
         expect(codec.decodeUnit('a', codec.encodeUnit(record), 7)).toEqual({
           ...record,
           name: 'a',
           generation: 7,
         });
-        const placement = { ...record, why, unit: 'a', machine: 'm' };
-        expect(codec.decodePlacement('m', 'a', codec.encodePlacement(placement), 7)).toEqual({
-          ...{ ...placement, revision: 7 },
+        const { move: _, ...placed } = record;
+        const placement = { ...placed, why, unit: 'a', machine: 'm' };
+        expect(codec.decodePlacement('m', 'a', codec.encodePlacement(placement), 5, 7)).toEqual({
+          ...{ ...placement, fence: 5, revision: 7 },
         });
-        const assigned = { machine: why, fence: n };
-        expect(codec.decodeAssigned('a', codec.encodeAssigned(assigned))).toEqual(assigned);
+        const assigned = { machine: why, stopBoundMs: n, failedOn: [why] };
+        const written = codec.encodeAssigned({ ...assigned, fence: n });
+        expect(codec.decodeAssigned('a', written, 7)).toEqual({ unit: 'a', ...assigned, revision: 7 });
         expect(codec.decodeLeader(codec.encodeLeader(why))).toBe(why);
         const cluster = { id: why, format: n };
         expect(codec.decodeCluster(codec.encodeCluster(cluster))).toEqual(cluster);
@@ -63,7 +71,7 @@ describe('records', () => {
   it('of a later minor version are read without their new fields', () => {
     const json = JSON.stringify({ v: 1.5, hash: 'h', target: 'loaded', restarts: 0, later: true });
     expect(codec.decodeUnit('a', json, 1)).toEqual({
-      ...{ name: 'a', hash: 'h', target: 'loaded', restarts: 0, generation: 1 },
+      ...{ name: 'a', hash: 'h', target: 'loaded', restarts: 0, move: null, generation: 1 },
     });
   });
 

@@ -49,11 +49,19 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
     states,
   };
   const placed = (unit: string, machine: string, hash: string, sketchOf: UnitSketch) => ({
-    ...{ unit, machine, hash: sketchOf.oldHash ?? hash, restarts: 0, why: 'as before', revision },
+    ...{
+      unit,
+      machine,
+      hash: sketchOf.oldHash ?? hash,
+      restarts: 0,
+      why: 'as before',
+      fence: revision,
+      revision,
+    },
     target: sketchOf.target === 'loaded' ? ('loaded' as const) : ('launched' as const),
   });
   for (const [id, { metadata = {}, cordoned = false, draining = false, gone }] of Object.entries(machines)) {
-    snapshot.known.set(id, { id, firstSeen: 1, cordoned, draining, metadata: {} });
+    snapshot.known.set(id, { id, firstSeen: 1, cordoned, draining, away: null, metadata: {} });
     if (gone !== true)
       snapshot.machines.set(id, { id, ip: '', metadata, apiAddress: '', version: '1', bootId: 'b' });
   }
@@ -63,11 +71,11 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
     const { target = 'launched', restarts = 0, on = [], reported = [] } = unitSketch;
     revision += 1;
     if (unitSketch.destroyed !== true)
-      snapshot.units.set(name, { name, hash, unit, target, restarts, generation: revision });
+      snapshot.units.set(name, { name, hash, unit, target, restarts, move: null, generation: revision });
     for (const [index, machine] of on.entries()) {
       revision += 1;
       if (index === 0 && unitSketch.global !== true)
-        snapshot.assigned.set(name, { unit: name, machine, revision });
+        snapshot.assigned.set(name, { unit: name, machine, stopBoundMs: null, failedOn: [], revision });
       const here = placements.get(machine) ?? new Map();
       placements.set(machine, here.set(name, placed(name, machine, hash, unitSketch)));
     }

@@ -119,7 +119,8 @@ describe('MachineMetadata', () => {
       machines: { aaaaaaaa1: { metadata: { az: 'a' } } },
       units: { 'a.service': { fleet: ['MachineMetadata=az=b'] } },
     });
-    const known = { id: 'aaaaaaaa1', firstSeen: 1, cordoned: false, draining: false, metadata: { az: 'b' } };
+    const base = { id: 'aaaaaaaa1', firstSeen: 1, cordoned: false, draining: false, away: null };
+    const known = { ...base, metadata: { az: 'b' } };
     expect(place({ ...snapshot, known: new Map([['aaaaaaaa1', known]]) }).decisions).toHaveLength(1);
     expect(place(snapshot).decisions).toHaveLength(0);
   });

@@ -30,7 +30,7 @@ describe('[X-Fleet]', () => {
         ),
       ),
     ).toEqual({
-      ...{ machineId: null, peers: ['db.service'], replaces: [], global: false, sticky: false },
+      ...{ machineId: null, peers: ['db.service'], replaces: [], global: false, sticky: false, stopBoundMs: null },
       conflicts: ['web@*.service', 'x.service', 'y?.timer'],
       metadata: [{ key: 'az', anyOf: ['b'] }],
     });
@@ -46,6 +46,7 @@ describe('[X-Fleet]', () => {
         replaces: [],
         global: false,
         sticky: false,
+        stopBoundMs: null,
       },
     });
   });

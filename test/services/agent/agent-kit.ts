@@ -50,7 +50,13 @@ export async function openPlacedCluster(): Promise<PlacedCluster> {
       await leader.submitUnit(name, unit, target);
       const { placed, ...revisions } = await seen(name);
       const placement = { unit: name, machine: MACHINE, hash: hashOf(unit), target, restarts, why: 'test' };
-      await commit({ ...base, ...revisions, kind: placed ? 'update' : 'place', unit: name, placement });
+      await commit({
+        ...base,
+        ...revisions,
+        unit: name,
+        placement,
+        ...(placed ? { kind: 'update' } : { kind: 'place', stopBoundMs: null, failedOn: [] }),
+      });
     },
     async unplace(name) {
       const { generation, revision } = await seen(name);

@@ -56,7 +56,7 @@ describe('a placement', () => {
   test('to load is not started', async () => {
     await kit.place('web.service', unit(), { target: 'loaded' });
     expect(await untilState('web.service', 'inactive')).toMatchObject({ reached: 'loaded' });
-    expect(kit.units.calls).toEqual(['load web.service', 'reload']);
+    expect(kit.units.calls).toEqual(['load web.service', 'daemon-reload']);
   });
 
   test('that changes its target or its version is followed', async () => {
@@ -66,7 +66,7 @@ describe('a placement', () => {
     await untilState('web.service', 'inactive');
     await kit.place('web.service', unit('ExecStart=/bin/sleep 2000'));
     await untilState('web.service', 'active');
-    expect(kit.units.calls.filter((call) => call !== 'reload')).toEqual([
+    expect(kit.units.calls.filter((call) => call !== 'daemon-reload')).toEqual([
       'load web.service',
       'start web.service',
       'stop web.service',
