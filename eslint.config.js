@@ -34,6 +34,7 @@ const PURE = [
 const SDK_HOME = {
   etcd3: 'registry/etcd-client.ts',
   ioredis: 'jobs/redis-connection.ts',
+  'dbus-native': 'agent/systemd/bus.ts',
   commander: '{runtime/options,cli/main}.ts',
   pino: 'runtime/log.ts',
   'p-queue': 'jobs/copy-range.ts',

@@ -30,7 +30,14 @@ describe('[X-Fleet]', () => {
         ),
       ),
     ).toEqual({
-      ...{ machineId: null, peers: ['db.service'], replaces: [], global: false, sticky: false, stopBoundMs: null },
+      ...{
+        machineId: null,
+        peers: ['db.service'],
+        replaces: [],
+        global: false,
+        sticky: false,
+        stopBoundMs: null,
+      },
       conflicts: ['web@*.service', 'x.service', 'y?.timer'],
       metadata: [{ key: 'az', anyOf: ['b'] }],
     });
