@@ -34,8 +34,11 @@ export interface AgentStatus {
 
 export interface Agent {
   status(): AgentStatus;
-  /** Leaves every unit running, and the lease for the next convoyd of this machine to resume. */
-  stop(): Promise<void>;
+  /**
+   * Leaves every unit running, and the lease for the next convoyd of this machine to resume. With `drain`: stops and
+   * forgets every unit first, then takes the machine out of the cluster. Units that cannot be stopped keep it in.
+   */
+  stop(options?: { readonly drain: boolean }): Promise<void>;
 }
 
 interface RefusedUnit {
@@ -61,15 +64,28 @@ export function startAgent(options: AgentOptions): Agent {
   const published = new Set<string>();
 
   const publishing = createAttempts('states are not published', log);
-  const session = keepSession({ ...options, signal: ending.signal, onJoin: wakeAll });
+  const holding = createAttempts('the time that lease-bound units may run is not extended', log);
+  const session = keepSession({ ...options, signal: ending.signal, onJoin: wakeAll, onTrust: trust });
+  /** `clock.steady()`, ms: until when this machine's units are nobody else's. */
+  let trustedUntil = Number.NEGATIVE_INFINITY;
+
+  function trust(until: number): void {
+    const lapsed = !trusted();
+    trustedUntil = until;
+    void holding.attempt(() => manager.holdLease(until)).then(() => lapsed && reconciler.wake());
+  }
+  const trusted = (): boolean => clock.steady() < trustedUntil;
 
   function placements(): MachineSnapshot | null {
     const snapshot = view.snapshot();
     return snapshot.kind === 'hold' ? null : snapshot;
   }
 
-  async function environment({ name }: DesiredUnit): Promise<Record<string, string>> {
-    const about = { CONVOY_API: options.apiForUnits, CONVOY_MACHINE: machine.id, CONVOY_UNIT: name };
+  async function environment({ name, leaseBound, fence }: DesiredUnit): Promise<Record<string, string>> {
+    const about = {
+      ...{ CONVOY_API: options.apiForUnits, CONVOY_MACHINE: machine.id, CONVOY_UNIT: name },
+      ...(leaseBound ? { CONVOY_FENCE: String(fence) } : {}),
+    };
     if (offers()?.get(name)?.port !== 'auto') return about;
     const taken = new Set((await manager.list()).map(({ environment: { PORT } }) => Number(PORT)));
     return { ...about, PORT: String(await choosePort(taken)) };
@@ -128,7 +144,10 @@ export function startAgent(options: AgentOptions): Agent {
       const desired = desiredUnits(snapshot);
       for (const [unit, wish] of refused)
         if (!sameWish(wish.desired, desired.get(unit))) refused.delete(unit);
-      const judged = (name: string): boolean => !executor.busy.has(name) && !refused.has(name);
+      const judged = (name: string): boolean =>
+        !refused.has(name) &&
+        (!executor.busy.has(name) || executor.starting.has(name)) &&
+        (desired.get(name)?.leaseBound !== true || trusted());
       executor.begin(
         reconcile(
           new Map([...desired].filter(([name]) => judged(name))),
@@ -174,16 +193,44 @@ export function startAgent(options: AgentOptions): Agent {
     wakeOn(manager.changes(ending.signal)),
   ]).catch((error) => log.error({}, `the agent is not woken any more: ${messageOf(error)}`));
 
+  /** Stops and forgets every unit; answers those that would not go. */
+  async function unloadAll(): Promise<readonly string[]> {
+    const tried = new Set<string>();
+    for (;;) {
+      const there = (await manager.list()).map(({ name }) => name);
+      const todo = there.filter((name) => !tried.has(name));
+      if (todo.length === 0) return there;
+      for (const name of todo) if (!executor.busy.has(name) || executor.starting.has(name)) tried.add(name);
+      executor.begin(
+        todo.map((unit) => ({ kind: 'unload', unit, why: 'convoyd stops and drains the machine' })),
+      );
+      await executor.settled();
+    }
+  }
+
+  async function drained(): Promise<boolean> {
+    try {
+      const left = await unloadAll();
+      if (left.length === 0) return true;
+      log.error({ units: left }, 'units could not be stopped: the machine stays in the cluster');
+    } catch (error) {
+      log.error({}, `units could not be stopped, the machine stays in the cluster: ${messageOf(error)}`);
+    }
+    return false;
+  }
+
   return {
     status() {
       const snapshot = view.snapshot();
       const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
       return { joined: session.current() !== null, problem: session.problem() ?? hold };
     },
-    async stop() {
+    async stop({ drain } = { drain: false }) {
+      await reconciler.stop();
+      const leaves = drain && (await drained());
       ending.abort();
-      await Promise.all([reconciler.stop(), publisher.stop(), announcer.stop(), watching]);
-      await session.stop();
+      await Promise.all([publisher.stop(), announcer.stop(), watching]);
+      await session.stop(leaves ? 'leave' : 'suspend');
       await view.close();
     },
   };

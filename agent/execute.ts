@@ -21,8 +21,14 @@ export interface ExecutorOptions {
 export interface Executor {
   /** Units with tasks under way. What they are like is for nobody to judge until those are done. */
   readonly busy: ReadonlySet<string>;
-  /** Begins the tasks of a pass; none of them may be about a busy unit. */
+  /** Those of them for which only a start is under way, which may take for ever: a stop or unload may overtake it. */
+  readonly starting: ReadonlySet<string>;
+  /**
+   * Begins the tasks of a pass. Those of a busy unit are left out, unless they overtake its start.
+   */
   begin(tasks: readonly Task[]): void;
+  /** Resolves when nothing is under way any more. */
+  settled(): Promise<void>;
 }
 
 type UnitTask = Exclude<Task, { kind: 'daemon-reload' }>;
@@ -34,9 +40,15 @@ type UnitTask = Exclude<Task, { kind: 'daemon-reload' }>;
  */
 export function createExecutor({ manager, environment, withdraw, onOutcome }: ExecutorOptions): Executor {
   const busy = new Set<string>();
+  const starting = new Set<string>();
+  const underWay = new Map<Promise<void>, string>();
+
+  function mayBegin(unit: string, first: UnitTask | undefined): boolean {
+    return !busy.has(unit) || (starting.has(unit) && (first?.kind === 'stop' || first?.kind === 'unload'));
+  }
 
   function begin(tasks: readonly Task[]): void {
-    const chains = chainsOf(tasks);
+    const chains = new Map([...chainsOf(tasks)].filter(([unit, [first]]) => mayBegin(unit, first)));
     const leaving = [...chains].filter(([, [first]]) => first?.kind === 'unload' || first?.kind === 'stop');
     const withdrawn = leaving.length === 0 ? undefined : withdraw(leaving.map(([unit]) => unit));
     const loads = new Map<string, Promise<void>>();
@@ -67,13 +79,13 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
         case 'start': {
           const values = (await environments.get(task.unit)) ?? {};
           if (first?.kind === 'load' || first === task) await reloaded;
+          starting.add(task.unit);
           return manager.start(task.unit, { environment: values, restarts: task.desired.restarts });
         }
       }
     }
 
-    async function run(unit: string, chain: readonly UnitTask[]): Promise<void> {
-      busy.add(unit);
+    async function run(chain: readonly UnitTask[]): Promise<Outcome[]> {
       const outcomes: Outcome[] = [];
       for (const task of chain) {
         try {
@@ -84,13 +96,33 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
           break;
         }
       }
-      busy.delete(unit);
-      for (const outcome of outcomes) onOutcome(outcome);
+      return outcomes;
     }
-    for (const [unit, chain] of chains) void run(unit, chain);
+
+    for (const [unit, chain] of chains) {
+      busy.add(unit);
+      starting.delete(unit);
+      const done = run(chain).then((outcomes) => {
+        underWay.delete(done);
+        // What was overtaken leaves the unit to what overtook it.
+        if (![...underWay.values()].includes(unit)) {
+          busy.delete(unit);
+          starting.delete(unit);
+        }
+        for (const outcome of outcomes) onOutcome(outcome);
+      });
+      underWay.set(done, unit);
+    }
   }
 
-  return { busy, begin };
+  return {
+    busy,
+    starting,
+    begin,
+    async settled() {
+      while (underWay.size > 0) await Promise.all(underWay.keys());
+    },
+  };
 }
 
 function chainsOf(tasks: readonly Task[]): Map<string, UnitTask[]> {

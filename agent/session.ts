@@ -13,6 +13,8 @@ export interface SessionOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly onJoin: () => void;
+  /** As of `Membership.join`. */
+  readonly onTrust: (until: number) => void;
 }
 
 /** The machine's presence, for as long as the signal has not fired: joined, and joined again when it was lost. */
@@ -20,8 +22,8 @@ export interface SessionKeeper {
   current(): MachineSession | null;
   /** Why the machine is not joined, in words. */
   problem(): string | null;
-  /** Suspends the session; the signal must have fired. */
-  stop(): Promise<void>;
+  /** Ends it once the signal has fired: the machine counts as there for a while yet, or as gone for good. */
+  stop(how: 'suspend' | 'leave'): Promise<void>;
 }
 
 const RETRY = { firstMs: 500, factor: 2, maxMs: 10_000 };
@@ -34,7 +36,7 @@ export function keepSession(options: SessionOptions): SessionKeeper {
   async function keep(): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        session = await registry.join(machine, options.ttlMs);
+        session = await registry.join(machine, options.ttlMs, options.onTrust);
       } catch (error) {
         problem = whyNotJoined(error, machine.id);
         if (failures++ === 0) log.warn({ machine: machine.id }, problem);
@@ -58,9 +60,9 @@ export function keepSession(options: SessionOptions): SessionKeeper {
   return {
     current: () => session,
     problem: () => problem,
-    async stop() {
+    async stop(how) {
       await kept;
-      await session?.suspend().catch((error) => log.warn({ machine: machine.id }, messageOf(error)));
+      await session?.[how]().catch((error) => log.warn({ machine: machine.id }, messageOf(error)));
     },
   };
 }

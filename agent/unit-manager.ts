@@ -5,7 +5,8 @@
  * - The manager outlives the agent. What it runs goes on while the agent is away; the next agent lists it and
  *   adopts it: `launched`, `hash`, `restarts` and `environment` are remembered by the manager for that purpose.
  * - The manager alone restarts a unit that died (Restart=). The agent only loads, starts, stops and unloads.
- * - Calls about different units may run side by side; calls about one unit are made one after another.
+ * - Calls about different units may run side by side; calls about one unit are made one after another, save that a
+ *   stop or unload may overtake a start that is still under way: that start then rejects.
  * - A unit the manager cannot run as written is refused at `load`, with the reason: `permanent`, code `refused`.
  */
 import type { SystemdState } from '../units/state.js';

@@ -94,6 +94,26 @@ describe('the executor', () => {
     expect(executor.busy.size).toBe(0);
   });
 
+  test('a stop overtakes a start that takes long, and nothing else does', async () => {
+    const { executor, calls, outcomes, called, end } = kit();
+    executor.begin([start('a')]);
+    await called('start a');
+    expect([...executor.starting]).toEqual(['a']);
+    executor.begin([start('a')]);
+    executor.begin([stop('a'), start('a')]);
+    await end('withdraw a');
+    const overtaken = permanent('overtaken');
+    await end('start a', overtaken);
+    expect(outcomes).toMatchObject([{ task: { kind: 'start' }, error: overtaken }]);
+    expect([...executor.busy]).toEqual(['a']);
+    executor.begin([stop('a')]);
+    await end('stop a');
+    await end('start a');
+    await executor.settled();
+    expect(calls).toEqual(['start a', 'withdraw a', 'stop a', 'start a']);
+    expect([executor.busy.size, executor.starting.size]).toEqual([0, 0]);
+  });
+
   test('another version: unload, load, reload, start; a slow one holds up nobody', async () => {
     const { executor, calls, end } = kit();
     executor.begin([unload('a'), load('a'), load('b'), reload, start('a'), start('b')]);

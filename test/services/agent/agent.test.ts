@@ -233,6 +233,32 @@ test('an agent that stops leaves its units and its presence; the next one adopts
   expect(await find('web.service')).toEqual(before);
 });
 
+describe('an agent that is to drain its machine as it stops', () => {
+  test('stops and forgets every unit, then takes the machine out', async () => {
+    await kit.place('web.service', unit());
+    await kit.place('idle.service', unit(), { target: 'loaded' });
+    await untilState('web.service', 'active');
+    kit.units.holdStop('web.service');
+    const stopped = kit.agent.stop({ drain: true });
+    await untilCalled('unload web.service');
+    expect(await kit.machines()).toEqual([MACHINE]);
+    kit.units.letStop('web.service');
+    await stopped;
+    expect(await list()).toEqual([]);
+    expect(await kit.machines()).toEqual([]);
+  });
+
+  test('stays in the cluster if a unit would not stop', async () => {
+    await kit.place('web.service', unit());
+    await untilState('web.service', 'active');
+    kit.units.cut();
+    await kit.agent.stop({ drain: true });
+    kit.units.restore();
+    expect(await kit.machines()).toEqual([MACHINE]);
+    expect(await find('web.service')).toMatchObject({ active: 'active' });
+  });
+});
+
 describe('services', () => {
   const servers: Server[] = [];
   afterEach(async () => {
