@@ -30,6 +30,8 @@ export interface AgentStatus {
   readonly joined: boolean;
   /** Why the machine could not join, or why nothing may be touched; `null` when all is well. */
   readonly problem: string | null;
+  /** Why nothing may be touched; `null` when that is not so. */
+  readonly hold: string | null;
 }
 
 export interface Agent {
@@ -223,7 +225,7 @@ export function startAgent(options: AgentOptions): Agent {
     status() {
       const snapshot = view.snapshot();
       const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
-      return { joined: session.current() !== null, problem: session.problem() ?? hold };
+      return { joined: session.current() !== null, problem: session.problem() ?? hold, hold };
     },
     async stop({ drain } = { drain: false }) {
       await reconciler.stop();

@@ -5,8 +5,9 @@ import { fileMemory } from '../registry/memory.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
 import type { Shutdown } from '../runtime/shutdown.js';
+import { explainPending } from '../scheduler/explain.js';
 import { startScheduler } from '../scheduler/scheduler.js';
-import { startAgent } from './agent.js';
+import { type Agent, startAgent } from './agent.js';
 import { readBootId } from './identity.js';
 import { openSupervisorManager } from './supervisor-manager.js';
 
@@ -65,11 +66,18 @@ export async function startDaemon(
     graceMs: options.graceMs,
   });
   shutdown.onClose('scheduler', () => scheduler.stop());
+  let agent: Agent | undefined;
   const api = await startApi({
     registry,
     machineId,
     localLog: (unit, which, signal) => manager.log(unit, which, signal),
-    refusals: () => scheduler.status().refusals,
+    localReload: (unit) => manager.reload(unit),
+    leading() {
+      const { refusals, frozen, hold } = scheduler.status();
+      return refusals === null ? null : { refusals, frozen, hold };
+    },
+    explain: explainPending,
+    hold: () => agent?.status().hold ?? null,
     clock,
     log: log.child({ part: 'api' }),
     version: options.version,
@@ -80,7 +88,7 @@ export async function startDaemon(
     tcp: options.listen === null ? [] : [{ ...options.listen, readOnly: false }],
   });
   shutdown.onClose('api', () => api.stop());
-  const agent = startAgent({
+  agent = startAgent({
     registry,
     manager,
     machine: {
@@ -97,6 +105,6 @@ export async function startDaemon(
     log: log.child({ part: 'agent' }),
     ttlMs,
   });
-  shutdown.onClose('agent', () => agent.stop());
+  shutdown.onClose('agent', () => agent?.stop());
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
 }

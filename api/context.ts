@@ -1,6 +1,8 @@
+import type { ClusterSnapshot } from '../registry/model.js';
 import type { Registry } from '../registry/registry.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import type { PlannedMove } from './wire.js';
 
 /** What the routes stand on. */
 export interface ApiContext {
@@ -12,9 +14,26 @@ export interface ApiContext {
     options: { readonly lines: number; readonly follow: boolean },
     signal: AbortSignal,
   ) => AsyncIterable<string>;
-  /** Why units are not placed, in words by unit, as the scheduler found it; null while this machine does not lead. */
-  readonly refusals?: (() => ReadonlyMap<string, string> | null) | undefined;
+  /** Runs ExecReload of a unit of this machine; rejects with the reason if that cannot be done or fails. */
+  readonly localReload: (unit: string) => Promise<void>;
+  /** What the leader has found out in its last look; null while this machine does not lead. */
+  readonly leading: () => Leading | null;
+  /** The scheduler's rules applied to a snapshot: why units are not where they are wanted, in words by unit. */
+  readonly explain: (snapshot: ClusterSnapshot) => ReadonlyMap<string, string>;
+  /** Moves that would even out the machines, best first. */
+  readonly planRebalance: (snapshot: ClusterSnapshot) => readonly PlannedMove[];
+  /** Why this machine touches nothing for now, or null. */
+  readonly hold: () => string | null;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+}
+
+export interface Leading {
+  /** Why units are not where they are wanted, in words by unit. */
+  readonly refusals: ReadonlyMap<string, string>;
+  /** Why units of missing machines are not placed elsewhere for the time being, or null. */
+  readonly frozen: string | null;
+  /** Why nothing at all is decided, or null. */
+  readonly hold: string | null;
 }

@@ -1,9 +1,29 @@
 import type { ApiContext } from './context.js';
-import type { Route } from './route.js';
+import { param, type Route } from './route.js';
 import { machinesToReport } from './wire.js';
 
-/** `/v1/machines`: live machines, and which of them leads. */
+/** What the operator may want of a machine. `drain` takes no new units either. */
+const WISHES = {
+  cordon: { cordoned: true },
+  drain: { cordoned: true, draining: true },
+  uncordon: { cordoned: false, draining: false },
+} as const;
+
+/** `/v1/machines`: machines that ever joined, and which of them leads; cordon, drain, uncordon, evict. */
 export function machineRoutes({ registry }: ApiContext): Route[] {
+  const changes = Object.entries(WISHES).map(
+    ([verb, wish]): Route => ({
+      dialect: 'native',
+      path: `/v1/machines/:id/${verb}`,
+      otherMethods: 'only POST here',
+      methods: {
+        async POST(call) {
+          await registry.changeMachine(param(call, 'id'), wish);
+          return { status: 204 };
+        },
+      },
+    }),
+  );
   return [
     {
       dialect: 'native',
@@ -16,6 +36,18 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
             registry.readLeader(),
           ]);
           return { status: 200, json: { machines: machinesToReport(machines, known, leader) } };
+        },
+      },
+    },
+    ...changes,
+    {
+      dialect: 'native',
+      path: '/v1/machines/:id/evict',
+      otherMethods: 'only POST here',
+      methods: {
+        async POST(call) {
+          await registry.evictMachine(param(call, 'id'));
+          return { status: 204 };
         },
       },
     },

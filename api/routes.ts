@@ -3,7 +3,11 @@ import { fleetMachineRoutes } from './fleet-machines.js';
 import { fleetStateRoutes } from './fleet-state.js';
 import { fleetUnitRoutes } from './fleet-units.js';
 import { healthRoutes } from './health.js';
+import { leaderRoutes } from './leader.js';
 import { machineRoutes } from './machines.js';
+import { rebalanceRoutes } from './rebalance.js';
+import { rejoinRoutes } from './rejoin.js';
+import { reloadRoutes } from './reload.js';
 import type { Route } from './route.js';
 import { serviceRoutes } from './services.js';
 import { unitLogRoutes } from './unit-log.js';
@@ -25,7 +29,11 @@ export function allRoutes(context: ApiContext): Route[] {
     ),
     ...unitRoutes(context),
     ...unitLogRoutes(context),
+    ...reloadRoutes(context),
     ...machineRoutes(context),
+    ...leaderRoutes(context),
+    ...rebalanceRoutes(context),
+    ...rejoinRoutes(context),
     ...serviceRoutes(context),
     ...healthRoutes(context),
   ];

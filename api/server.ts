@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
 import { type Listen, listenOn } from './listen.js';
-import { PASSED_ON } from './pass-on.js';
+import { PASSED_ON, WRONG_MACHINE } from './pass-on.js';
 import { type Call, type Method, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
 import type { WireError } from './wire.js';
@@ -142,6 +142,9 @@ async function dispatch(
   const clean = cleanPath(path);
   if (clean !== path) return { location: encodeURI(clean) + (query < 0 ? '' : target.slice(query)) };
 
+  const meant = request.headers[PASSED_ON];
+  if (meant !== undefined && meant !== serving.machineId)
+    throw refuse(WRONG_MACHINE, 'wrong-machine', `this is machine ${serving.machineId}, not ${meant}`);
   const match = matchRoute(serving.routes, path);
   if (match === null)
     throw refuse(404, 'not-found', dialect === 'fleet' ? '' : `there is no ${path} in this API`);
@@ -163,7 +166,7 @@ async function dispatch(
     contentTypes: request.headersDistinct['content-type'] ?? [],
     body: () => readBody(request),
     connection: request.socket,
-    passedOn: request.headers[PASSED_ON] !== undefined,
+    passedOn: meant !== undefined,
     signal,
   };
   return handler(call);
@@ -241,5 +244,7 @@ function sendError(response: ServerResponse, dialect: Route['dialect'], error: u
   sendJson(response, sent, body);
 }
 
-const STATUS_OF_CODE: Readonly<Record<string, number>> = { 'not-found': 404, hold: 503 };
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  ...{ 'not-found': 404, 'not-placed': 409, failed: 409, hold: 503 },
+};
 const STATUS_OF_KIND = { transient: 503, permanent: 500, conflict: 409, aborted: 503 } as const;

@@ -43,7 +43,7 @@ async function readLog(context: ApiContext, call: Call): Promise<Reply> {
   const { machines } = await context.registry.readMachines(call.signal);
   const holder = machines.find(({ id }) => id === machine);
   if (holder === undefined) throw refuse(404, 'machine-gone', `machine ${machine} of unit ${name} is gone`);
-  const answer = await passOn(call, holder, true);
+  const answer = await passOn(call, holder, { patient: true });
   return answer.status === 200
     ? { status: 200, lines: answer.lines }
     : { status: answer.status, json: await answer.json() };

@@ -2,14 +2,27 @@ import type { UnitView } from '../registry/registry.js';
 import { messageOf } from '../runtime/errors.js';
 import { isTemplate } from '../units/name.js';
 import type { ApiContext } from './context.js';
-import { passOn } from './pass-on.js';
+import { pendingWords } from './leader.js';
 import { type Call, param, type Route, refuse } from './route.js';
-import { isGlobal, type UnitReport, unitToReport } from './wire.js';
+import { unitToReport, unitViews } from './wire.js';
 
-/** `/v1/units/NAME`: everything about one unit, with reasons; and what fleet has no request for. */
+/** `/v1/units`: everything about all units or one, with reasons; and what fleet has no request for. */
 export function unitRoutes(context: ApiContext): Route[] {
   const { registry } = context;
   return [
+    {
+      dialect: 'native',
+      path: '/v1/units',
+      otherMethods: 'only GET here; units are changed at /fleet/v1/units',
+      methods: {
+        async GET(call) {
+          const snapshot = await registry.readAll(call.signal);
+          const views = unitViews(snapshot);
+          const pending = await pendingWords(context, call, views, snapshot);
+          return { status: 200, json: { units: views.map((view) => unitToReport(view, pending(view))) } };
+        },
+      },
+    },
     {
       dialect: 'native',
       path: '/v1/units/:name',
@@ -17,7 +30,8 @@ export function unitRoutes(context: ApiContext): Route[] {
       methods: {
         async GET(call) {
           const view = await readUnit(context, call);
-          return { status: 200, json: unitToReport(view, await pendingWords(context, call, view)) };
+          const pending = await pendingWords(context, call, [view]);
+          return { status: 200, json: unitToReport(view, pending(view)) };
         },
       },
     },
@@ -34,6 +48,17 @@ export function unitRoutes(context: ApiContext): Route[] {
         },
       },
     },
+    {
+      dialect: 'native',
+      path: '/v1/units/:name/move',
+      otherMethods: 'only POST here',
+      methods: {
+        async POST(call) {
+          await registry.requestMove(param(call, 'name'), await moveTarget(context, call));
+          return { status: 204 };
+        },
+      },
+    },
   ];
 }
 
@@ -44,31 +69,19 @@ export async function readUnit({ registry }: ApiContext, call: Call): Promise<Un
   return view;
 }
 
-/** Why the unit is not where it is wanted. Only the leader knows why it placed nothing: it is asked. */
-async function pendingWords(context: ApiContext, call: Call, view: UnitView): Promise<string | null> {
-  const { record, machine, states } = view;
-  if (record.target === 'inactive') return null;
-  const refusals = context.refusals?.() ?? null;
-  const refusal = refusals?.get(record.name);
-  if (refusal !== undefined) return refusal;
-  if (isGlobal(record)) return null;
-  if (machine !== null)
-    return states.some((state) => state.machine === machine)
-      ? null
-      : `pending: placed on ${machine}, whose agent has not loaded it yet`;
-  return refusals === null ? leaderWords(context, call) : 'pending: the leader is placing it';
-}
-
-async function leaderWords({ registry, machineId }: ApiContext, call: Call): Promise<string> {
-  const leader = await registry.readLeader();
-  if (leader === null) return 'pending: no machine leads the cluster just now';
-  if (leader === machineId || call.passedOn) return 'pending: the leader is placing it';
-  const machine = (await registry.readMachines(call.signal)).machines.find(({ id }) => id === leader);
-  if (machine === undefined) return `pending: the leader ${leader} is gone, another one is being elected`;
+/** `{"to": id | null}`; null: to the best other machine. */
+async function moveTarget({ registry }: ApiContext, call: Call): Promise<string | null> {
+  let body: unknown;
   try {
-    const answer = (await (await passOn(call, machine, false)).json()) as Partial<UnitReport>;
-    return answer.pending ?? 'pending: the leader is placing it';
+    body = JSON.parse(await call.body());
   } catch (error) {
-    return `pending: the leader gives no reason (${messageOf(error)})`;
+    throw refuse(400, 'bad-body', `unable to decode body: ${messageOf(error)}`);
   }
+  const to = typeof body === 'object' && body !== null && 'to' in body ? body.to : undefined;
+  if (to === null) return null;
+  if (typeof to !== 'string')
+    throw refuse(400, 'bad-body', 'expected {"to": "<machine id>"}, or null for the best other machine');
+  const { known } = await registry.readMachines(call.signal);
+  if (!known.some(({ id }) => id === to)) throw refuse(400, 'no-machine', `there is no machine ${to}`);
+  return to;
 }

@@ -116,7 +116,10 @@ export interface ClusterSnapshot {
 }
 
 /** Static metadata with the operator's overrides laid over it and hidden keys taken out. */
-export function effectiveMetadata(machine: Machine, known: KnownMachine | undefined): Record<string, string> {
+export function effectiveMetadata(
+  machine: Pick<Machine, 'metadata'>,
+  known: KnownMachine | undefined,
+): Record<string, string> {
   const metadata: Record<string, string> = { ...machine.metadata };
   for (const [key, value] of Object.entries(known?.metadata ?? {})) {
     if (value === null) delete metadata[key];

@@ -37,6 +37,8 @@ export interface FakeFleet {
   readonly behaviours: Map<string, Behaviour>;
   /** How often each unit's process was started. */
   readonly starts: ReadonlyMap<string, number>;
+  /** Units reloaded through the first machine's API, in order. */
+  readonly reloads: readonly string[];
   /** Resolves when everything asked for so far has been done. */
   rest(): Promise<void>;
   /** Starts the API of another machine of the same cluster. */
@@ -58,6 +60,7 @@ export async function startFakeFleet(
   const dir = mkdtempSync(join(tmpdir(), 'convoy-fleet-'));
   const behaviours = new Map<string, Behaviour>();
   const starts = new Map<string, number>();
+  const reloads: string[] = [];
   const sessions: MachineSession[] = [];
   for (const { id, ip, metadata } of machines) {
     const machine: Machine = { id, ip, metadata, apiAddress: '', version: 'test', bootId: randomUUID() };
@@ -65,6 +68,8 @@ export async function startFakeFleet(
   }
   const leader = await brain.campaign(machines[0]?.id ?? 'nobody', TTL_MS, ending.signal);
 
+  const refusals = (): Map<string, string> =>
+    new Map([...behaviours].flatMap(([unit, { refusal }]) => (refusal ? [[unit, refusal] as const] : [])));
   const serve = (options: Partial<ApiOptions>): Promise<Api> =>
     startApi({
       registry,
@@ -72,10 +77,11 @@ export async function startFakeFleet(
       localLog: async function* (unit, { lines }) {
         for (let line = 1; line <= Math.min(lines, 3); line++) yield `${unit} line ${line}`;
       },
-      refusals: () =>
-        new Map(
-          [...behaviours].flatMap(([unit, { refusal }]) => (refusal ? [[unit, refusal] as const] : [])),
-        ),
+      localReload: async (unit) => void reloads.push(unit),
+      leading: () => ({ refusals: refusals(), frozen: null, hold: null }),
+      explain: refusals,
+      planRebalance: () => [],
+      hold: () => null,
       clock,
       log: silentLog,
       version: '0.1.0',
@@ -121,6 +127,7 @@ export async function startFakeFleet(
     dir,
     behaviours,
     starts,
+    reloads,
     serve,
     async rest() {
       // The pass in hand may have begun before what was asked for last.

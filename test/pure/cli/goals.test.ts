@@ -15,10 +15,11 @@ function unit(
   return {
     record: {
       ...{ name: 'a.service', hash: 'h1', target: 'launched', restarts: 0, generation: 1 },
+      move: null,
       global: false,
       options: [],
     },
-    ...{ machine, why: null, pending },
+    ...{ machine, why: null, pending, reason: pending },
     states: states.map((state) => ({ ...STATE, ...state })),
   };
 }

@@ -231,7 +231,8 @@ describe('a unit', () => {
     const { registry } = fleet;
     const other = await fleet.serve({
       machineId: B,
-      refusals: () => null,
+      leading: () => null,
+      explain: () => new Map(),
       registry: {
         ...registry,
         readMachines: async (signal) => {

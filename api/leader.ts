@@ -1,0 +1,97 @@
+import type { ClusterSnapshot } from '../registry/model.js';
+import type { UnitView } from '../registry/registry.js';
+import { kindOf } from '../runtime/errors.js';
+import type { ApiContext, Leading } from './context.js';
+import { passOn } from './pass-on.js';
+import { type Call, type Route, refuse } from './route.js';
+import { isGlobal, type LeaderReport } from './wire.js';
+
+/** `/v1/leader`: who leads, why units are not where they are wanted, why evictions or everything stands still. */
+export function leaderRoutes(context: ApiContext): Route[] {
+  return [
+    {
+      dialect: 'native',
+      path: '/v1/leader',
+      otherMethods: 'the leader can only be read (GET)',
+      methods: {
+        async GET(call) {
+          const unit = call.query.get('unit') ?? undefined;
+          const { leader, words } = await askLeader(context, call, unit);
+          if (words === null && call.passedOn)
+            throw refuse(404, 'not-leading', `machine ${context.machineId} does not lead`);
+          const { refusals, frozen, hold } = words ?? (await ownWords(context, call));
+          const about = [...refusals].filter(([name]) => unit === undefined || name === unit);
+          const json: LeaderReport = {
+            machine: leader,
+            refusals: Object.fromEntries(about),
+            frozen,
+            hold,
+          };
+          return { status: 200, json };
+        },
+      },
+    },
+  ];
+}
+
+interface Answer {
+  readonly leader: string | null;
+  /** null: nobody leads, or the leader cannot be asked. */
+  readonly words: Leading | null;
+}
+
+/** Only the leader knows what it waits for. `unit`: nothing else is asked about. */
+async function askLeader(context: ApiContext, call: Call, unit?: string): Promise<Answer> {
+  const { registry, machineId } = context;
+  const own = context.leading();
+  if (own !== null) return { leader: machineId, words: own };
+  const leader = await registry.readLeader();
+  if (leader === null || leader === machineId || call.passedOn) return { leader, words: null };
+  const machine = (await registry.readMachines(call.signal)).machines.find(({ id }) => id === leader);
+  if (machine === undefined || machine.apiAddress === '') return { leader, words: null };
+  const target = unit === undefined ? '/v1/leader' : `/v1/leader?unit=${encodeURIComponent(unit)}`;
+  try {
+    const answer = await passOn(call, machine, { target, patient: false });
+    const report = (await answer.json()) as LeaderReport;
+    if (answer.status !== 200) return { leader, words: null };
+    return { leader, words: { ...report, refusals: new Map(Object.entries(report.refusals)) } };
+  } catch (error) {
+    if (kindOf(error) === 'aborted') throw error;
+    return { leader, words: null };
+  }
+}
+
+/** The leader's rules, without what only it remembers: graces and freezes. */
+async function ownWords({ registry, explain }: ApiContext, call: Call): Promise<Leading> {
+  return { refusals: explain(await registry.readAll(call.signal)), frozen: null, hold: null };
+}
+
+/** Answers for each unit why it is not where it is wanted, null if it is. `snapshot`: all are asked about. */
+export async function pendingWords(
+  context: ApiContext,
+  call: Call,
+  views: readonly UnitView[],
+  snapshot?: ClusterSnapshot,
+): Promise<(view: UnitView) => string | null> {
+  const [only] = views;
+  if (views.every(({ record }) => record.target === 'inactive')) return () => null;
+  const answer = await askLeader(context, call, snapshot === undefined ? only?.record.name : undefined);
+  const { leader } = answer;
+  const words =
+    answer.words ??
+    (snapshot === undefined
+      ? await ownWords(context, call)
+      : { refusals: context.explain(snapshot), frozen: null, hold: null });
+
+  return ({ record, machine, states }) => {
+    if (record.target === 'inactive') return null;
+    const refusal = words.refusals.get(record.name);
+    if (refusal !== undefined) return refusal;
+    const here = states.some((state) => state.machine === machine);
+    if (isGlobal(record) || here) return null;
+    if (machine !== null) return `pending: placed on ${machine}, whose agent has not loaded it yet`;
+    if (words.hold !== null) return `pending: nothing is decided: ${words.hold}`;
+    if (leader === null) return 'pending: no machine leads the cluster just now';
+    return 'pending: the leader is placing it';
+  };
+}

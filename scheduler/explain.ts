@@ -1,0 +1,17 @@
+import type { ClusterSnapshot } from '../registry/model.js';
+import { shortId } from '../units/eligibility.js';
+import { place } from './place.js';
+
+/**
+ * Why units are not where their target wants them, in words by unit, as a machine that does not lead can tell: by
+ * the leader's rules, without the graces and freezes that only the leader remembers.
+ */
+export function explainPending(snapshot: ClusterSnapshot): ReadonlyMap<string, string> {
+  const gone = [...snapshot.known.values()].filter(
+    ({ id, away }) => away === null && !snapshot.machines.has(id),
+  );
+  const held = new Map(
+    gone.map(({ id }) => [id, `machine ${shortId(id)} is gone; the leader decides when its units move`]),
+  );
+  return place(snapshot, held).refusals;
+}
