@@ -4,20 +4,27 @@
  *
  * Strange is: another cluster id, no `cluster` record though one was seen, a revision lower than one seen, a
  * format above ours. All but the lower revision end by themselves when the known registry is back; a store that
- * went back stays strange, over restarts too, because it grows past the old revision by itself.
+ * went back stays strange, over restarts too, because it grows past the old revision by itself. The operator ends
+ * any of them with `accept`, but for a format above ours.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../runtime/clock.js';
-import { type ConvoyError, messageOf, permanent } from '../runtime/errors.js';
+import { type ConvoyError, messageOf, permanent, transient } from '../runtime/errors.js';
 import { decodeCluster, encodeCluster, FORMAT } from './codec.js';
 import type { Compare, Entry, EtcdClient, Operation, TxnResult } from './etcd-calls.js';
 import type { Keys } from './keys.js';
 import type { RegistryMemory, RegistryProblem, SeenRegistry } from './registry.js';
 
 const WAY_OUT =
-  'Nothing is touched until it is back; if this is meant, remove registry.json from the state directory and start convoyd again.';
+  'Nothing is touched until it is back; if this is meant, run "convoyctl rejoin --accept" on this machine.';
 /** How often the highest revision seen is written down while it moves. */
 const WRITE_DOWN_MS = 60_000;
+
+/** The highest revision seen before a read, by which the read is judged; void once the operator has accepted. */
+export interface Floor {
+  readonly revision: number;
+  readonly acceptances: number;
+}
 
 export class Identity {
   private seen: SeenRegistry | null;
@@ -26,6 +33,8 @@ export class Identity {
   private record: string | undefined;
   private writtenAt = Number.NEGATIVE_INFINITY;
   private writing: Promise<void> = Promise.resolve();
+  private acceptances = 0;
+  private readonly followers = new Set<() => void>();
 
   private constructor(
     private readonly client: EtcdClient,
@@ -54,8 +63,40 @@ export class Identity {
   }
 
   /** The highest revision seen so far: take it before a read, give it to `judge` after. */
-  get floor(): number {
-    return this.seen?.revision ?? 0;
+  get floor(): Floor {
+    return { revision: this.seen?.revision ?? 0, acceptances: this.acceptances };
+  }
+
+  /** Calls back after each acceptance: what was read before may be of another registry. Answers how to end that. */
+  onAccepted(follower: () => void): () => void {
+    this.followers.add(follower);
+    return () => this.followers.delete(follower);
+  }
+
+  /**
+   * Takes the registry found now for ours, whatever was seen before, making it a cluster if it has no record. What
+   * is accepted is written down before this resolves. `permanent`/`format` if its records cannot be read.
+   */
+  async accept(): Promise<SeenRegistry> {
+    const { cluster } = this.keys;
+    let { entry, revision } = await this.client.get(cluster);
+    if (entry === undefined) {
+      const put = { put: cluster, value: newCluster() };
+      await this.client.txn([{ key: cluster, created: 0 }], [put]);
+      ({ entry, revision } = await this.client.get(cluster));
+    }
+    if (entry === undefined) throw transient('the cluster record went while it was accepted: try again');
+    const { id, format } = decodeCluster(entry.value);
+    if (format > FORMAT) throw permanent(tooNew(id, format), { code: 'format' });
+    this.acceptances += 1;
+    const seen = { clusterId: id, revision };
+    this.seen = seen;
+    this.record = entry.value;
+    this.strange = null;
+    this.writeDown();
+    for (const follower of this.followers) follower();
+    await this.writing;
+    return seen;
   }
 
   /** Asks etcd who it is. Answers why to hold, or null. */
@@ -66,7 +107,7 @@ export class Identity {
   }
 
   /** Judges a `cluster` record read at `revision`; `floor` was the highest revision seen before that read. */
-  judge(entry: Entry | undefined, revision: number, floor: number): string | null {
+  judge(entry: Entry | undefined, revision: number, floor: Floor): string | null {
     const reason = this.reasonToHold(entry, revision, floor);
     if (reason !== null) {
       if (reason !== this.strange) this.problem(permanent(`${reason} ${WAY_OUT}`, { code: 'hold' }));
@@ -83,7 +124,8 @@ export class Identity {
 
   /** Notes that the registry known as ours has reached a revision. */
   observe(revision: number, clusterId = this.seen?.clusterId): void {
-    if (clusterId === undefined || (this.seen?.clusterId === clusterId && revision <= this.floor)) return;
+    if (clusterId === undefined || (this.seen?.clusterId === clusterId && revision <= this.floor.revision))
+      return;
     const isNew = this.seen === null;
     this.seen = { clusterId, revision };
     if (isNew || this.clock.steady() - this.writtenAt >= WRITE_DOWN_MS) this.writeDown();
@@ -107,7 +149,7 @@ export class Identity {
         ...otherwise,
       ]);
       if (answer.succeeded) {
-        if (answer.revision >= floor) this.observe(answer.revision);
+        if (answer.revision >= floor.revision) this.observe(answer.revision);
         return answer;
       }
       const [cluster, ...got] = answer.got;
@@ -129,13 +171,12 @@ export class Identity {
     if (this.record === undefined || this.strange !== null) await this.look();
     if (this.strange !== null) throw this.refusal();
     if (this.record !== undefined) return this.record;
-    const value = encodeCluster({ id: randomUUID(), format: FORMAT });
     const { cluster } = this.keys;
-    await this.client.txn([{ key: cluster, created: 0 }], [{ put: cluster, value }]);
+    await this.client.txn([{ key: cluster, created: 0 }], [{ put: cluster, value: newCluster() }]);
     return this.ready();
   }
 
-  private reasonToHold(entry: Entry | undefined, revision: number, floor: number): string | null {
+  private reasonToHold(entry: Entry | undefined, revision: number, floor: Floor): string | null {
     const { seen } = this;
     if (seen?.hold !== undefined) return seen.hold;
     if (entry === undefined)
@@ -144,15 +185,14 @@ export class Identity {
         : `etcd has no cluster record, but this machine belongs to cluster ${seen.clusterId}: was etcd emptied, or is the address wrong?`;
     try {
       const { id, format } = decodeCluster(entry.value);
-      if (format > FORMAT)
-        return `cluster ${id} has records of format ${format}, this convoyd reads formats up to ${FORMAT}: upgrade it`;
+      if (format > FORMAT) return tooNew(id, format);
       if (seen !== null && id !== seen.clusterId)
         return `etcd holds cluster ${id}, but this machine belongs to cluster ${seen.clusterId}: was etcd replaced, or is the address wrong?`;
     } catch (error) {
       return messageOf(error);
     }
-    if (revision >= floor) return null;
-    const hold = `etcd went back from revision ${floor} to ${revision}: was it restored from a backup?`;
+    if (floor.acceptances !== this.acceptances || revision >= floor.revision) return null;
+    const hold = `etcd went back from revision ${floor.revision} to ${revision}: was it restored from a backup?`;
     this.seen = { ...seen!, hold };
     this.writeDown();
     return hold;
@@ -172,4 +212,12 @@ export class Identity {
         this.problem(permanent(`what was seen of the registry cannot be written down: ${messageOf(error)}`)),
       );
   }
+}
+
+function newCluster(): string {
+  return encodeCluster({ id: randomUUID(), format: FORMAT });
+}
+
+function tooNew(id: string, format: number): string {
+  return `cluster ${id} has records of format ${format}, this convoyd reads formats up to ${FORMAT}: upgrade it`;
 }

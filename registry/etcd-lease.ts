@@ -24,6 +24,8 @@ export interface LeaseOptions {
   readonly key: string;
   /** Whether `lost` fires when the trust window ends (a leader must stop) or not before it is known (a machine). */
   readonly endsWithTrust: boolean;
+  /** Gets the end of the trust window (`clock.steady()`, ms) at once and whenever it moves on. */
+  readonly onTrust?: ((until: number) => void) | undefined;
   readonly problem: RegistryProblem;
   /** Fires when the registry is closed: nothing is renewed or trusted from then on. */
   readonly closed: AbortSignal;
@@ -72,8 +74,10 @@ export function keepLease(options: LeaseOptions): KeptLease {
       return true;
     }
     if (renewal.term !== own.term) return false;
-    if (trusted()) trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
-    else end(true);
+    if (trusted()) {
+      trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
+      options.onTrust?.(trustEnd);
+    } else end(true);
     return true;
   }
 
@@ -96,6 +100,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
     if (!ended.signal.aborted) end(true);
   }
 
+  options.onTrust?.(trustEnd);
   void renewAlways();
   if (options.endsWithTrust) void endWithTrust();
   return { trusted, lost: lost.signal, end };

@@ -11,7 +11,7 @@ import {
 import type { Entry } from './etcd-calls.js';
 import type { EtcdContext } from './etcd-session.js';
 import { Tables } from './etcd-tables.js';
-import type { KnownMachine, Machine, ServiceEntry } from './model.js';
+import type { KnownMachine, Machine, ServiceEntry, UnitState } from './model.js';
 import type { RegistryReader } from './registry.js';
 
 /** Keys read in one transaction; etcd allows 128. */
@@ -33,6 +33,32 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
     return found;
   }
 
+  /** Ids of the machines that are there, with the revision at which they were read. */
+  async function machineIds(
+    signal: AbortSignal | undefined,
+    at?: number,
+  ): Promise<{ ids: readonly string[]; at: number }> {
+    const machines = await client.list(keys.machines, {
+      signal,
+      keysOnly: true,
+      ...(at === undefined ? {} : { at }),
+    });
+    const ids = machines.entries.flatMap(({ key }) => {
+      const parsed = keys.parse(key);
+      return parsed?.kind === 'machine' ? [parsed.machine] : [];
+    });
+    return { ids, at: machines.revision };
+  }
+
+  const statesOf = (
+    name: string,
+    ids: readonly string[],
+    entries: readonly (Entry | undefined)[],
+  ): UnitState[] =>
+    entries.flatMap((entry, i) =>
+      entry === undefined ? [] : [decodeState(ids[i] ?? '', name, entry.value)],
+    );
+
   return {
     async readAll(signal) {
       const { entries, revision } = await client.list(keys.root, { signal });
@@ -47,11 +73,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
       const unit = decodeUnit(name, record.value, record.modified);
       const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value, 0).machine;
 
-      const machines = await client.list(keys.machines, { signal, keysOnly: true, at });
-      const ids = machines.entries.flatMap(({ key }) => {
-        const parsed = keys.parse(key);
-        return parsed?.kind === 'machine' ? [parsed.machine] : [];
-      });
+      const { ids } = await machineIds(signal, at);
       const [content, placement, ...states] = await getAll(
         [
           keys.content(unit.hash),
@@ -65,10 +87,14 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
         record: { ...unit, unit: decodeContent(unit.hash, content?.value ?? '') },
         machine,
         why: placement === undefined ? null : decodePlacement(machine ?? '', name, placement.value, 0, 0).why,
-        states: states.flatMap((entry, i) =>
-          entry === undefined ? [] : [decodeState(ids[i] ?? '', name, entry.value)],
-        ),
+        states: statesOf(name, ids, states),
       };
+    },
+
+    async readStates(name, signal) {
+      const { ids, at } = await machineIds(signal);
+      const wanted = ids.map((id) => keys.state(id, name));
+      return statesOf(name, ids, await getAll(wanted, at, signal));
     },
 
     async readMachines(signal) {

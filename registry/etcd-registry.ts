@@ -1,10 +1,11 @@
 import type { Clock } from '../runtime/clock.js';
-import { aborted, messageOf, permanent } from '../runtime/errors.js';
+import { aborted, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { openEtcdClient } from './etcd-client.js';
 import { collectContents, commitDecisions } from './etcd-commit.js';
 import { Identity } from './etcd-identity.js';
 import { campaign, readLeader } from './etcd-leader.js';
+import { desiredMachines } from './etcd-machines.js';
 import { openPlacementView } from './etcd-placement-view.js';
 import { reader } from './etcd-reader.js';
 import { type EtcdContext, joinMachine } from './etcd-session.js';
@@ -42,10 +43,9 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
   return {
     ...reader(context),
     ...desiredState(context),
-    changeMachine: () => Promise.reject(permanent('not there yet')),
-    evictMachine: () => Promise.reject(permanent('not there yet')),
-    accept: () => Promise.reject(permanent('not there yet')),
-    join: (machine, ttlMs) => joinMachine(context, machine, ttlMs),
+    ...desiredMachines(context),
+    accept: () => identity.accept(),
+    join: (machine, ttlMs, onTrust) => joinMachine(context, machine, ttlMs, onTrust),
     campaign: (machineId, ttlMs, signal) => campaign(context, machineId, ttlMs, signal),
     readLeader: () => readLeader(context),
     commit: (decisions, term) => commitDecisions(context, decisions, term),

@@ -1,12 +1,12 @@
 import type { Clock } from '../runtime/clock.js';
 import { permanent } from '../runtime/errors.js';
-import { encodeKnown, encodeMachine, encodeService, encodeState } from './codec.js';
-import type { Entry, EtcdClient } from './etcd-calls.js';
+import { decodeKnown, encodeKnown, encodeMachine, encodeService, encodeState } from './codec.js';
+import type { Entry, EtcdClient, Operation } from './etcd-calls.js';
 import type { Identity } from './etcd-identity.js';
 import { keepLease } from './etcd-lease.js';
 import { OwnKeys } from './etcd-own-keys.js';
 import type { Keys } from './keys.js';
-import type { Machine } from './model.js';
+import type { KnownMachine, Machine } from './model.js';
 import type { MachineSession, RegistryMemory, RegistryProblem } from './registry.js';
 
 /** What the parts of the etcd registry share. */
@@ -30,21 +30,23 @@ interface HeldLease {
 
 /**
  * Announces a machine under a lease of its own, or under the one its last convoyd left behind. The lease's id is
- * remembered before the machine is announced: a crash in between never makes a machine its own duplicate.
+ * remembered before the machine is announced: a crash in between never makes a machine its own duplicate. That it
+ * is not away any more becomes known at the revision at which it is there.
  */
 export async function joinMachine(
   context: EtcdContext,
   machine: Machine,
   ttlMs: number,
+  onTrust: ((until: number) => void) | undefined,
 ): Promise<MachineSession> {
-  const { client, identity, keys } = context;
+  const { client, clock, identity, keys } = context;
   await identity.ready();
   const resumed = await resume(context, ttlMs);
   const lease = resumed ?? (await grant(context, ttlMs));
-  const machineKey = keys.machine(machine.id);
-  const put = { put: machineKey, value: encodeMachine(machine), lease: lease.id };
+  const [machineKey, knownKey] = [keys.machine(machine.id), keys.knownMachine(machine.id)];
+  const gets = [{ get: machineKey }, { get: knownKey }];
+  let [holder, entry] = (await client.txn([], gets)).got;
   for (;;) {
-    const { entry: holder } = await client.get(machineKey);
     if (holder !== undefined && holder.lease !== lease.id) {
       if (resumed === undefined) await client.revokeLease(lease.id);
       throw permanent(
@@ -52,12 +54,24 @@ export async function joinMachine(
         { code: 'duplicate-machine-id' },
       );
     }
-    const compare = { key: machineKey, modified: holder?.modified ?? 0 };
-    if ((await identity.write([compare], [put])).succeeded) break;
+    const known = entry === undefined ? newlyKnown(machine.id, clock) : decodeKnown(machine.id, entry.value);
+    const value = encodeKnown({ ...known, away: null });
+    const puts: Operation[] = [{ put: machineKey, value: encodeMachine(machine), lease: lease.id }];
+    if (value !== entry?.value) puts.push({ put: knownKey, value });
+    const compares = [
+      { key: machineKey, modified: holder?.modified ?? 0 },
+      { key: knownKey, modified: entry?.modified ?? 0 },
+    ];
+    const answer = await identity.write(compares, puts, gets);
+    if (answer.succeeded) break;
+    [holder, entry] = answer.got;
   }
-  await rememberMachine(context, machine.id);
   if (resumed !== undefined) await dropStrayStates(context, machine.id);
-  return openSession(context, machine.id, lease);
+  return openSession(context, machine.id, lease, onTrust);
+}
+
+function newlyKnown(id: string, clock: Clock): KnownMachine {
+  return { id, firstSeen: clock.now(), cordoned: false, draining: false, away: null, metadata: {} };
 }
 
 async function grant({ client, clock, memory }: EtcdContext, ttlMs: number): Promise<HeldLease> {
@@ -76,20 +90,6 @@ async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Pr
   if (renewal.ttlMs === Math.ceil(ttlMs / 1000) * 1000) return { id, ttlMs: renewal.ttlMs, sentAt };
   if (renewal.ttlMs > 0) await client.revokeLease(id);
   return undefined;
-}
-
-/** `known/<id>` is written once and stays until the operator takes it away. */
-async function rememberMachine({ identity, keys, clock }: EtcdContext, id: string): Promise<void> {
-  const key = keys.knownMachine(id);
-  const value = encodeKnown({
-    id,
-    firstSeen: clock.now(),
-    cordoned: false,
-    draining: false,
-    away: null,
-    metadata: {},
-  });
-  await identity.write([{ key, modified: 0 }], [{ put: key, value }]);
 }
 
 /** States the last convoyd left of units that went while there was none. */
@@ -111,11 +111,16 @@ async function dropStrayStates({ client, identity, keys }: EtcdContext, id: stri
     );
 }
 
-function openSession(context: EtcdContext, machineId: string, lease: HeldLease): MachineSession {
+function openSession(
+  context: EtcdContext,
+  machineId: string,
+  lease: HeldLease,
+  onTrust: ((until: number) => void) | undefined,
+): MachineSession {
   const { client, clock, identity, keys, problem, closed } = context;
   const kept = keepLease({
     ...{ client, clock, problem, closed, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
-    ...{ key: keys.machine(machineId), endsWithTrust: false },
+    ...{ key: keys.machine(machineId), endsWithTrust: false, onTrust },
   });
 
   const states = new OwnKeys(
@@ -164,9 +169,34 @@ function openSession(context: EtcdContext, machineId: string, lease: HeldLease):
       kept.end(false);
     },
     async leave() {
-      kept.end(true);
+      try {
+        await noteLeaving(context, machineId, lease.id);
+      } finally {
+        kept.end(true);
+      }
       await client.revokeLease(lease.id);
       await context.memory.writeLease(null);
     },
   };
+}
+
+/** Notes that a machine leaves in order while its lease still holds: its absence never looks like a crash. */
+async function noteLeaving(
+  { client, identity, keys }: EtcdContext,
+  id: string,
+  leaseId: string,
+): Promise<void> {
+  const [machineKey, knownKey] = [keys.machine(id), keys.knownMachine(id)];
+  const gets = [{ get: machineKey }, { get: knownKey }];
+  let [holder, entry] = (await client.txn([], gets)).got;
+  while (entry !== undefined && (holder === undefined || holder.lease === leaseId)) {
+    const compares = [
+      { key: machineKey, modified: holder?.modified ?? 0 },
+      { key: knownKey, modified: entry.modified },
+    ];
+    const value = encodeKnown({ ...decodeKnown(id, entry.value), away: 'left' });
+    const answer = await identity.write(compares, [{ put: knownKey, value }], gets);
+    if (answer.succeeded) return;
+    [holder, entry] = answer.got;
+  }
 }

@@ -2,7 +2,7 @@ import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
 import type { TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import { decodeUnit, encodeContent, encodeUnit } from './codec.js';
-import type { Operation } from './etcd-calls.js';
+import type { Entry, Operation } from './etcd-calls.js';
 import type { EtcdContext } from './etcd-session.js';
 import type { UnitRecord } from './model.js';
 import type { DesiredState } from './registry.js';
@@ -14,23 +14,30 @@ type Present = Omit<UnitRecord, 'unit'> | undefined;
 export function desiredState(context: EtcdContext): DesiredState {
   const { client, identity, keys } = context;
 
-  /** Read, decide, write if unchanged; again until it was. `decide` answers undefined to leave it as it is. */
+  /**
+   * Read, decide, write if unchanged; again until it was. `decide` answers undefined to leave the record as it is;
+   * it never sees a move that is spent, so that the next write drops it. What a wish to move says of the assignment
+   * is compared too.
+   */
   async function change(
     name: string,
-    decide: (present: Present) => Wish | undefined,
+    decide: (present: Present, assignment: number) => Wish | undefined,
     more: readonly Operation[] = [],
   ): Promise<{ readonly generation: number; readonly before: Present }> {
-    const key = keys.unit(name);
-    let { entry } = await client.get(key);
+    const [key, assigned] = [keys.unit(name), keys.assigned(name)];
+    const gets = [{ get: key }, { get: assigned }];
+    let [entry, at] = (await client.txn([], gets)).got;
     for (;;) {
-      const before = entry && decodeUnit(name, entry.value, entry.modified);
-      const wish = decide(before);
+      const assignment = at?.modified ?? 0;
+      const before = entry && presentOf(name, entry, assignment);
+      const wish = decide(before, assignment);
       if (wish === undefined) return { generation: before?.generation ?? 0, before };
-      const compare = { key, modified: before?.generation ?? 0 };
+      const compares = [{ key, modified: before?.generation ?? 0 }];
+      if (wish.move !== null) compares.push({ key: assigned, modified: wish.move.assignment });
       const put = { put: key, value: encodeUnit(wish) };
-      const answer = await identity.write([compare], [put, ...more], [{ get: key }]);
+      const answer = await identity.write(compares, [put, ...more], gets);
       if (answer.succeeded) return { generation: answer.revision, before };
-      entry = answer.got[0];
+      [entry, at] = answer.got;
     }
   }
 
@@ -66,8 +73,13 @@ export function desiredState(context: EtcdContext): DesiredState {
       });
     },
 
-    async requestMove() {
-      throw permanent('not there yet');
+    async requestMove(name, to) {
+      await change(name, (present, assignment) => {
+        if (present === undefined) throw noSuchUnit(name);
+        if (assignment === 0) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
+        if (present.move !== null && present.move.to === to) return undefined;
+        return { ...present, move: { assignment, to } };
+      });
     },
 
     async destroyUnit(name) {
@@ -80,6 +92,12 @@ export function desiredState(context: EtcdContext): DesiredState {
       }
     },
   };
+}
+
+/** A move is spent once the unit is not any more where it was when the move was asked for. */
+function presentOf(name: string, { value, modified }: Entry, assignment: number): Omit<UnitRecord, 'unit'> {
+  const record = decodeUnit(name, value, modified);
+  return record.move === null || record.move.assignment === assignment ? record : { ...record, move: null };
 }
 
 function noSuchUnit(name: string): ConvoyError {

@@ -114,6 +114,8 @@ export function openView<Snapshot>(
     return !differs(await client.measure(range, Math.max(revision, now.revision)), highest, count);
   }
 
+  const forget = identity.onAccepted(following.listAgain);
+
   async function checkAlways(): Promise<void> {
     while (!signal.aborted) {
       await clock.sleep(CHECK_MS, signal).catch(() => undefined);
@@ -137,6 +139,7 @@ export function openView<Snapshot>(
     listed,
     async close() {
       closing.abort();
+      forget();
       await following.ended;
     },
   };

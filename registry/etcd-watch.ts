@@ -46,13 +46,16 @@ export function follow(options: FollowOptions): Following {
   const { client, clock, signal } = options;
   /** The first revision not yet handed on; undefined = list first. */
   let next: number | undefined;
+  /** How often `listAgain` was called: a list under way does not answer a later request. */
+  let requests = 0;
   let failures = 0;
   let attempt = new AbortController();
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
       try {
-        if (next === undefined || !(await options.mayResume())) await list();
+        if (next !== undefined && !(await options.mayResume())) next = undefined;
+        while (next === undefined && !signal.aborted) await list();
         const end = await watchOnce();
         if (end.kind === 'list') next = undefined;
         if (end.why !== undefined && !signal.aborted) throw end.why;
@@ -66,9 +69,9 @@ export function follow(options: FollowOptions): Following {
   }
 
   async function list(): Promise<void> {
-    next = undefined;
+    const asked = requests;
     const listing = await options.list();
-    if (signal.aborted) return;
+    if (signal.aborted || asked !== requests) return;
     next = listing.revision + 1;
     options.onList(listing);
   }
@@ -126,6 +129,7 @@ export function follow(options: FollowOptions): Following {
   const ended = run();
   return {
     listAgain() {
+      requests += 1;
       next = undefined;
       attempt.abort();
     },

@@ -60,6 +60,8 @@ export interface RegistryReader {
   /** Everything, at one revision. Cost is that of the whole registry: for lists, never for one unit. */
   readAll(signal?: AbortSignal): Promise<ClusterSnapshot>;
   readUnit(name: string, signal?: AbortSignal): Promise<UnitView | null>;
+  /** The states of one unit on all machines, also after it was destroyed. Cost is that of the machines. */
+  readStates(name: string, signal?: AbortSignal): Promise<readonly UnitState[]>;
   readMachines(
     signal?: AbortSignal,
   ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[] }>;
@@ -84,8 +86,9 @@ export interface DesiredState {
   /** Raises the restart counter and sets the target to `launched`. Not idempotent: each call is one restart. */
   requestRestart(name: string): Promise<void>;
   /**
-   * Asks the leader to move a unit away from where it is, to `to` or (null) to the best other machine. `permanent`:
-   * `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
+   * Asks the leader to move a unit away from where it is, to `to` or (null) to the best other machine. The same
+   * again changes nothing; a later one replaces it. It survives other changes of the unit until the unit is
+   * elsewhere. `permanent`: `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
    */
   requestMove(name: string, to: string | null): Promise<void>;
   /** Answers false if there was no such unit. The leader then unplaces what is left of it. */
@@ -94,6 +97,7 @@ export interface DesiredState {
 
 /** What the operator wants of machines. Each rejects with `permanent`/`not-found` for a machine that never joined. */
 export interface DesiredMachines {
+  /** What is not given stays; `metadata` is given whole. */
   changeMachine(
     id: string,
     change: Partial<Pick<KnownMachine, 'cordoned' | 'draining' | 'metadata'>>,
@@ -120,7 +124,7 @@ export interface MachineSession {
   suspend(): Promise<void>;
   /**
    * For a machine whose units are stopped: the machine and all it published are gone at once, and its units are
-   * placed elsewhere without grace.
+   * placed elsewhere without grace. The session is over even if this rejects; the lease then runs out by itself.
    */
   leave(): Promise<void>;
 }
@@ -175,7 +179,11 @@ export interface Registry
     Membership,
     Leadership,
     PlacementLog {
-  /** The operator says that the registry reached now is the right one, whatever was seen before: holds end. */
+  /**
+   * The operator says that the registry reached now is the right one, whatever was seen before: it is written down
+   * and the holds of this convoyd end, views list again. An empty etcd becomes a cluster. `permanent`/`format` if
+   * its records are of a later format: that needs an upgrade.
+   */
   accept(): Promise<SeenRegistry>;
   /** The leader's cache of the whole cluster. Resolves once the first list is in. */
   openClusterView(signal: AbortSignal): Promise<ClusterView>;

@@ -16,7 +16,61 @@ export function sessionContract(use: Use): void {
       await session.leave();
       expect(session.trusted()).toBe(false);
       expect(session.lost.aborted).toBe(true);
-      expect(await registry.readMachines()).toEqual({ machines: [], known });
+      expect(await registry.readMachines()).toEqual({
+        machines: [],
+        known: known.map((one) => ({ ...one, away: 'left' })),
+      });
+      await registry.join(aMachine('m1'), TTL_MS);
+      expect(await registry.readMachines()).toEqual({ machines, known });
+    });
+
+    it('says that a machine left before it is gone, so that it never looks lost', async () => {
+      const [one, two] = [await use().client(), await use().client()];
+      const session = await one.registry.join(aMachine('m1'), TTL_MS);
+      const view = await two.registry.openClusterView(forever);
+      const seen: string[] = [];
+      const watching = (async () => {
+        for await (const _ of view.changes(forever)) {
+          const now = view.snapshot();
+          if (now.kind === 'hold') continue;
+          seen.push(`${now.machines.has('m1') ? 'there' : 'gone'} ${now.known.get('m1')?.away}`);
+          if (!now.machines.has('m1')) return;
+        }
+      })();
+      await session.leave();
+      let isOver = false;
+      void watching.then(() => {
+        isOver = true;
+      });
+      await use().pass('it is gone', () => isOver);
+      expect(seen).not.toContain('gone null');
+      expect(seen.at(-1)).toBe('gone left');
+      await view.close();
+    });
+
+    it('does not say of a machine that it left when it only went', async () => {
+      const [one, other] = [await use().client(), await use().client()];
+      const session = await one.registry.join(aMachine('m1'), TTL_MS);
+      await session.suspend();
+      await use().pass('it is gone', async () => (await other.registry.readMachines()).machines.length === 0);
+      expect((await other.registry.readMachines()).known).toMatchObject([{ id: 'm1', away: null }]);
+    });
+
+    it('tells the end of the trust window before join resolves and after each renewal, until it is lost', async () => {
+      const { registry, cut, restore } = await use().client();
+      const ends: number[] = [];
+      const session = await registry.join(aMachine('m1'), TTL_MS, (until) => ends.push(until));
+      expect(ends).toHaveLength(1);
+      await use().pass('two renewals', () => ends.length >= 3);
+      expect(ends).toEqual([...new Set(ends)].sort((a, b) => a - b));
+      expect(ends[2]! - ends[0]!).toBeGreaterThan(TTL_MS / 3);
+      expect(ends[2]! - ends[0]!).toBeLessThan(2 * TTL_MS);
+      cut();
+      await use().pass('the window is over', () => !session.trusted());
+      const count = ends.length;
+      restore();
+      await use().pass('the loss is known', () => session.lost.aborted);
+      expect(ends).toHaveLength(count);
     });
 
     it('refuses a second machine with the same id, by name, and leaves the first alone', async () => {

@@ -8,8 +8,9 @@ import type {
   UnitRecord,
   UnitState,
 } from '../../registry/model.js';
+import type { SeenRegistry } from '../../registry/registry.js';
 import type { Clock } from '../../runtime/clock.js';
-import { conflict } from '../../runtime/errors.js';
+import { conflict, permanent } from '../../runtime/errors.js';
 import type { UnitFile } from '../../units/unit-file.js';
 
 /** A lease lives until it is revoked or has not been renewed for its TTL. `gone` fires then. */
@@ -26,6 +27,7 @@ type HeldLease = MemoryLease & { expires: number; readonly end: AbortController 
  * raises the revision and is told to the listeners, synchronously.
  */
 export class MemoryTables {
+  readonly clusterId = 'memory';
   revision = 1;
   readonly units = new Map<string, Omit<UnitRecord, 'unit' | 'name'>>();
   readonly contents = new Map<string, { readonly unit: UnitFile; readonly revision: number }>();
@@ -107,6 +109,19 @@ export class MemoryTables {
   close(): void {
     for (const lease of this.leases.values()) lease.end.abort();
     this.leases.clear();
+  }
+
+  /** What a client that knows this cluster has seen of it. */
+  seen(): SeenRegistry {
+    return { clusterId: this.clusterId, revision: this.revision };
+  }
+
+  changeKnown(id: string, change: Partial<Omit<KnownMachine, 'id'>>): void {
+    const known = this.known.get(id);
+    if (known === undefined) throw permanent(`machine ${id} never joined`, { code: 'not-found' });
+    const next = { ...known, ...change };
+    if (JSON.stringify(next) === JSON.stringify(known)) return;
+    this.change(() => this.known.set(id, next));
   }
 
   snapshot(): ClusterSnapshot {

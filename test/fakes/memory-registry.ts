@@ -29,6 +29,7 @@ export interface MemoryRegistry extends Registry {
 }
 
 export interface MemoryCluster {
+  /** A client whose memory knows another cluster holds until it accepts, as soon as it has looked. */
   client(memory?: RegistryMemory): MemoryRegistry;
   /** What the operator does over the API: cordon, drain, metadata. The machine must have joined once. */
   setKnown(machine: string, change: Partial<Omit<KnownMachine, 'id'>>): void;
@@ -55,11 +56,7 @@ export function openMemoryCluster(clock: Clock): MemoryCluster {
   const tables = new MemoryTables(clock);
   return {
     client: (memory = memoryOfMachine()) => openClient(tables, clock, memory),
-    setKnown(id, change) {
-      const known = tables.known.get(id);
-      if (known === undefined) throw permanent(`machine ${id} never joined`, { code: 'not-found' });
-      tables.change(() => tables.known.set(id, { ...known, ...change }));
-    },
+    setKnown: (id, change) => tables.changeKnown(id, change),
     close: () => tables.close(),
   };
 }
@@ -69,16 +66,34 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
   let isCut = false;
   let holding: string | null = null;
 
+  const looked = memory.readSeen().then(async (seen) => {
+    if (seen === null) await memory.writeSeen(tables.seen());
+    else if (seen.clusterId !== tables.clusterId)
+      hold(`the registry holds cluster ${tables.clusterId}, but this machine belongs to ${seen.clusterId}`);
+  });
+  function hold(reason: string | null): void {
+    holding = reason;
+    tables.tell('all');
+  }
+
   async function reach(signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) throw aborted('the call was given up');
     if (closing.signal.aborted) throw aborted('the registry is closed');
     if (isCut) throw transient('the registry cannot be reached', { code: 'unreachable' });
   }
   async function reachToWrite(): Promise<void> {
+    await looked;
     await reach();
     if (holding !== null) throw permanent(holding, { code: 'hold' });
   }
   const at: Reach = { clock, tables, reachable: () => !isCut, reach: reachToWrite, closed: closing.signal };
+
+  /** A move is spent once the unit is not any more where it was when the move was asked for. */
+  function present(name: string): ReturnType<typeof tables.units.get> {
+    const record = tables.units.get(name);
+    const isSpent = record?.move?.assignment !== tables.assigned.get(name)?.revision;
+    return record && isSpent ? { ...record, move: null } : record;
+  }
 
   /** A view serves what it had when the client was cut off. */
   function view<S extends object>(
@@ -138,10 +153,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       isCut = false;
       tables.tell('all');
     },
-    hold(reason) {
-      holding = reason;
-      tables.tell('all');
-    },
+    hold,
 
     async readAll(signal) {
       await reach(signal);
@@ -160,6 +172,10 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
         states: [...states.values()].flatMap((rows) => rows.get(name) ?? []),
       };
     },
+    async readStates(name, signal) {
+      await reach(signal);
+      return [...tables.snapshot().states.values()].flatMap((rows) => rows.get(name) ?? []);
+    },
     async readMachines(signal) {
       await reach(signal);
       const { machines, known } = tables.snapshot();
@@ -177,7 +193,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
 
     async submitUnit(name, unit, target, expected) {
       await reachToWrite();
-      const before = tables.units.get(name);
+      const before = present(name);
       if (expected !== undefined && (before?.generation ?? 0) !== expected)
         throw conflict(`${name} was changed since it was read`, { code: 'generation' });
       const hash = hashOf(unit);
@@ -195,38 +211,52 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     },
     async setTargetState(name, target) {
       await reachToWrite();
-      const record = tables.units.get(name);
+      const record = present(name);
       if (record === undefined) throw noSuchUnit(name);
       if (record.target === target) return;
       tables.change((revision) => tables.units.set(name, { ...record, target, generation: revision }));
     },
     async requestRestart(name) {
       await reachToWrite();
-      const record = tables.units.get(name);
+      const record = present(name);
       if (record === undefined) throw noSuchUnit(name);
       const restarts = record.restarts + 1;
       tables.change((revision) =>
         tables.units.set(name, { ...record, restarts, target: 'launched', generation: revision }),
       );
     },
-    async requestMove() {
-      throw permanent('not there yet');
+    async requestMove(name, to) {
+      await reachToWrite();
+      const record = present(name);
+      if (record === undefined) throw noSuchUnit(name);
+      const assignment = tables.assigned.get(name)?.revision;
+      if (assignment === undefined) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
+      if (record.move !== null && record.move.to === to) return;
+      tables.change((generation) =>
+        tables.units.set(name, { ...record, move: { assignment, to }, generation }),
+      );
     },
-    async changeMachine() {
-      throw permanent('not there yet');
+    async changeMachine(id, change) {
+      await reachToWrite();
+      tables.changeKnown(id, change);
     },
-    async evictMachine() {
-      throw permanent('not there yet');
+    async evictMachine(id) {
+      await reachToWrite();
+      if (tables.machines.has(id)) throw conflict(`machine ${id} is there`, { code: 'alive' });
+      tables.changeKnown(id, { away: tables.known.get(id)?.away ?? 'evicted' });
     },
     async accept() {
-      throw permanent('not there yet');
+      await reach();
+      await memory.writeSeen(tables.seen());
+      hold(null);
+      return tables.seen();
     },
     async destroyUnit(name) {
       await reachToWrite();
       return tables.units.has(name) && tables.change(() => tables.units.delete(name));
     },
 
-    async join(machine, ttlMs): Promise<MachineSession> {
+    async join(machine, ttlMs, onTrust): Promise<MachineSession> {
       await reachToWrite();
       const kept = tables.lease((await memory.readLease()) ?? '');
       const lease = kept?.ttlMs === ttlMs ? kept : tables.grant(ttlMs);
@@ -245,18 +275,11 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
         const placed = tables.placements.get(machine.id);
         for (const unit of tables.states.get(machine.id)?.keys() ?? [])
           if (!placed?.has(unit)) tables.states.get(machine.id)?.delete(unit);
-        if (tables.known.has(machine.id)) return;
         const { id } = machine;
-        tables.known.set(id, {
-          id,
-          firstSeen: clock.now(),
-          cordoned: false,
-          draining: false,
-          away: null,
-          metadata: {},
-        });
+        const unknown = { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} };
+        tables.known.set(id, { ...(tables.known.get(id) ?? unknown), away: null });
       });
-      return memorySession(at, machine.id, lease);
+      return memorySession(at, machine.id, lease, onTrust);
     },
 
     async campaign(machineId, ttlMs, given) {

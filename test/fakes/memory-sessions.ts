@@ -24,12 +24,20 @@ class Keeper {
   private readonly at: Reach;
   private readonly lease: MemoryLease;
   private readonly endsWithTrust: boolean;
+  private readonly onTrust: (until: number) => void;
 
-  constructor(at: Reach, lease: MemoryLease, endsWithTrust: boolean) {
+  constructor(
+    at: Reach,
+    lease: MemoryLease,
+    endsWithTrust: boolean,
+    onTrust: (until: number) => void = () => undefined,
+  ) {
     this.at = at;
     this.lease = lease;
     this.endsWithTrust = endsWithTrust;
+    this.onTrust = onTrust;
     this.trustEnd = this.nextTrustEnd();
+    onTrust(this.trustEnd);
     void this.run();
   }
 
@@ -67,6 +75,7 @@ class Keeper {
       if (!reachable()) continue;
       if (!tables.renew(this.lease.id) || this.over) return this.end();
       this.trustEnd = this.nextTrustEnd();
+      this.onTrust(this.trustEnd);
     }
   }
 }
@@ -85,9 +94,14 @@ export function memoryTerm(at: Reach, lease: MemoryLease, fence: number): Leader
   };
 }
 
-export function memorySession(at: Reach, machineId: string, lease: MemoryLease): MachineSession {
+export function memorySession(
+  at: Reach,
+  machineId: string,
+  lease: MemoryLease,
+  onTrust: ((until: number) => void) | undefined,
+): MachineSession {
   const { tables } = at;
-  const keeper = new Keeper(at, lease, false);
+  const keeper = new Keeper(at, lease, false, onTrust);
   const own = (): Map<string, UnitState> => tables.states.get(machineId) ?? new Map();
 
   async function reachLease(): Promise<void> {
@@ -120,6 +134,8 @@ export function memorySession(at: Reach, machineId: string, lease: MemoryLease):
     async leave() {
       keeper.end();
       await at.reach();
+      const holder = tables.machines.get(machineId);
+      if (holder === undefined || holder.lease === lease.id) tables.changeKnown(machineId, { away: 'left' });
       tables.revoke(lease.id);
     },
   };
