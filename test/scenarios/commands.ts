@@ -1,0 +1,245 @@
+/**
+ * The language of the scripts. Machines are named by their ids; a name longer than eight characters is shown short.
+ *
+ *     machine add NAME... [KEY=VALUE...]   hosts with a convoyd; the first one added leads
+ *     machine clone NAME AS                another host with the same machine id
+ *     machine kill|boot NAME               power cut: no leave, units gone; power is back
+ *     machine cut|heal NAME|all            the registry is out of reach, everything on the host goes on
+ *     convoyd kill|start NAME              SIGKILL, units go on; started again on whatever runs
+ *     convoyd stop NAME [drain]            SIGTERM
+ *     kill leader [after N]                kills the convoyd that leads, now or when its next commit is N decisions far
+ *     hold NAME|all WHY...                 the registry that is reached is not the one known before
+ *     accept NAME|all                      the operator says it is the right one
+ *     unit submit|load|start NAME...       with the unit's text below, if it is new or changes; text without a
+ *                                          [Service] section gets one that runs until it is ended
+ *     unit stop|unload|restart|destroy NAME...
+ *     unit end NAME exit CODE | signal SIG [on MACHINE]
+ *     stops hang|go UNIT MACHINE           stopping this unit there takes until `go`
+ *     cordon|uncordon|drain|evict MACHINE
+ *     metadata MACHINE KEY=VALUE|KEY=...   what the operator lays over the machine's own; `KEY=` hides the key
+ *     move UNIT [MACHINE]
+ *     tick 5s                              time passes
+ *     mark                                 `show log` and `show calls` show what comes after this
+ *     show units|machines|running|leader|refusals|agents|log|calls
+ *
+ * A command whose wish is refused prints `refused: ` and the reason. Every command lets the cluster come to rest
+ * before the next; only `tick` lets time pass.
+ */
+import { decidePut } from '../../api/put-unit.js';
+import { isRefused, isSettled } from '../../cli/goals.js';
+import { messageOf, permanent } from '../../runtime/errors.js';
+import { parseDuration } from '../../runtime/options.js';
+import { templateOf } from '../../units/name.js';
+import { parse } from '../../units/parse.js';
+import type { TargetState } from '../../units/state.js';
+import type { UnitOption } from '../../units/unit-file.js';
+import type { ScriptedMachine } from './machine.js';
+import type { Scenario } from './scenario.js';
+import type { Command } from './script.js';
+import { SHOWS } from './show.js';
+
+/** Runs a command to its end; answers what it prints. Throws for what is not a command. */
+export async function perform(scenario: Scenario, { words, text, line }: Command): Promise<string[]> {
+  const [first = '', second = ''] = words;
+  const two = COMMANDS[`${first} ${second}`];
+  const run = two ?? COMMANDS[first];
+  if (first === 'show') return show(scenario, words.slice(1));
+  if (run === undefined) throw new Error(`line ${line}: there is no command ${words.join(' ')}`);
+  try {
+    await run(scenario, words.slice(two === undefined ? 1 : 2), text);
+    await scenario.settle();
+    return [];
+  } catch (error) {
+    if (error instanceof Refused) return error.message.split('\n').map((reason) => `refused: ${reason}`);
+    throw new Error(`line ${line}: ${words.join(' ')}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The cluster said no, a line for each reason: what a script wants to show, unlike a mistake in the script. */
+class Refused extends Error {}
+
+type Run = (scenario: Scenario, args: readonly string[], text: string) => Promise<void> | void;
+
+const COMMANDS: Readonly<Record<string, Run>> = {
+  async 'machine add'(scenario, args) {
+    const [names, pairs] = [
+      args.filter((arg) => !arg.includes('=')),
+      args.filter((arg) => arg.includes('=')),
+    ];
+    for (const name of names) await scenario.addMachine(name, name, Object.fromEntries(pairs.map(pairOf)));
+  },
+  async 'machine clone'(scenario, [name = '', as = '']) {
+    await scenario.addMachine(as, scenario.machine(name).id, {});
+  },
+  'machine kill': (scenario, [name = '']) => scenario.machine(name).powerCut(),
+  'machine boot': (scenario, [name = '']) => scenario.machine(name).boot(),
+  'machine cut': (scenario, args) => each(scenario, args, (machine) => machine.cut(true)),
+  'machine heal': (scenario, args) => each(scenario, args, (machine) => machine.cut(false)),
+  'convoyd kill': (scenario, [name = '']) => scenario.machine(name).kill(),
+  'convoyd start': (scenario, [name = '']) => scenario.machine(name).start(),
+  'convoyd stop': (scenario, [name = '', drain]) => scenario.machine(name).stop(drain === 'drain'),
+  'kill leader'(scenario, [after, decisions]) {
+    const leader = scenario.machine(scenario.leader()?.name ?? '');
+    if (after === 'after') leader.killAfter(Number(decisions));
+    else leader.kill();
+  },
+  hold: (scenario, [name = '', ...why]) =>
+    each(scenario, [name], (machine) => machine.setHold(why.join(' '))),
+  accept: (scenario, args) => asked(() => each(scenario, args, (machine) => machine.accept())),
+
+  'unit submit': (scenario, names, text) => bringUp(scenario, names, text, 'inactive'),
+  'unit load': (scenario, names, text) => bringUp(scenario, names, text, 'loaded'),
+  'unit start': (scenario, names, text) => bringUp(scenario, names, text, 'launched'),
+  'unit stop': (scenario, names) => takeDown(scenario, names, 'loaded'),
+  'unit unload': (scenario, names) => takeDown(scenario, names, 'inactive'),
+  'unit restart': (scenario, names) => eachUnit(names, (name) => scenario.operator.requestRestart(name)),
+  'unit destroy': (scenario, names) =>
+    eachUnit(names, async (name) => {
+      if (!(await scenario.operator.destroyUnit(name))) throw permanent(`there is no unit ${name}`);
+    }),
+  async 'unit end'(scenario, [unit = '', how, value = '', , on]) {
+    const machines = on === undefined ? await whereActive(scenario, unit) : [scenario.machine(on)];
+    const [machine] = machines;
+    if (machine === undefined || machines.length > 1)
+      throw new Error(`${unit} is active on ${machines.length} machines`);
+    if (how === 'exit') machine.units.end(unit, { kind: 'exit', code: Number(value) });
+    else machine.units.end(unit, { kind: 'signal', signal: value });
+  },
+  'stops hang': (scenario, [unit = '', name = '']) => scenario.machine(name).units.holdStop(unit),
+  'stops go': (scenario, [unit = '', name = '']) => scenario.machine(name).units.letStop(unit),
+
+  cordon: (scenario, [name = '']) => asked(() => change(scenario, name, { cordoned: true })),
+  uncordon: (scenario, [name = '']) =>
+    asked(() => change(scenario, name, { cordoned: false, draining: false })),
+  drain: (scenario, [name = '']) => asked(() => change(scenario, name, { draining: true })),
+  evict: (scenario, [name = '']) => asked(() => scenario.operator.evictMachine(idOf(scenario, name))),
+  metadata: (scenario, [name = '', ...pairs]) =>
+    asked(() =>
+      change(scenario, name, {
+        metadata: Object.fromEntries(
+          pairs.map(pairOf).map(([key, value]) => [key, value === '' ? null : value]),
+        ),
+      }),
+    ),
+  move: (scenario, [unit = '', to]) =>
+    asked(() => scenario.operator.requestMove(unit, to === undefined ? null : idOf(scenario, to))),
+
+  mark(scenario) {
+    scenario.takeLog();
+    scenario.takeCalls();
+  },
+  tick: (scenario, [time = '']) => scenario.tick(parseDuration(time)),
+};
+
+async function show(scenario: Scenario, whats: readonly string[]): Promise<string[]> {
+  const printed: string[] = [];
+  for (const what of whats) {
+    const printer = SHOWS[what];
+    if (printer === undefined) throw new Error(`there is no ${what} to show`);
+    printed.push(...(await printer(scenario)));
+  }
+  return printed;
+}
+
+/** What the operator asks of the registry, with its no told from a mistake of the script. */
+async function asked<T>(call: () => Promise<T>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    throw new Refused(messageOf(error), { cause: error });
+  }
+}
+
+async function each(
+  { machines }: Scenario,
+  [name = '']: readonly string[],
+  call: (machine: ScriptedMachine) => Promise<void> | void,
+): Promise<void> {
+  const found = name === 'all' ? [...machines.values()] : [machines.get(name)];
+  for (const machine of found) {
+    if (machine === undefined) throw new Error(`there is no machine ${name}`);
+    await call(machine);
+  }
+}
+
+/** One after the other; a refusal of one does not keep the others from being asked for. */
+async function eachUnit(names: readonly string[], call: (name: string) => Promise<void>): Promise<void> {
+  const refusals: string[] = [];
+  for (const name of names)
+    await call(name).catch((error) => {
+      const reason = messageOf(error);
+      refusals.push(reason.includes(name) ? reason : `${name}: ${reason}`);
+    });
+  if (refusals.length > 0) throw new Refused(refusals.join('\n'));
+}
+
+/** A machine of the script, or an id that no machine ever had. */
+function idOf({ machines }: Scenario, name: string): string {
+  return machines.get(name)?.id ?? name;
+}
+
+function change(
+  scenario: Scenario,
+  name: string,
+  wish: Parameters<Scenario['operator']['changeMachine']>[1],
+): Promise<void> {
+  return scenario.operator.changeMachine(idOf(scenario, name), wish);
+}
+
+function pairOf(text: string): [key: string, value: string] {
+  const at = text.indexOf('=');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+async function whereActive({ machines }: Scenario, unit: string): Promise<ScriptedMachine[]> {
+  const found: ScriptedMachine[] = [];
+  for (const machine of machines.values())
+    for (const { name, active } of await machine.units.manager().list())
+      if (name === unit && active === 'active') found.push(machine);
+  return found;
+}
+
+/** As convoyctl and the API: instances are made of their template, `start` of a unit that has ended starts it. */
+function bringUp(
+  { operator }: Scenario,
+  names: readonly string[],
+  text: string,
+  target: TargetState,
+): Promise<void> {
+  return eachUnit(names, async (name) => {
+    const view = await operator.readUnit(name);
+    const template = await operator.readUnit(templateOf(name) ?? name);
+    const known = (view ?? template)?.record.unit.options;
+    const options = known === undefined || text !== '' ? optionsOf(name, text) : known;
+    const decision = decidePut(name, { name, options, desiredState: target }, view?.record ?? null);
+    if (decision.kind === 'refuse') throw permanent(decision.message);
+    if (decision.kind === 'submit') await operator.submitUnit(name, decision.unit, decision.target);
+    else if (target === 'launched' && view?.record.target === 'launched') {
+      const ended = view.states.some((state) =>
+        state.reached === 'launched' ? isSettled(state) : isRefused(state),
+      );
+      if (ended) await operator.requestRestart(name);
+    } else if (target !== 'inactive') await operator.setTargetState(name, target);
+  });
+}
+
+function takeDown(
+  { operator }: Scenario,
+  names: readonly string[],
+  target: 'inactive' | 'loaded',
+): Promise<void> {
+  return eachUnit(names, async (name) => {
+    const view = await operator.readUnit(name);
+    if (target === 'loaded' && view?.record.target === 'inactive')
+      throw permanent(`Unable to stop unit ${name} in state inactive`);
+    await operator.setTargetState(name, target);
+  });
+}
+
+function optionsOf(name: string, text: string): readonly UnitOption[] {
+  const { unit, problems } = parse(text);
+  if (problems[0] !== undefined) throw permanent(`line ${problems[0].line}: ${problems[0].what}`);
+  if (!name.endsWith('.service') || unit.options.some(({ section }) => section === 'Service'))
+    return unit.options;
+  return [...unit.options, { section: 'Service', name: 'ExecStart', value: '/bin/server' }];
+}
