@@ -13,9 +13,10 @@ import {
   parseText,
 } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
-import { apiSocket, type DaemonOptions, startDaemon } from './daemon.js';
+import { apiSocket, type DaemonOptions, startDaemon, unitSocket } from './daemon.js';
 import { freePort, openGround, startEtcd, startRedis } from './ground.js';
 import { parseMachineId, parseMetadata, readMachineId, readPublicIp } from './identity.js';
+import { takeSockets } from './inherited-sockets.js';
 import { ensurePrograms, linkPrograms } from './programs.js';
 
 const table = {
@@ -130,6 +131,7 @@ await runMain('convoyd', async () => {
     ttlMs: ttl,
     graceMs: grace,
     version,
+    listening: takeSockets(process.env, process.pid, [apiSocket(rest.runDir), unitSocket(rest.runDir)]),
   };
   try {
     await startDaemon(dev ? await onOwnGround(options) : options, systemClock(), log, shutdown);

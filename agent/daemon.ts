@@ -28,12 +28,14 @@ export interface DaemonOptions {
   readonly ttlMs: number;
   readonly graceMs: number;
   readonly version: string;
+  /** Sockets that listen already, path -> descriptor. */
+  readonly listening: ReadonlyMap<string, number>;
 }
 
 /** Where convoyctl reaches a convoyd with this run directory. */
 export const apiSocket = (runDir: string): string => join(runDir, 'api.sock');
 /** Where units reach it, to read only. */
-const unitSocket = (runDir: string): string => join(runDir, 'read.sock');
+export const unitSocket = (runDir: string): string => join(runDir, 'read.sock');
 
 /**
  * One machine's convoyd: API, agent and scheduler on one registry. Resolves when the API is served; etcd need not
@@ -84,7 +86,7 @@ export async function startDaemon(
     sockets: [
       { path: apiSocket(runDir), readOnly: false },
       { path: unitSocket(runDir), readOnly: true },
-    ],
+    ].map((socket) => ({ ...socket, ...fdOf(options.listening.get(socket.path)) })),
     tcp: options.listen === null ? [] : [{ ...options.listen, readOnly: false }],
   });
   shutdown.onClose('api', () => api.stop());
@@ -108,3 +110,5 @@ export async function startDaemon(
   shutdown.onClose('agent', () => agent?.stop());
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
 }
+
+const fdOf = (fd: number | undefined): { fd?: number } => (fd === undefined ? {} : { fd });

@@ -1,12 +1,12 @@
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { type AddressInfo, connect, isIPv4 } from 'node:net';
+import { type AddressInfo, connect, isIPv4, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf, permanent, UsageError } from '../runtime/errors.js';
 
-/** A unix socket, or TCP on a loopback address (port 0: any free one). */
+/** A unix socket (`fd`: one that listens there already), or TCP on a loopback address (port 0: any free one). */
 export type Listen =
-  | { readonly path: string; readonly readOnly: boolean }
+  | { readonly path: string; readonly fd?: number; readonly readOnly: boolean }
   | { readonly host: string; readonly port: number; readonly readOnly: boolean };
 
 /**
@@ -15,6 +15,10 @@ export type Listen =
  */
 export async function listenOn(server: Server, listen: Listen): Promise<string> {
   if ('path' in listen) {
+    if (listen.fd !== undefined) {
+      await bind(server, listen.path, { fd: listen.fd });
+      return `unix://${listen.path}`;
+    }
     mkdirSync(dirname(listen.path), { recursive: true });
     await removeStaleSocket(listen.path);
     await bind(server, listen.path, { path: listen.path });
@@ -35,7 +39,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-function bind(server: Server, name: string, where: { path: string } | { host: string; port: number }) {
+function bind(server: Server, name: string, where: ListenOptions | { fd: number }) {
   return new Promise<void>((resolve, reject) => {
     const fail = (cause: Error): void =>
       reject(permanent(`cannot serve the API on ${name}: ${messageOf(cause)}`, { code: 'listen', cause }));

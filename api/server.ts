@@ -8,7 +8,7 @@ import { allRoutes, cleanPath, matchRoute } from './routes.js';
 import type { WireError } from './wire.js';
 
 export interface ApiOptions extends ApiContext {
-  readonly sockets: readonly { readonly path: string; readonly readOnly: boolean }[];
+  readonly sockets: readonly { readonly path: string; readonly fd?: number; readonly readOnly: boolean }[];
   readonly tcp: readonly { readonly host: string; readonly port: number; readonly readOnly: boolean }[];
 }
 

@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net';
 
 /** A TCP proxy in front of a real server, for the faults a network has. */
 export interface Proxy {
+  /** Where it listens, unless on a unix socket. */
   readonly port: number;
   /** Drops every connection at once and refuses new ones until `restore`. */
   cut(): void;
@@ -17,7 +18,8 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-export async function startProxy(targetPort: number): Promise<Proxy> {
+/** In front of a port of 127.0.0.1 or a unix socket; listens on a free port of 127.0.0.1 or on the given unix socket. */
+export async function startProxy(target: number | string, listen: string | null = null): Promise<Proxy> {
   const pairs = new Set<{ client: Socket; server: Socket }>();
   let mode: 'pass' | 'cut' | 'hole' = 'pass';
   let budget = Number.POSITIVE_INFINITY;
@@ -34,7 +36,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
 
   const listener = createServer((client) => {
     if (mode === 'cut') return void client.destroy();
-    const server = connect(targetPort, '127.0.0.1');
+    const server = typeof target === 'number' ? connect(target, '127.0.0.1') : connect(target);
     const pair = { client, server };
     pairs.add(pair);
     const end = (): void => {
@@ -58,10 +60,13 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     });
     for (const socket of [client, server]) socket.on('error', end).on('close', end);
   });
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => {
+    if (listen === null) listener.listen(0, '127.0.0.1', resolve);
+    else listener.listen(listen, resolve);
+  });
 
   return {
-    port: (listener.address() as { port: number }).port,
+    port: listen === null ? (listener.address() as { port: number }).port : 0,
     cut() {
       mode = 'cut';
       drop();
