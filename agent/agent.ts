@@ -142,7 +142,7 @@ export function startAgent(options: AgentOptions): Agent {
     async round(signal) {
       const actual = await manager.list();
       const snapshot = placements();
-      if (snapshot === null || signal.aborted) return;
+      if (snapshot === null || signal.aborted || !session.entitled()) return;
       const desired = desiredUnits(snapshot);
       for (const [unit, wish] of refused)
         if (!sameWish(wish.desired, desired.get(unit))) refused.delete(unit);

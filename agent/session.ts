@@ -22,6 +22,8 @@ export interface SessionKeeper {
   current(): MachineSession | null;
   /** Why the machine is not joined, in words. */
   problem(): string | null;
+  /** What is placed on this machine id is meant for this machine: it has joined, and nobody else was found under its id since. */
+  entitled(): boolean;
   /** Ends it once the signal has fired: the machine counts as there for a while yet, or as gone for good. */
   stop(how: 'suspend' | 'leave'): Promise<void>;
 }
@@ -32,6 +34,7 @@ export function keepSession(options: SessionOptions): SessionKeeper {
   const { registry, machine, clock, log, signal } = options;
   let session: MachineSession | null = null;
   let problem: string | null = null;
+  let entitled = false;
 
   async function keep(): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
@@ -39,12 +42,14 @@ export function keepSession(options: SessionOptions): SessionKeeper {
         session = await registry.join(machine, options.ttlMs, options.onTrust);
       } catch (error) {
         problem = whyNotJoined(error, machine.id);
+        if (isDuplicate(error)) entitled = false;
         if (failures++ === 0) log.warn({ machine: machine.id }, problem);
         await clock.sleep(backoffMs(failures, RETRY, Math.random()), signal).catch(() => undefined);
         continue;
       }
       failures = 0;
       problem = null;
+      entitled = true;
       log.info({ machine: machine.id }, 'joined');
       options.onJoin();
       const { lost } = session;
@@ -60,6 +65,7 @@ export function keepSession(options: SessionOptions): SessionKeeper {
   return {
     current: () => session,
     problem: () => problem,
+    entitled: () => entitled,
     async stop(how) {
       await kept;
       await session?.[how]().catch((error) => log.warn({ machine: machine.id }, messageOf(error)));
@@ -68,9 +74,13 @@ export function keepSession(options: SessionOptions): SessionKeeper {
 }
 
 function whyNotJoined(error: unknown, id: string): string {
-  return error instanceof ConvoyError && error.code === 'duplicate-machine-id'
-    ? `machine id ${id} is held by another machine: give each machine an id of its own (${error.message})`
+  return isDuplicate(error)
+    ? `machine id ${id} is held by another machine: give each machine an id of its own (${messageOf(error)})`
     : `cannot join: ${messageOf(error)}`;
+}
+
+function isDuplicate(error: unknown): boolean {
+  return error instanceof ConvoyError && error.code === 'duplicate-machine-id';
 }
 
 function fired(signal: AbortSignal): Promise<void> {
