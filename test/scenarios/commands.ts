@@ -111,7 +111,7 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   cordon: (scenario, [name = '']) => asked(() => change(scenario, name, { cordoned: true })),
   uncordon: (scenario, [name = '']) =>
     asked(() => change(scenario, name, { cordoned: false, draining: false })),
-  drain: (scenario, [name = '']) => asked(() => change(scenario, name, { draining: true })),
+  drain: (scenario, [name = '']) => asked(() => change(scenario, name, { cordoned: true, draining: true })),
   evict: (scenario, [name = '']) => asked(() => scenario.operator.evictMachine(idOf(scenario, name))),
   metadata: (scenario, [name = '', ...pairs]) =>
     asked(() =>

@@ -89,12 +89,12 @@ export class ScriptedMachine {
   powerCut(): void {
     this.kill();
     this.units.close();
+    this.units = openMemoryUnits(this.options.clock);
     this.run = memoryOfMachine();
   }
 
   boot(): void {
     this.boots += 1;
-    this.units = openMemoryUnits(this.options.clock);
     this.start();
   }
 
@@ -210,11 +210,11 @@ function mortal(manager: UnitManager, dead: AbortSignal): UnitManager {
   };
 }
 
-/** Lines of at least this level, with the unit or machine they are about before them. */
+/** Lines of at least this level, with the unit they are about, or else the machine, before them. */
 function logTo(say: (line: string) => void, level: 'info' | 'warn'): Log {
   const line = ({ unit, machine }: { unit?: string; machine?: string }, message: string): void => {
-    const about = unit ?? machine ?? '';
-    say(about === '' || message.includes(about) ? message : `${about}: ${message}`);
+    const about = unit === undefined ? machine : message.includes(unit) ? undefined : unit;
+    say(about === undefined ? message : `${about}: ${message}`);
   };
   const log: Log = {
     debug: () => undefined,
