@@ -69,6 +69,7 @@ async function startMember(
   let current: WorldProcess;
 
   const start = async (): Promise<void> => {
+    rmSync(socket, { force: true });
     current = await world.spawn(
       name,
       ...['etcd', '--name', name, '--data-dir', data, '--log-level', 'warn', '--unsafe-no-fsync'],
