@@ -13,8 +13,10 @@
  *     unit submit|load|start NAME...       with the unit's text below, if it is new or changes; text without a
  *                                          [Service] section gets one that runs until it is ended
  *     unit stop|unload|restart|destroy NAME...
+ *     unit unchecked NAME...               started by a writer that checks nothing
  *     unit end NAME exit CODE | signal SIG [on MACHINE]
  *     stops hang|go UNIT MACHINE           stopping this unit there takes until `go`
+ *     manager away|back MACHINE            its unit manager does not answer; it goes on
  *     cordon|uncordon|drain|evict MACHINE
  *     metadata MACHINE KEY=VALUE|KEY=...   what the operator lays over the machine's own; `KEY=` hides the key
  *     move UNIT [MACHINE]
@@ -47,11 +49,12 @@ export async function perform(scenario: Scenario, { words, text, line }: Command
   if (run === undefined) throw new Error(`line ${line}: there is no command ${words.join(' ')}`);
   try {
     await run(scenario, words.slice(two === undefined ? 1 : 2), text);
-    await scenario.settle();
     return [];
   } catch (error) {
     if (error instanceof Refused) return error.message.split('\n').map((reason) => `refused: ${reason}`);
     throw new Error(`line ${line}: ${words.join(' ')}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await scenario.settle();
   }
 }
 
@@ -92,10 +95,20 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   'unit start': (scenario, names, text) => bringUp(scenario, names, text, 'launched'),
   'unit stop': (scenario, names) => takeDown(scenario, names, 'loaded'),
   'unit unload': (scenario, names) => takeDown(scenario, names, 'inactive'),
-  'unit restart': (scenario, names) => eachUnit(names, (name) => scenario.operator.requestRestart(name)),
+  'unit restart': ({ operator }, names) =>
+    eachUnit(names, async (name) => {
+      const view = await operator.readUnit(name);
+      if (view?.record.target === 'inactive')
+        throw permanent(`Unable to restart unit ${name} in state inactive`);
+      await operator.requestRestart(name);
+    }),
   'unit destroy': (scenario, names) =>
     eachUnit(names, async (name) => {
       if (!(await scenario.operator.destroyUnit(name))) throw permanent(`there is no unit ${name}`);
+    }),
+  'unit unchecked': ({ operator }, names, text) =>
+    eachUnit(names, async (name) => {
+      await operator.submitUnit(name, { options: optionsOf(name, text) }, 'launched');
     }),
   async 'unit end'(scenario, [unit = '', how, value = '', , on]) {
     const machines = on === undefined ? await whereActive(scenario, unit) : [scenario.machine(on)];
@@ -107,6 +120,8 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   },
   'stops hang': (scenario, [unit = '', name = '']) => scenario.machine(name).units.holdStop(unit),
   'stops go': (scenario, [unit = '', name = '']) => scenario.machine(name).units.letStop(unit),
+  'manager away': (scenario, [name = '']) => scenario.machine(name).units.cut(),
+  'manager back': (scenario, [name = '']) => scenario.machine(name).units.restore(),
 
   cordon: (scenario, [name = '']) => asked(() => change(scenario, name, { cordoned: true })),
   uncordon: (scenario, [name = '']) =>

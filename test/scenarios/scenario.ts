@@ -1,11 +1,14 @@
 import type { ClusterSnapshot } from '../../registry/model.js';
 import type { SchedulerStatus } from '../../scheduler/scheduler.js';
+import { readConstraints } from '../../units/constraints.js';
 import { type MemoryRegistry, openMemoryCluster } from '../fakes/memory-registry.js';
 import { manualClock } from '../support/clock.js';
 import { ScriptedMachine } from './machine.js';
 
 /** Turns of the event loop after which nothing is under way any more: what the fakes do waits for nothing outside. */
 const TURNS = 5;
+/** How often it is looked whether a unit runs twice, in ms. */
+const LOOK_MS = 100;
 
 /** A cluster whose time passes only when told so. */
 export class Scenario {
@@ -26,7 +29,7 @@ export class Scenario {
     if (this.machines.has(name)) throw new Error(`there is a machine ${name} already`);
     const { cluster, clock } = this;
     const note = (line: string): void => {
-      this.lines.push(`${(clock.steady() / 1000).toFixed(1)}s ${line}`);
+      this.lines.push(`${this.time()} ${line}`);
     };
     const machine = new ScriptedMachine({ cluster, clock, note, id, metadata });
     this.machines.set(name, machine);
@@ -45,9 +48,29 @@ export class Scenario {
     for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 
+  /** Lets time pass. Throws when a unit that may have one copy only (OnPartition=stop) has two at any look. */
   async tick(ms: number): Promise<void> {
-    await this.clock.advance(ms);
+    const single = [...(await this.snapshot()).units.values()].filter(
+      ({ name, unit }) => readConstraints(name, unit).constraints.stopBoundMs !== null,
+    );
+    const step = single.length === 0 ? ms : LOOK_MS;
+    for (let left = ms; left > 0; left -= step) {
+      await this.clock.advance(Math.min(step, left));
+      for (const { name } of single) await this.checkSingle(name);
+    }
     await this.settle();
+  }
+
+  private async checkSingle(unit: string): Promise<void> {
+    const homes: string[] = [];
+    for (const [name, { units }] of this.machines)
+      for (const { name: other, active } of await units.manager().list())
+        if (other === unit && active !== 'inactive' && active !== 'failed') homes.push(name);
+    if (homes.length > 1) throw new Error(`${unit} runs on ${homes.join(' and ')} at ${this.time()}`);
+  }
+
+  private time(): string {
+    return `${(this.clock.steady() / 1000).toFixed(1)}s`;
   }
 
   snapshot(): Promise<ClusterSnapshot> {
