@@ -20,7 +20,7 @@ const PURE = [
   'runtime/{backoff,errors}.ts',
   'units/*.ts',
   'registry/{model,keys,codec}.ts',
-  'scheduler/{explain,place,plan,seats,occupancy,absences,rank,decision}.ts',
+  'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain}.ts',
   'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
   'agent/{command,environment-file,specifiers,words}.ts',
   'agent/supervisor/order.ts',
@@ -32,7 +32,7 @@ const PURE = [
 
 /** Each third-party SDK is imported by one adapter only. */
 const SDK_HOME = {
-  etcd3: 'registry/etcd-client.ts',
+  etcd3: 'registry/etcd-{client,host}.ts',
   ioredis: 'jobs/redis-connection.ts',
   'dbus-native': 'agent/systemd/bus.ts',
   commander: '{runtime/options,cli/main}.ts',

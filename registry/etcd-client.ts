@@ -5,18 +5,17 @@
  * etcd3's own retries, circuit breaker, Watch, Lease and Election are not used: they lose events, apply writes
  * twice and allow two leaders. A call that fails as `transient` turns to the next endpoint for the calls after it.
  */
-import { noop } from 'cockatiel';
-import {
+import type {
   Etcd3,
-  type IKeyValue,
-  type IRangeRequest,
-  type IRangeResponse,
-  type IRequestOp,
-  type ITxnRequest,
-  type IWatchResponse,
+  IKeyValue,
+  IRangeRequest,
+  IRangeResponse,
+  IRequestOp,
+  ITxnRequest,
+  IWatchResponse,
 } from 'etcd3';
 import type { Clock } from '../runtime/clock.js';
-import { aborted } from '../runtime/errors.js';
+import { aborted, transient } from '../runtime/errors.js';
 import type {
   CallOptions,
   Compare,
@@ -28,14 +27,22 @@ import type {
   WatchResponse,
 } from './etcd-calls.js';
 import { translate } from './etcd-errors.js';
+import { type EtcdAccess, openHost } from './etcd-host.js';
 
 /** Time for one call, connecting included. */
 const CALL_MS = 5000;
 /** Rows of one page of a list. */
 const PAGE_ROWS = 2000;
 
-export function openEtcdClient(endpoints: readonly string[], clock: Clock): EtcdClient {
-  const hosts = endpoints.map(openHost);
+/** `permanent`/`usage` if the access does not fit the endpoints. */
+export function openEtcdClient(
+  endpoints: readonly string[],
+  clock: Clock,
+  access: EtcdAccess = {},
+): EtcdClient {
+  const hosts = endpoints.map((endpoint) => openHost(endpoint, access));
+  /** How to end the streams on each host. */
+  const streams = hosts.map(() => new Set<(error: Error) => void>());
   let current = 0;
   let closed = false;
 
@@ -48,14 +55,22 @@ export function openEtcdClient(endpoints: readonly string[], clock: Clock): Etcd
     if (closed) throw aborted('the registry is closed');
     if (signal?.aborted) throw aborted(`${what} was given up`);
     const index = current;
+    const host = hosts[index]!;
     try {
-      return await abortable(run(hosts[index]!, { deadline: clock.now() + deadlineMs }), what, signal);
+      return await abortable(host.run(clock.now() + deadlineMs, run), what, signal);
     } catch (error) {
       if (closed) throw aborted('the registry is closed', { cause: error });
-      const ours = translate(error, `etcd at ${endpoints[index]}: ${what}`);
-      if (ours.kind === 'transient' && index === current) current = (index + 1) % hosts.length;
+      const ours = translate(error, `etcd at ${host.endpoint}: ${what}`);
+      if (ours.kind === 'transient' || ours.code === 'tls') turnFrom(index);
       throw ours;
     }
+  }
+
+  /** A stream on a host that does not answer may be as dead without knowing it: it has to move on too. */
+  function turnFrom(index: number): void {
+    if (index !== current || hosts.length === 1) return;
+    current = (index + 1) % hosts.length;
+    for (const end of streams[index]!) end(transient('the member does not answer calls any more'));
   }
 
   return {
@@ -158,32 +173,45 @@ export function openEtcdClient(endpoints: readonly string[], clock: Clock): Etcd
     },
 
     watch(range, from, onResponse, onEnd, signal) {
-      const endpoint = endpoints[current];
+      const index = current;
+      const host = hosts[index]!;
       let ended = false;
+      let stop = (): void => undefined;
       const end = (error: Error | undefined): void => {
         if (ended) return;
         ended = true;
-        onEnd(error && translate(error, `etcd at ${endpoint}: watching ${range.key}`));
+        streams[index]!.delete(end);
+        signal.removeEventListener('abort', give);
+        stop();
+        onEnd(error && translate(error, `etcd at ${host.endpoint}: watching ${range.key}`));
       };
+      const give = (): void => end(undefined);
+      signal.addEventListener('abort', give, { once: true });
+      streams[index]!.add(end);
       const start = async (): Promise<void> => {
         if (closed) throw aborted('the registry is closed');
-        const stream = await hosts[current]!.watchClient.watch();
-        stream.on('data', (response) => !ended && onResponse(responseOf(response)));
-        stream.on('error', end);
-        stream.on('end', () => end(new Error('etcd ended the stream')));
-        const stop = (): void => {
-          end(undefined);
+        const stream = await host.run(clock.now() + CALL_MS, (etcd) => etcd.watchClient.watch());
+        stop = () => {
           // Ended first: etcd3 drops the host's connections for a stream that fails while writable.
           stream.end();
           stream.cancel();
         };
-        signal.addEventListener('abort', stop, { once: true });
-        if (signal.aborted) return stop();
+        stream.on('data', (data) => {
+          if (ended) return;
+          const response = responseOf(data);
+          // A watch without a valid token is refused as one without the right.
+          if (/permission denied/.test(response.reason)) host.forgetToken();
+          onResponse(response);
+        });
+        stream.on('error', end);
+        stream.on('end', () => end(new Error('etcd ended the stream')));
+        if (ended) return stop();
         // The client's types leave out that a request is wrapped in the kind it is of.
         const request = { create_request: { ...rangeOf(range), start_revision: from, fragment: true } };
         stream.write(request as Parameters<typeof stream.write>[0]);
       };
-      start().catch(end);
+      if (signal.aborted) give();
+      else start().catch(end);
     },
 
     close() {
@@ -191,25 +219,6 @@ export function openEtcdClient(endpoints: readonly string[], clock: Clock): Etcd
       for (const host of hosts) host.close();
     },
   };
-}
-
-function openHost(endpoint: string): Etcd3 {
-  return new Etcd3({
-    hosts: endpoint,
-    faultHandling: { host: () => noop, global: noop },
-    grpcOptions: {
-      // Each call that fails leaves its connection: it must not find the same dead one again.
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.max_receive_message_length': -1,
-      'grpc.max_send_message_length': -1,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 1000,
-      // A watch on a dead connection hears nothing; only pings tell. etcd refuses more than one in 5 s.
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-    },
-  });
 }
 
 /** The caller stops waiting at once; the call itself ends with its deadline. */

@@ -21,6 +21,18 @@ export function translate(error: unknown, what: string): ConvoyError {
     return conflict(message, { code: 'compacted', cause: error });
   if (/request is too large|larger than max/.test(text))
     return permanent(`${what}: the record is larger than etcd takes`, { code: 'too-large', cause: error });
+  if (/invalid user ID or password/.test(text))
+    return permanent(`${what}: etcd does not know the user, or the password is wrong`, {
+      code: 'wrong-credentials',
+      cause: error,
+    });
+  if (/user name is empty/.test(text))
+    return permanent(`${what}: etcd asks for a user and a password`, {
+      code: 'wrong-credentials',
+      cause: error,
+    });
+  const certificate = tlsTrouble(text);
+  if (certificate !== undefined) return permanent(`${what}: ${certificate}`, { code: 'tls', cause: error });
   switch (status ?? 0) {
     case DEADLINE_EXCEEDED:
       return transient(`${what}: no answer in time`, { code: 'deadline', cause: error });
@@ -33,6 +45,20 @@ export function translate(error: unknown, what: string): ConvoyError {
     default:
       return transient(message, { code: 'unreachable', cause: error });
   }
+}
+
+/** What is wrong with the certificates, if that is why there is no connection. */
+function tlsTrouble(text: string): string | undefined {
+  if (!/No connection established/.test(text)) return undefined;
+  const [, names] = /does not match certificate's altnames: (.*?)(?:\. Resolution note|$)/s.exec(text) ?? [];
+  if (names !== undefined) return `its certificate is for another host (${names})`;
+  if (/self.signed certificate|unable to (?:get|verify)[^.]*certificate/.test(text))
+    return 'its certificate is not signed by an authority that is trusted here: give its authority';
+  if (/certificate has expired|certificate is not yet valid/.test(text))
+    return 'its certificate has expired or is not valid yet';
+  if (/bad certificate|certificate required|handshake failure/.test(text))
+    return 'it does not accept the certificate of this machine: give one its authority signed';
+  return /wrong version number/.test(text) ? 'it does not speak TLS: write http://' : undefined;
 }
 
 /** The client wraps gRPC's error and drops its number, but the message still starts with `14 UNAVAILABLE: `. */

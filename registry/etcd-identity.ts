@@ -17,8 +17,11 @@ import type { RegistryMemory, RegistryProblem, SeenRegistry } from './registry.j
 
 const WAY_OUT =
   'Nothing is touched until it is back; if this is meant, run "convoyctl rejoin --accept" on this machine.';
-/** How often the highest revision seen is written down while it moves. */
-const WRITE_DOWN_MS = 60_000;
+/**
+ * How often the highest revision seen is written down while it moves; its last value always is. A convoyd that is
+ * killed notices a store that went back by what happened more than this long before. Each time costs an fsync.
+ */
+const WRITE_DOWN_MS = 5000;
 
 /** The highest revision seen before a read, by which the read is judged; void once the operator has accepted. */
 export interface Floor {
@@ -32,6 +35,9 @@ export class Identity {
   /** The text of the `cluster` record as last found to be ours: every write compares it. */
   private record: string | undefined;
   private writtenAt = Number.NEGATIVE_INFINITY;
+  /** Fires when the registry is closed; ends the wait for the next time to write down. */
+  private readonly closing = new AbortController();
+  private isDue = false;
   private writing: Promise<void> = Promise.resolve();
   private acceptances = 0;
   private readonly followers = new Set<() => void>();
@@ -93,9 +99,9 @@ export class Identity {
     this.seen = seen;
     this.record = entry.value;
     this.strange = null;
-    this.writeDown();
+    const written = this.writeDown();
     for (const follower of this.followers) follower();
-    await this.writing;
+    await written;
     return seen;
   }
 
@@ -122,13 +128,13 @@ export class Identity {
     return null;
   }
 
-  /** Notes that the registry known as ours has reached a revision. */
+  /** Notes that the registry known as ours has reached a revision. One that went back stays as it was seen. */
   observe(revision: number, clusterId = this.seen?.clusterId): void {
+    if (this.seen?.hold !== undefined) return;
     if (clusterId === undefined || (this.seen?.clusterId === clusterId && revision <= this.floor.revision))
       return;
-    const isNew = this.seen === null;
     this.seen = { clusterId, revision };
-    if (isNew || this.clock.steady() - this.writtenAt >= WRITE_DOWN_MS) this.writeDown();
+    if (!this.isDue) void this.writeDownInTime();
   }
 
   /**
@@ -159,8 +165,8 @@ export class Identity {
   }
 
   async close(): Promise<void> {
-    if (this.seen !== null) this.writeDown();
-    await this.writing;
+    this.closing.abort();
+    if (this.seen !== null) await this.writeDown().catch(() => undefined);
   }
 
   /**
@@ -194,7 +200,7 @@ export class Identity {
     if (floor.acceptances !== this.acceptances || revision >= floor.revision) return null;
     const hold = `etcd went back from revision ${floor.revision} to ${revision}: was it restored from a backup?`;
     this.seen = { ...seen!, hold };
-    this.writeDown();
+    void this.writeDown().catch(() => undefined);
     return hold;
   }
 
@@ -202,15 +208,25 @@ export class Identity {
     return permanent(`nothing is written: ${this.strange}`, { code: 'hold' });
   }
 
-  private writeDown(): void {
+  private async writeDownInTime(): Promise<void> {
+    this.isDue = true;
+    const pause = this.writtenAt + WRITE_DOWN_MS - this.clock.steady();
+    if (pause > 0) await this.clock.sleep(pause, this.closing.signal).catch(() => undefined);
+    this.isDue = false;
+    if (!this.closing.signal.aborted) await this.writeDown().catch(() => undefined);
+  }
+
+  /** Resolves when what is seen now has been written; a failure is reported, too. */
+  private writeDown(): Promise<void> {
     this.writtenAt = this.clock.steady();
     const { seen } = this;
-    if (seen === null) return;
-    this.writing = this.writing
-      .then(() => this.memory.writeSeen(seen))
-      .catch((error: unknown) =>
-        this.problem(permanent(`what was seen of the registry cannot be written down: ${messageOf(error)}`)),
-      );
+    const turn = this.writing.then(async () => {
+      if (seen !== null) await this.memory.writeSeen(seen);
+    });
+    this.writing = turn.catch((error: unknown) =>
+      this.problem(permanent(`what was seen of the registry cannot be written down: ${messageOf(error)}`)),
+    );
+    return turn;
   }
 }
 

@@ -39,6 +39,11 @@ export interface KeptLease {
   end(lost: boolean): void;
 }
 
+/*
+ * A renewal is sent a third of the TTL after the last one, given up after a sixth and sent again after a twentieth:
+ * three attempts, each on another member of etcd if there are several, begin within the trust window.
+ */
+
 /** 2 s, or a fifth of a short TTL: for clocks that run apart and for what is in flight. */
 export function marginMs(ttlMs: number): number {
   return Math.min(2000, ttlMs / 5);
@@ -66,7 +71,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
   /** Answers whether the renewal was confirmed; ends the lease if it is gone. */
   async function renew(): Promise<boolean> {
     const sentAt = clock.steady();
-    const call = { deadlineMs: Math.min(5000, ttlMs / 3), signal: stop };
+    const call = { deadlineMs: ttlMs / 6, signal: stop };
     const [renewal, own] = await Promise.all([client.renewLease(leaseId, call), client.get(key, call)]);
     if (stop.aborted) return true;
     if (renewal.ttlMs === 0 || own.entry?.lease !== leaseId) {
@@ -91,7 +96,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
           problem(error instanceof ConvoyError ? error : transient(messageOf(error), { cause: error }));
         return false;
       });
-      pause = confirmed ? ttlMs / 3 : ttlMs / 10;
+      pause = confirmed ? ttlMs / 3 : ttlMs / 20;
     }
   }
 

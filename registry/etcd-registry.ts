@@ -3,6 +3,7 @@ import { aborted, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { openEtcdClient } from './etcd-client.js';
 import { collectContents, commitDecisions } from './etcd-commit.js';
+import type { EtcdAccess } from './etcd-host.js';
 import { Identity } from './etcd-identity.js';
 import { campaign, readLeader } from './etcd-leader.js';
 import { desiredMachines } from './etcd-machines.js';
@@ -17,7 +18,7 @@ import type { ClusterView, Registry, RegistryMemory, RegistryProblem } from './r
 
 const REPORT_MS = 60_000;
 
-export interface EtcdRegistryOptions {
+export interface EtcdRegistryOptions extends EtcdAccess {
   /** `http://127.0.0.1:2379`; members of one etcd cluster, of which one is used at a time. */
   readonly endpoints: readonly string[];
   /** Where in etcd the registry lives, such as `/convoy/`. */
@@ -29,12 +30,12 @@ export interface EtcdRegistryOptions {
 
 /**
  * The registry in etcd v3. Opening does not wait for etcd: an agent starts, and keeps its units, without it.
- * Rejects only if `memory` cannot be read.
+ * Rejects only if `memory` cannot be read, or the certificates cannot be used (`permanent`).
  */
 export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Registry> {
   const { clock, log, memory } = options;
   const closing = new AbortController();
-  const client = openEtcdClient(options.endpoints, clock);
+  const client = openEtcdClient(options.endpoints, clock, options);
   const keys = keysUnder(options.prefix);
   const problem = problemLog(log, clock, closing.signal);
   const identity = await Identity.open(client, keys, clock, memory, problem);
