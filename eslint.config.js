@@ -24,6 +24,7 @@ const PURE = [
   'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
   'agent/{command,environment-file,specifiers,words}.ts',
   'agent/supervisor/order.ts',
+  'agent/systemd/{states,unit-text}.ts',
   'api/wire.ts',
   'stores/{key,location}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
