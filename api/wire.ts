@@ -45,8 +45,6 @@ export interface UnitReport {
     readonly hash: string;
     readonly target: TargetState;
     readonly restarts: number;
-    /** The move that was asked for and has not been made yet. */
-    readonly move: { readonly to: string | null } | null;
     readonly generation: number;
     readonly global: boolean;
     readonly options: readonly UnitOption[];
@@ -211,14 +209,9 @@ const NOT_THERE = { ip: '', metadata: {}, apiAddress: '', version: '', bootId: '
 
 export function unitToReport(view: UnitView, pending: string | null): UnitReport {
   const { record, machine, why, states } = view;
-  const { name, hash, target, restarts, move, generation, unit } = record;
+  const { name, hash, target, restarts, generation, unit } = record;
   return {
-    record: {
-      ...{ name, hash, target, restarts, generation },
-      move: move === null ? null : { to: move.to },
-      global: isGlobal(record),
-      options: unit.options,
-    },
+    record: { name, hash, target, restarts, generation, global: isGlobal(record), options: unit.options },
     machine,
     why,
     states: sorted(states, (state) => state.machine),

@@ -1,6 +1,10 @@
 import { Client, type Dispatcher } from 'undici';
 import type {
+  AcceptedRegistry,
+  HoldReport,
+  LeaderReport,
   MachineReport,
+  PlannedMove,
   ServiceList,
   UnitReport,
   WireError,
@@ -43,14 +47,28 @@ export interface ApiClient {
   states(unit?: string): Promise<readonly WireState[]>;
   /** null if there is no such unit. */
   unit(name: string): Promise<UnitReport | null>;
+  unitReports(): Promise<readonly UnitReport[]>;
   changeUnit(name: string, change: UnitChange): Promise<void>;
   restartUnit(name: string): Promise<void>;
+  /** Asks for a move; `to` null: to the best other machine. */
+  moveUnit(name: string, to: string | null): Promise<void>;
+  /** Waits until it is done; answers the machines. */
+  reloadUnit(name: string): Promise<readonly string[]>;
   /** false if there was no such unit. */
   destroyUnit(name: string): Promise<boolean>;
+  changeMachine(id: string, verb: MachineVerb): Promise<void>;
+  plannedMoves(): Promise<readonly PlannedMove[]>;
+  leader(): Promise<LeaderReport>;
+  /** Whether the convoyd that answers holds. */
+  hold(): Promise<HoldReport>;
+  /** Makes the convoyd that answers accept the registry it reaches. */
+  accept(): Promise<AcceptedRegistry>;
   services(name?: string): Promise<readonly ServiceEntry[]>;
   log(name: string, options: LogRequest): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
 }
+
+export type MachineVerb = 'cordon' | 'uncordon' | 'drain' | 'evict';
 
 export interface LogRequest {
   readonly lines: number;
@@ -125,6 +143,17 @@ export function openClient(endpoint: string): ApiClient {
     unit: (name) => orAbsent(get<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null),
     changeUnit: (name, wanted) =>
       change('PUT', `/fleet/v1/units/${encodeURIComponent(name)}`, { name, ...wanted }),
+    unitReports: async () => (await get<{ units: UnitReport[] }>('/v1/units')).units,
+    moveUnit: (name, to) => change('POST', `/v1/units/${encodeURIComponent(name)}/move`, { to }),
+    async reloadUnit(name) {
+      const { body } = await send('POST', `/v1/units/${encodeURIComponent(name)}/reload`, undefined, 0);
+      return ((await body.json()) as { machines: string[] }).machines;
+    },
+    changeMachine: (id, verb) => change('POST', `/v1/machines/${encodeURIComponent(id)}/${verb}`),
+    plannedMoves: async () => (await get<{ moves: PlannedMove[] }>('/v1/rebalance')).moves,
+    leader: () => get<LeaderReport>('/v1/leader'),
+    hold: () => get<HoldReport>('/v1/rejoin'),
+    accept: async () => (await (await send('POST', '/v1/rejoin')).body.json()) as AcceptedRegistry,
     restartUnit: (name) => change('POST', `/v1/units/${encodeURIComponent(name)}/restart`),
     destroyUnit: (name) =>
       orAbsent(

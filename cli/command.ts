@@ -11,6 +11,8 @@ export interface Context {
   write(chunk: Uint8Array | string): Promise<void>;
   /** Errors and warnings: a line on stderr. */
   err(text: string): void;
+  /** Asks whoever sits at the terminal and answers whether they said yes; null without a terminal. */
+  readonly ask: ((question: string) => Promise<boolean>) | null;
   readonly clock: Clock;
   readonly env: NodeJS.ProcessEnv;
   /** Where relative unit files are looked for. */

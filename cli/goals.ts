@@ -24,13 +24,27 @@ export function isRefused(state: UnitState): boolean {
   return state.load !== 'loaded';
 }
 
-/** `failed (failed), exit 1: reason`, as much of it as there is. */
+/** `failed (failed), exit 1: reason`, as much of it as there is, in one line. */
 export function describeState(state: UnitState): string {
   const restarts = state.autoRestarts === 0 ? '' : `, restarted ${state.autoRestarts} times`;
   const exit = state.exit === null ? '' : `, exit ${state.exit}`;
-  const reason = state.reason === '' ? '' : `: ${state.reason}`;
-  return `${state.active} (${state.sub})${exit}${restarts}${reason}`;
+  const [summary] = state.reason.split('\n');
+  return `${state.active} (${state.sub})${exit}${restarts}${summary ? `: ${summary}` : ''}`;
 }
+
+/** The same, with the lines of its log that the reason has, indented below. */
+function explainState(state: UnitState): string {
+  const [, ...log] = state.reason.split('\n');
+  return [describeState(state), ...log.map(indented)].join('\n');
+}
+
+/** Why its machine would not load it. */
+function explainRefusal({ reason }: UnitState): string {
+  const [summary = '', ...log] = reason.split('\n');
+  return [summary, ...log.map(indented)].join('\n');
+}
+
+export const indented = (line: string): string => `    ${line}`;
 
 /** Known, on no machine. */
 export const inactiveGoal: Goal = (unit) => {
@@ -45,7 +59,7 @@ export const inactiveGoal: Goal = (unit) => {
 export const loadedGoal: Goal = (unit) => {
   const state = placedState(unit);
   if ('kind' in state) return state;
-  if (isRefused(state)) return failed(state.reason);
+  if (isRefused(state)) return failed(explainRefusal(state));
   if (!isSettled(state)) return waiting(`still ${describeState(state)}`);
   if (state.reached !== 'loaded') return waiting('its agent has not heard of it yet');
   return { kind: 'done', state: 'loaded', machine: state.machine };
@@ -68,17 +82,34 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
     const state = placedState(unit);
     if ('kind' in state) return state;
     const fresh = state.since !== seen.get(state.machine);
-    if (isRefused(state)) return fresh ? failed(state.reason) : waiting('its agent has not tried again yet');
+    if (isRefused(state))
+      return fresh ? failed(explainRefusal(state)) : waiting('its agent has not tried again yet');
     if (state.hash !== unit?.record.hash) return waiting('its agent has the former version');
     if (state.reached !== 'launched') return waiting('loaded, its agent has not started it yet');
     if (state.active === 'active' && (fresh || !again))
       return { kind: 'done', state: 'launched', machine: state.machine };
     // That Restart= goes on trying does not make a failed start a success, as with systemctl.
     const retried = state.sub === 'auto-restart' && state.exit !== '0';
-    if (fresh && (state.active === 'failed' || retried)) return failed(describeState(state));
+    if (fresh && (state.active === 'failed' || retried)) return failed(explainState(state));
     if (fresh && state.active === 'inactive' && state.exit === '0')
       return { kind: 'done', state: 'launched', machine: state.machine };
     return waiting(describeState(state));
+  };
+}
+
+/**
+ * On another machine than `from`, on `to` if that is given, and there as it is wanted. A unit that was not running
+ * before is not waited for to run.
+ */
+export function movedGoal(before: UnitReport, to: string | null): Goal {
+  const { record, machine: from } = before;
+  const arrived = record.target === 'launched' ? launchedGoal(before, false) : loadedGoal;
+  return (unit) => {
+    if (unit === null) return DESTROYED;
+    if (unit.machine === from) return waiting(unit.pending ?? 'the leader has not moved it yet');
+    if (unit.machine !== null && to !== null && unit.machine !== to)
+      return failed(`it was placed on ${unit.machine} instead of ${to}`);
+    return arrived(unit);
   };
 }
 

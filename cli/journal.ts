@@ -119,6 +119,9 @@ async function showStatus(context: Context, name: string): Promise<number> {
   return unit.states.every(({ active }) => active === 'active') ? 0 : 3;
 }
 
+/** Where the colons stand. */
+const INDENT = 9;
+
 function describe(unit: UnitReport, state: UnitState, machine: string, now: number): string[] {
   const { name, options, restarts } = unit.record;
   const description = valuesOf({ options }, 'Unit', 'Description').at(-1);
@@ -133,11 +136,12 @@ function describe(unit: UnitReport, state: UnitState, machine: string, now: numb
       'Restarts',
       restarts + state.autoRestarts === 0 ? null : `${restarts} asked for, ${state.autoRestarts} by itself`,
     ],
-    ['Reason', state.reason === '' ? null : state.reason],
+    ['Reason', state.reason === '' ? null : state.reason.split('\n').join(`\n${' '.repeat(INDENT + 2)}`)],
+    ['Pending', state.machine === unit.machine || unit.record.global ? unit.pending : null],
   ];
   return [
     description === undefined ? name : `${name} - ${description}`,
-    ...facts.flatMap(([key, value]) => (value === null ? [] : [`${key.padStart(9)}: ${value}`])),
+    ...facts.flatMap(([key, value]) => (value === null ? [] : [`${key.padStart(INDENT)}: ${value}`])),
   ];
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Command as Commander, CommanderError } from 'commander';
 import { systemClock } from '../runtime/clock.js';
 import { messageOf, UsageError } from '../runtime/errors.js';
@@ -10,13 +11,21 @@ import { type ApiClient, DEFAULT_ENDPOINT, openClient } from './client.js';
 import type { Command, Context } from './command.js';
 import { journalCommands } from './journal.js';
 import { listCommands } from './lists.js';
+import { machineCommands } from './machines.js';
 import { migrationCommands } from './migration.js';
+import { moveCommands } from './moves.js';
+import { rejoinCommands } from './rejoin.js';
+import { reloadCommands } from './reload.js';
 import { serviceCommands } from './services.js';
 import { unitCommands } from './units.js';
 
 const COMMANDS: readonly Command[] = [
   ...unitCommands,
+  ...reloadCommands,
+  ...moveCommands,
   ...listCommands,
+  ...machineCommands,
+  ...rejoinCommands,
   ...journalCommands,
   ...serviceCommands,
   ...migrationCommands,
@@ -124,10 +133,23 @@ function contextOf(api: ApiClient, env: NodeJS.ProcessEnv): Context {
       new Promise((resolve, reject) => {
         process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
       }),
+    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
     clock: systemClock(),
     env,
     cwd: process.cwd(),
   };
+}
+
+/** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */
+async function ask(question: string): Promise<boolean> {
+  process.stderr.write(`${question} [y/N] `);
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  try {
+    for await (const line of lines) return /^y(es)?$/i.test(line.trim());
+    return false;
+  } finally {
+    lines.close();
+  }
 }
 
 /** `convoyctl list-units | head`: who reads no more ends it, without a word. */

@@ -9,7 +9,7 @@ import type { TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import type { Context } from './command.js';
 import { inactiveGoal } from './goals.js';
-import { unitWait, waitForAll } from './wait.js';
+import { ATTEMPT_MS, lookAtUnits, unitWait, waitForAll } from './wait.js';
 
 export interface PrepareOptions {
   readonly replace: boolean;
@@ -36,9 +36,12 @@ export async function prepareUnits(
     names.push(name);
     if (await prepareUnit(context, arg, name, options)) submitted.push(name);
   }
-  const waits = submitted.map((name) => unitWait(context, name, 'inactive', inactiveGoal));
-  const late = await waitForAll(context, waits, options.attempts);
-  return late.length === 0 ? names : null;
+  const { failed, late } = await waitForAll(
+    context,
+    submitted.map((name) => unitWait(name, 'inactive', inactiveGoal)),
+    { look: lookAtUnits(context), timeoutMs: options.attempts * ATTEMPT_MS },
+  );
+  return failed.length + late.length === 0 ? names : null;
 }
 
 /** Whether it was submitted. */

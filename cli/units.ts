@@ -1,4 +1,4 @@
-import type { UnitReport } from '../api/wire.js';
+import type { UnitReport, WireState } from '../api/wire.js';
 import { messageOf, permanent } from '../runtime/errors.js';
 import { type OptionRow, parseInteger, parseSwitch } from '../runtime/options.js';
 import { nameFromArgument } from '../units/name.js';
@@ -7,7 +7,7 @@ import { serialize } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
 import { inactiveGoal, isRefused, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
 import { prepareUnits } from './prepare.js';
-import { unitWait, type Wait, waitForAll } from './wait.js';
+import { ATTEMPT_MS, type Look, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 
 const replace = {
   flag: '--replace',
@@ -57,13 +57,22 @@ const submit = command({
   },
 });
 
+type UnitWait = Wait<UnitReport | null>;
+
+/** Whether all got there in time. Fleet counts attempts, and does not tell a time-out from a failure. */
+async function allArrive(context: Context, waits: readonly UnitWait[], attempts: number): Promise<boolean> {
+  const timeoutMs = Math.max(0, attempts) * ATTEMPT_MS;
+  const { failed, late } = await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs });
+  return failed.length + late.length === 0;
+}
+
 interface Activation {
   readonly name: 'load' | 'start';
   readonly doing: string;
   readonly summary: string;
   readonly replaces: readonly TargetState[];
   /** Brings one unit on its way. Answers what to wait for, null if there is nothing to do. */
-  readonly move: (context: Context, unit: UnitReport) => Promise<Wait | null>;
+  readonly move: (context: Context, unit: UnitReport) => Promise<UnitWait | null>;
 }
 
 function activation({ name, doing, summary, replaces, move }: Activation): Command {
@@ -80,8 +89,8 @@ function activation({ name, doing, summary, replaces, move }: Activation): Comma
         prepareUnits(context, args, { replace: options.replace, replaces, attempts }),
       );
       if (names === null) return 1;
-      const late = await reporting(context, doing, async () => {
-        const waits: Wait[] = [];
+      const arrived = await reporting(context, doing, async () => {
+        const waits: UnitWait[] = [];
         for (const unit of names) {
           const report = await reportOf(context, unit);
           const wait = await move(context, report);
@@ -90,9 +99,9 @@ function activation({ name, doing, summary, replaces, move }: Activation): Comma
           else if (options.block !== false) waits.push(wait);
           else context.out(`Triggered unit ${unit} ${name}`);
         }
-        return waitForAll(context, waits, attempts);
+        return allArrive(context, waits, attempts);
       });
-      return late?.length === 0 ? 0 : 1;
+      return arrived ? 0 : 1;
     },
   });
 }
@@ -110,10 +119,9 @@ const load = activation({
   replaces: ['inactive', 'loaded'],
   async move(context, unit) {
     const { name, target } = unit.record;
-    if (target === 'loaded')
-      return unit.machine === null ? unitWait(context, name, 'loaded', loadedGoal) : null;
+    if (target === 'loaded') return unit.machine === null ? unitWait(name, 'loaded', loadedGoal) : null;
     await context.api.changeUnit(name, { desiredState: 'loaded' });
-    return unitWait(context, name, 'loaded', loadedGoal);
+    return unitWait(name, 'loaded', loadedGoal);
   },
 });
 
@@ -124,7 +132,7 @@ const start = activation({
   replaces: ['inactive', 'loaded', 'launched'],
   async move(context, unit) {
     const { name, target, global } = unit.record;
-    const wait = (again: boolean) => unitWait(context, name, 'launched', launchedGoal(unit, again));
+    const wait = (again: boolean) => unitWait(name, 'launched', launchedGoal(unit, again));
     if (target !== 'launched') {
       await context.api.changeUnit(name, { desiredState: 'launched' });
       return wait(false);
@@ -165,7 +173,7 @@ function deactivation({ name, done, target, state, summary, goal, before }: Deac
       if (args.length === 0) return noUnits(context);
       const units = await knownUnits(context, args);
       if (units.length === 0) return 0;
-      const waits: Wait[] = [];
+      const waits: UnitWait[] = [];
       const touched: string[] = [];
       for (const unit of units) {
         const { record } = unit;
@@ -181,11 +189,10 @@ function deactivation({ name, done, target, state, summary, goal, before }: Deac
           continue;
         }
         touched.push(record.name);
-        if (options.block !== false) waits.push(unitWait(context, record.name, state, goal));
+        if (options.block !== false) waits.push(unitWait(record.name, state, goal));
         else context.out(`Triggered unit ${record.name} ${name}`);
       }
-      const late = await waitForAll(context, waits, Math.max(0, options.blockAttempts));
-      if (late.length > 0) return 1;
+      if (!(await allArrive(context, waits, options.blockAttempts))) return 1;
       context.err(`Successfully ${done} units [${touched.join(' ')}].`);
       return 0;
     },
@@ -242,19 +249,19 @@ const restart = command({
       context.err(`Error restarting units: Unit ${absent} does not exist`);
       return 1;
     }
-    const late = await reporting(context, 'restarting', async () => {
-      const waits: Wait[] = [];
+    const arrived = await reporting(context, 'restarting', async () => {
+      const waits: UnitWait[] = [];
       for (const unit of units) {
         if (unit === null) continue;
         const { name, target, global } = unit.record;
         if (target === 'inactive') throw permanent(`Unable to restart unit ${name} in state inactive`);
         await context.api.restartUnit(name);
         if (global) context.out(`Triggered global unit ${name} restart`);
-        else waits.push(unitWait(context, name, 'launched', launchedGoal(unit, true)));
+        else waits.push(unitWait(name, 'launched', launchedGoal(unit, true)));
       }
-      return waitForAll(context, waits, Math.max(0, options.blockAttempts));
+      return allArrive(context, waits, options.blockAttempts);
     });
-    return late?.length === 0 ? 0 : 1;
+    return arrived ? 0 : 1;
   },
 });
 
@@ -267,28 +274,39 @@ const destroy = command({
   run: async (context, args, options) => {
     if (args.length === 0) return noUnits(context);
     const units = await knownUnits(context, args);
-    const waits: Wait[] = [];
+    const waits: Wait<readonly WireState[]>[] = [];
     for (const { record } of units) {
       if (!(await context.api.destroyUnit(record.name))) continue;
-      if (options.block !== false) waits.push(goneWait(context, record.name));
+      if (options.block !== false) waits.push(goneWait(record.name));
       else context.out(`Destroyed ${record.name}`);
     }
-    return (await waitForAll(context, waits, Math.max(0, options.blockAttempts))).length === 0 ? 0 : 1;
+    const { late } = await waitForAll(context, waits, {
+      look: lookAtStates(context),
+      timeoutMs: Math.max(0, options.blockAttempts) * ATTEMPT_MS,
+    });
+    return late.length === 0 ? 0 : 1;
   },
 });
 
 /** Its record is gone; its agents take it down and then withdraw its states. */
-function goneWait({ api }: Context, name: string): Wait {
+function goneWait(name: string): Wait<readonly WireState[]> {
   return {
-    unit: name,
+    name,
     what: 'to be gone from its machine',
-    done: `Destroyed ${name}`,
-    async look() {
-      const state = (await api.states(name))[0];
+    done: () => `Destroyed ${name}`,
+    judge([state]) {
       if (state === undefined) return { kind: 'done', state: 'gone', machine: null };
       const { systemdActiveState, systemdSubState, machineID } = state;
       return { kind: 'waiting', why: `${systemdActiveState} (${systemdSubState}) on ${machineID}` };
     },
+  };
+}
+
+/** The states of units that may be in the registry no more. */
+function lookAtStates({ api }: Context): Look<readonly WireState[]> {
+  return async () => {
+    const states = await api.states();
+    return (unit) => states.filter(({ name }) => name === unit);
   };
 }
 

@@ -1,89 +1,141 @@
+import type { UnitReport } from '../api/wire.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
 import type { Goal, Verdict } from './goals.js';
 import { MachineNames } from './machine-names.js';
 
 /** Fleet's: an attempt is two seconds of polling. */
-const ATTEMPT_MS = 2_000;
-const POLL_MS = 250;
+export const ATTEMPT_MS = 2_000;
+/** Up to so many are asked about one by one, more of them in one list, which costs the registry more. */
+const FEW = 8;
+const POLL_FEW_MS = 250;
+const POLL_MANY_MS = 1_000;
 /** From then on a wait says what it waits for. */
 const SILENT_MS = 2_000;
+/** So often at most it says something about many. */
+const SAY_MANY_MS = 5_000;
 /** A convoyd may be restarted while somebody waits for a unit. */
 const API_AWAY_MS = 10_000;
 
-export interface Wait {
-  readonly unit: string;
-  /** What is waited for, after "waiting for unit X": `to report state launched`. */
+export interface Wait<Seen> {
+  /** What it is called in `look`. */
+  readonly name: string;
+  /** What it is called in what is said, where that is not `unit NAME`. */
+  readonly subject?: string;
+  /** What is waited for, after the subject: `to report state launched`. */
   readonly what: string;
+  readonly judge: (seen: Seen) => Verdict;
   /** What to say when it is there; absent: `Unit X <state> on <machine>`. */
-  readonly done?: string;
-  /** One look. */
-  readonly look: () => Promise<Verdict>;
+  readonly done?: (where: string) => string;
 }
 
-/** Waits for units of the registry to reach a goal. */
-export function unitWait(context: Context, unit: string, state: string, goal: Goal): Wait {
-  return {
-    unit,
-    what: `to report state ${state}`,
-    look: async () => goal(await context.api.unit(unit)),
+/** One look at everything still waited for. */
+export type Look<Seen> = (names: readonly string[]) => Promise<(name: string) => Seen>;
+
+export interface WaitOptions<Seen> {
+  readonly look: Look<Seen>;
+  /** 0 = for ever. */
+  readonly timeoutMs: number;
+}
+
+/** The names of those that did not get there, each already reported on stderr with the reason. */
+export interface Waited {
+  readonly failed: readonly string[];
+  readonly late: readonly string[];
+}
+
+/** Waits for a unit to reach a goal. */
+export function unitWait(name: string, state: string, judge: Goal): Wait<UnitReport | null> {
+  return { name, what: `to report state ${state}`, judge };
+}
+
+/** Looks at units of the registry: null for one that is not there. */
+export function lookAtUnits({ api }: Context): Look<UnitReport | null> {
+  return async (names) => {
+    const few = names.length <= FEW;
+    const reports = few ? await Promise.all(names.map((name) => api.unit(name))) : await api.unitReports();
+    const found = new Map(reports.flatMap((unit) => (unit === null ? [] : [[unit.record.name, unit]])));
+    return (name) => found.get(name) ?? null;
   };
 }
 
-/**
- * Waits for all at once and prints a line for each as it gets there. `attempts` 0 = for ever. Answers the units
- * that did not, each already reported on stderr with the reason.
- */
-export async function waitForAll(
+/** Waits for all at once and prints a line for each as it gets there. */
+export async function waitForAll<Seen>(
   context: Context,
-  waits: readonly Wait[],
-  attempts: number,
-): Promise<readonly string[]> {
-  const names = new MachineNames(context.api);
-  const outcomes = await Promise.all(
-    waits.map(async (wait) => {
-      const problem = await waitForOne(context, wait, attempts, names);
-      if (problem === null) return [];
-      context.err(`Error waiting for units: ${problem}`);
-      return [wait.unit];
-    }),
-  );
-  return outcomes.flat();
-}
-
-/** null when the goal is reached, else why not, in words. */
-async function waitForOne(
-  context: Context,
-  wait: Wait,
-  attempts: number,
-  names: MachineNames,
-): Promise<string | null> {
+  waits: readonly Wait<Seen>[],
+  { look, timeoutMs }: WaitOptions<Seen>,
+): Promise<Waited> {
   const { clock } = context;
+  const names = new MachineNames(context.api);
+  const voice = createVoice(context);
+  const outcome = { failed: [] as string[], late: [] as string[] };
   const started = clock.steady();
   let answered = started;
-  let said = '';
-  for (;;) {
-    await clock.sleep(POLL_MS);
-    let verdict: Verdict;
+
+  for (let open = waits; open.length > 0; ) {
+    await clock.sleep(open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
+    let judge: (wait: Wait<Seen>) => Verdict;
     try {
-      verdict = await wait.look();
+      const seen = await look(open.map(({ name }) => name));
+      judge = (wait) => wait.judge(seen(wait.name));
       answered = clock.steady();
     } catch (error) {
       if (kindOf(error) !== 'transient' || clock.steady() - answered > API_AWAY_MS) throw error;
-      verdict = { kind: 'waiting', why: messageOf(error) };
+      judge = () => ({ kind: 'waiting', why: messageOf(error) });
     }
-    if (verdict.kind === 'done') {
-      const where = verdict.machine === null ? '' : ` on ${await names.short(verdict.machine)}`;
-      context.out(wait.done ?? `Unit ${wait.unit} ${verdict.state}${where}`);
-      return null;
-    }
-    if (verdict.kind === 'failed') return `unit ${wait.unit} failed: ${verdict.why}`;
     const waited = clock.steady() - started;
-    if (attempts > 0 && waited >= attempts * ATTEMPT_MS)
-      return `timed out waiting for unit ${wait.unit} ${wait.what} (${verdict.why})`;
-    if (waited >= SILENT_MS && verdict.why !== said) {
-      said = verdict.why;
-      context.err(`Waiting for unit ${wait.unit} ${wait.what}: ${verdict.why}`);
+    const waiting: { wait: Wait<Seen>; why: string }[] = [];
+    for (const wait of open) {
+      const { name, what } = wait;
+      const subject = subjectOf(wait);
+      const verdict = judge(wait);
+      if (verdict.kind === 'done') {
+        const where = verdict.machine === null ? '' : await names.short(verdict.machine);
+        context.out(
+          wait.done?.(where) ?? `Unit ${name} ${verdict.state}${where === '' ? '' : ` on ${where}`}`,
+        );
+      } else if (verdict.kind === 'failed') {
+        context.err(`Error waiting for units: ${subject} failed: ${verdict.why}`);
+        outcome.failed.push(name);
+      } else if (timeoutMs > 0 && waited >= timeoutMs) {
+        context.err(`Error waiting for units: timed out waiting for ${subject} ${what} (${verdict.why})`);
+        outcome.late.push(name);
+      } else waiting.push({ wait, why: verdict.why });
     }
+    if (waited >= SILENT_MS) voice(waiting);
+    open = waiting.map(({ wait }) => wait);
   }
+  return outcome;
+}
+
+/** Says what is waited for and why, each thing once; of many, the first few now and then. */
+function createVoice({ err, clock }: Context) {
+  const said = new Map<string, string>();
+  let many = Number.NEGATIVE_INFINITY;
+  return (waiting: readonly { wait: Wait<never>; why: string }[]): void => {
+    const [first] = waiting;
+    if (first === undefined) return;
+    if (waiting.length <= FEW) {
+      for (const { wait, why } of waiting) {
+        if (said.get(wait.name) === why) continue;
+        said.set(wait.name, why);
+        err(`Waiting for ${subjectOf(wait)} ${wait.what}: ${why}`);
+      }
+    } else if (clock.steady() - many >= SAY_MANY_MS) {
+      many = clock.steady();
+      const shown = waiting.slice(0, 3).map(({ wait, why }) => `${wait.name}: ${why}`);
+      err(
+        `Waiting for ${waiting.length} units ${first.wait.what}: ${shown.join('; ')}; and ${waiting.length - 3} more`,
+      );
+    }
+  };
+}
+
+function subjectOf({ subject, name }: Pick<Wait<never>, 'subject' | 'name'>): string {
+  return subject ?? `unit ${name}`;
+}
+
+/** Of Convoy's own commands: 1 failed, 3 timed out. */
+export function exitCodeOf({ failed, late }: Waited): number {
+  return failed.length > 0 ? 1 : late.length > 0 ? 3 : 0;
 }

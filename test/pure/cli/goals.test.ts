@@ -15,7 +15,6 @@ function unit(
   return {
     record: {
       ...{ name: 'a.service', hash: 'h1', target: 'launched', restarts: 0, generation: 1 },
-      move: null,
       global: false,
       options: [],
     },

@@ -1,0 +1,161 @@
+import type { MachineReport, UnitReport } from '../api/wire.js';
+import { UsageError } from '../runtime/errors.js';
+import { type OptionRow, parseDuration, parseSwitch } from '../runtime/options.js';
+import type { MachineVerb } from './client.js';
+import { type Command, type Context, command } from './command.js';
+import { emptying, listOccupants } from './drain-view.js';
+import { findMachine, labelOf, machineState } from './machine-names.js';
+import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';
+
+/** So long a drain looks after the units that have left, once the machine is empty. */
+const SETTLE_MS = 5_000;
+
+export const timeout = {
+  flag: '--timeout <duration>',
+  help: 'wait no longer than this, such as 90s or 10m; 0 = for ever',
+  parse: parseDuration,
+  default: 0,
+} satisfies OptionRow<number>;
+export const noWait = {
+  flag: '--no-wait',
+  help: 'ask for it and do not wait until it is done',
+  parse: parseSwitch,
+} satisfies OptionRow<boolean>;
+
+/** The machines that are named, each once; all of them are looked up before anything is changed. */
+async function namedMachines({ api }: Context, args: readonly string[]): Promise<MachineReport[]> {
+  if (args.length === 0) throw new UsageError('which machine? (see convoyctl list-machines --all)');
+  const all = await api.machineReports();
+  return [...new Set(args.map((arg) => findMachine(all, arg)))];
+}
+
+interface Wish {
+  readonly verb: MachineVerb;
+  readonly summary: string;
+  readonly done: string;
+}
+
+function wishing({ verb, summary, done }: Wish): Command {
+  return command({
+    name: verb,
+    arguments: '[machines...]',
+    summary,
+    options: {},
+    examples: [`convoyctl ${verb} 472d6cb2`],
+    run: async (context, args) => {
+      for (const machine of await namedMachines(context, args)) {
+        await context.api.changeMachine(machine.id, verb);
+        context.out(`Machine ${labelOf(machine)} ${done}`);
+      }
+      return 0;
+    },
+  });
+}
+
+const cordon = wishing({
+  verb: 'cordon',
+  summary: 'give machines no new units; what is there stays',
+  done: 'takes no new units',
+});
+const uncordon = wishing({
+  verb: 'uncordon',
+  summary: 'let machines take units again, after cordon or drain',
+  done: 'takes units again',
+});
+
+const drain = command({
+  name: 'drain',
+  arguments: '[machines...]',
+  summary: 'move all units off machines, which take no new ones; waits until they are empty',
+  options: { noWait, timeout },
+  examples: ['convoyctl drain 472d6cb2', 'convoyctl drain --timeout 10m 472d6cb2 b38a1340'],
+  exitCodes: '3 timed out waiting',
+  run: async (context, args, options) => {
+    const machines = await namedMachines(context, args);
+    const before = await context.api.unitReports();
+    for (const machine of machines) {
+      await context.api.changeMachine(machine.id, 'drain');
+      context.out(`Machine ${labelOf(machine)} is drained and takes no new units`);
+    }
+    if (options.noWait === false) return 0;
+    const waits = machines.map((machine) => drainWait(context, machine, before));
+    const look: Look<readonly UnitReport[]> = async () => {
+      const units = await context.api.unitReports();
+      return () => units;
+    };
+    return exitCodeOf(await waitForAll(context, waits, { look, timeoutMs: options.timeout }));
+  },
+});
+
+/** Tells of each unit that has left, and in the end of those that stay and those that found no other machine. */
+function drainWait(
+  context: Context,
+  machine: MachineReport,
+  before: readonly UnitReport[],
+): Wait<readonly UnitReport[]> {
+  const { out, clock } = context;
+  const label = labelOf(machine);
+  const displaced = new Set(
+    before.filter((unit) => unit.machine === machine.id).map(({ record }) => record.name),
+  );
+  let emptySince: number | null = null;
+  return {
+    name: machine.id,
+    subject: `machine ${label}`,
+    what: 'to be empty',
+    done: () => `Machine ${label} is drained`,
+    judge(units) {
+      const { leaving, staying } = emptying(machine.id, units);
+      if (leaving.length > 0) return { kind: 'waiting', why: listOccupants(leaving) };
+      emptySince ??= clock.steady();
+      const nowhere = units.filter(
+        (unit) =>
+          displaced.has(unit.record.name) && unit.machine === null && unit.record.target !== 'inactive',
+      );
+      if (nowhere.length > 0 && clock.steady() - emptySince < SETTLE_MS)
+        return {
+          kind: 'waiting',
+          why: listOccupants(nowhere.map(({ record, reason }) => ({ unit: record.name, why: reason ?? '' }))),
+        };
+      for (const { unit, why } of staying) out(`Unit ${unit} stays on ${label}: ${why}`);
+      for (const { record, reason } of nowhere)
+        out(`Unit ${record.name} left ${label} and has no machine now: ${reason}`);
+      return { kind: 'done', state: 'empty', machine: null };
+    },
+  };
+}
+
+const evict = command({
+  name: 'evict',
+  arguments: '[machines...]',
+  summary: 'give up machines that are lost: their units start elsewhere at once',
+  options: {
+    yes: { flag: '--yes', help: 'do not ask', parse: parseSwitch, default: false },
+  },
+  examples: ['convoyctl evict 472d6cb2'],
+  run: async (context, args, options) => {
+    const machines = await namedMachines(context, args);
+    const units = await context.api.unitReports();
+    for (const machine of machines) {
+      const count = units.filter((unit) => unit.machine === machine.id).length;
+      context.err(
+        `Machine ${labelOf(machine)} is ${machineState(machine)}; ${count} units are placed on it.`,
+      );
+    }
+    context.err(
+      'Evicting gives a machine up for lost: its units start elsewhere at once. Be sure that it is off: cut off from the\n' +
+        'network alone it goes on running them, and they run twice until it is back (but for units with OnPartition=stop).',
+    );
+    if (context.ask !== null && !options.yes && !(await context.ask('Evict?'))) {
+      context.err('Nothing was changed');
+      return 1;
+    }
+    for (const machine of machines) {
+      await context.api.changeMachine(machine.id, 'evict');
+      context.out(`Machine ${labelOf(machine)} is given up`);
+    }
+    return 0;
+  },
+});
+
+export const machineCommands: readonly Command[] = [cordon, uncordon, drain, evict];

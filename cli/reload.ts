@@ -1,0 +1,49 @@
+import { messageOf } from '../runtime/errors.js';
+import { nameFromArgument } from '../units/name.js';
+import { type Command, type Context, command } from './command.js';
+import { MachineNames } from './machine-names.js';
+
+/** From then on it is said what is waited for. */
+const SILENT_MS = 2_000;
+
+const reload = command({
+  name: 'reload',
+  arguments: '[units...]',
+  summary: 'have running units read their configuration again (ExecReload), wherever they run',
+  options: {},
+  examples: ['convoyctl reload web.service'],
+  run: async (context, args) => {
+    if (args.length === 0) {
+      context.err('No units given');
+      return 0;
+    }
+    const names = new MachineNames(context.api);
+    let code = 0;
+    for (const unit of new Set(args.map(nameFromArgument))) {
+      try {
+        const machines = await patiently(context, unit);
+        const where = await Promise.all(machines.map((machine) => names.short(machine)));
+        context.out(`Unit ${unit} reloaded on ${where.join(', ')}`);
+      } catch (error) {
+        context.err(`Error reloading units: ${messageOf(error)}`);
+        code = 1;
+      }
+    }
+    return code;
+  },
+});
+
+async function patiently({ api, clock, err }: Context, unit: string): Promise<readonly string[]> {
+  const done = new AbortController();
+  clock.sleep(SILENT_MS, done.signal).then(
+    () => err(`Waiting for unit ${unit} to reload: its ExecReload has not ended yet`),
+    () => undefined,
+  );
+  try {
+    return await api.reloadUnit(unit);
+  } finally {
+    done.abort();
+  }
+}
+
+export const reloadCommands: readonly Command[] = [reload];
