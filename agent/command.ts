@@ -11,6 +11,8 @@ export interface Command {
   readonly mayFail: boolean;
   /** `:` turns it off. */
   readonly expandVariables: boolean;
+  /** `+`: runs as the supervisor does, whatever User= and Group= say. */
+  readonly fullPrivileges: boolean;
 }
 
 /**
@@ -54,6 +56,7 @@ function parseCommand(words: readonly string[], expand: (text: string) => string
     args: ownName ? rest.slice(1) : rest,
     mayFail: prefixes.includes('-'),
     expandVariables: !prefixes.includes(':'),
+    fullPrivileges: prefixes.includes('+'),
   };
 }
 

@@ -1,15 +1,16 @@
 import { formatMs } from '../units/timespan.js';
-import type { ExitStatusSet, RestartSettings } from './service-settings.js';
+import type { ExitStatusSet, RestartSettings, StartLimit } from './service-settings.js';
 
 /**
- * How a unit's run ended. `timeout`: it, or its start or stop, took too long. `resources`: it could not be run at
+ * How a unit's run ended. `timeout`: it, or its start or stop, took too long. `protocol`: it did not do what its
+ * Type= promises. `resources`: it could not be run at
  * all; `status` is the code systemd has for that, if it has one. `unknown`: it ended while nobody watched. `by` names the option
  * whose command it was, if it was not the main process.
  */
 export type Ended =
   | { readonly kind: 'exit'; readonly code: number; readonly by?: string }
   | { readonly kind: 'signal'; readonly signal: string; readonly by?: string }
-  | { readonly kind: 'timeout'; readonly what: string }
+  | { readonly kind: 'timeout' | 'protocol'; readonly what: string }
   | { readonly kind: 'resources'; readonly status: number | null; readonly what: string }
   | { readonly kind: 'unknown' };
 
@@ -38,6 +39,31 @@ export function afterExit(ended: Ended, settings: RestartSettings): RestartDecis
     return { kind: 'stay-down', failed: !clean, why: clean && ended.kind === 'exit' ? '' : what };
   const { restartMs } = settings;
   return { kind: 'restart', afterMs: restartMs, why: `${what}; restart after ${formatMs(restartMs)}` };
+}
+
+/** The starts counted against StartLimitBurst=: how many since the first, and when that was (ms). */
+export interface StartWindow {
+  readonly since: number;
+  readonly count: number;
+}
+
+/**
+ * Counts a start at `now`, as systemd does: the window opens with its first start, and the first start after its
+ * interval opens another. `null`: the limit is hit, the unit must not start.
+ */
+export function countStart(
+  window: StartWindow | null,
+  now: number,
+  { intervalMs, burst }: StartLimit,
+): StartWindow | null {
+  if (window === null || intervalMs === 0 || burst === 0 || now > window.since + intervalMs)
+    return { since: now, count: 1 };
+  return window.count < burst ? { ...window, count: window.count + 1 } : null;
+}
+
+/** Why a unit failed that `countStart` would not let start. */
+export function limitHit({ intervalMs, burst }: StartLimit): string {
+  return `start-limit-hit: ${burst} starts within ${formatMs(intervalMs)}`;
 }
 
 function restarts(ended: Ended, clean: boolean, settings: RestartSettings): boolean {
@@ -72,6 +98,7 @@ export function describe(ended: Ended): string {
     case 'signal':
       return `${subject(ended.by)}killed by ${ended.signal}`;
     case 'timeout':
+    case 'protocol':
     case 'resources':
       return ended.what;
     case 'unknown':
@@ -95,6 +122,7 @@ export function exitText(ended: Ended): string | null {
     case 'unknown':
       return 'unknown';
     case 'timeout':
+    case 'protocol':
       return null;
   }
 }

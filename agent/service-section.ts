@@ -1,15 +1,30 @@
 import { messageOf } from '../runtime/errors.js';
-import { parseTimespan } from '../units/timespan.js';
 import type { UnitFile, UnitOption } from '../units/unit-file.js';
 import { type Command, parseCommands } from './command.js';
 import {
-  type ExitStatusSet,
-  type Output,
+  KILL_MODES,
+  NOTIFY_ACCESS,
   RESTART_VALUES,
   SERVICE_TYPES,
   type ServiceSettings,
   type UnitRelations,
 } from './service-settings.js';
+import {
+  absolute,
+  account,
+  assignments,
+  credential,
+  NO_STATUS,
+  oneOf,
+  optionalPath,
+  output,
+  signal,
+  statusSet,
+  timeout,
+  timespan,
+  words,
+  yesOrNo,
+} from './service-values.js';
 import { expandSpecifiers, type SpecifierContext } from './specifiers.js';
 import { joinLines, splitWords } from './words.js';
 
@@ -18,13 +33,18 @@ export type ServiceReading =
   | { readonly kind: 'refused'; readonly reasons: readonly string[] };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type Draft = Mutable<Omit<ServiceSettings, 'timeoutStartMs'>> & { timeoutStartMs: number | null };
+/** Where systemd's default depends on other options, the draft has null until all are read. */
+type Draft = Mutable<Omit<ServiceSettings, 'timeoutStartMs' | 'notifyAccess'>> & {
+  timeoutStartMs: number | null;
+  notifyAccess: ServiceSettings['notifyAccess'] | null;
+};
 
 /** How one option's value changes the draft. Throws an Error that says what is wrong with the value. */
 type Reader = (draft: Draft, value: string, expand: (text: string) => string) => void;
 
 const DEFAULT_TIMEOUT_MS = 90_000;
-const NO_STATUS: ExitStatusSet = { codes: [], signals: [] };
+const SIGTERM = 15;
+const SIGKILL = 9;
 
 const RELATIONS: Readonly<Record<string, keyof UnitRelations>> = {
   After: 'after',
@@ -36,9 +56,20 @@ const RELATIONS: Readonly<Record<string, keyof UnitRelations>> = {
   Conflicts: 'conflicts',
 };
 
+const startLimitInterval: Reader = (draft, value) => {
+  draft.startLimit = { ...draft.startLimit, intervalMs: timespan(value) };
+};
+const startLimitBurst: Reader = (draft, value) => {
+  if (!/^\d+$/.test(value)) throw new Error('expected a number');
+  draft.startLimit = { ...draft.startLimit, burst: Number(value) };
+};
+
 const UNIT_READERS: Readonly<Record<string, Reader>> = {
   Description: () => undefined,
   Documentation: () => undefined,
+  StartLimitIntervalSec: startLimitInterval,
+  StartLimitInterval: startLimitInterval,
+  StartLimitBurst: startLimitBurst,
   ...Object.fromEntries(
     Object.entries(RELATIONS).map(([option, key]) => [
       option,
@@ -61,6 +92,7 @@ const SERVICE_READERS: Readonly<Record<string, Reader>> = {
   ExecStartPre: commands('startPre'),
   ExecStart: commands('start'),
   ExecStartPost: commands('startPost'),
+  ExecReload: commands('reload'),
   ExecStop: commands('stop'),
   ExecStopPost: commands('stopPost'),
   Environment: (draft, value, expand) => {
@@ -76,8 +108,9 @@ const SERVICE_READERS: Readonly<Record<string, Reader>> = {
     draft.credentials = value === '' ? [] : [...draft.credentials, credential(expand(value))];
   },
   WorkingDirectory: (draft, value, expand) => {
-    const { path, optional } = optionalPath(expand(value.replace(/^(-?)~$/, '$1%h')));
-    draft.workingDirectory = { path, optional };
+    const [, prefix] = /^(-?)~$/.exec(value) ?? [];
+    draft.workingDirectory =
+      prefix === undefined ? optionalPath(expand(value)) : { path: '~', optional: prefix === '-' };
   },
   Restart: (draft, value) => {
     draft.restart = oneOf(RESTART_VALUES, value);
@@ -111,6 +144,41 @@ const SERVICE_READERS: Readonly<Record<string, Reader>> = {
   RemainAfterExit: (draft, value) => {
     draft.remainAfterExit = yesOrNo(value);
   },
+  PIDFile: (draft, value, expand) => {
+    const path = expand(value);
+    draft.pidFile = path === '' ? null : absolute(path.startsWith('/') ? path : `${expand('%t')}/${path}`);
+  },
+  GuessMainPID: (draft, value) => {
+    draft.guessMainPid = yesOrNo(value);
+  },
+  NotifyAccess: (draft, value) => {
+    draft.notifyAccess = oneOf(NOTIFY_ACCESS, value);
+  },
+  User: (draft, value, expand) => {
+    draft.user = value === '' ? null : account(expand(value));
+  },
+  Group: (draft, value, expand) => {
+    draft.group = value === '' ? null : account(expand(value));
+  },
+  SupplementaryGroups: (draft, value, expand) => {
+    draft.supplementaryGroups =
+      value === '' ? [] : [...draft.supplementaryGroups, ...words(value, expand).map(account)];
+  },
+  KillMode: (draft, value) => {
+    draft.killMode = oneOf(KILL_MODES, value);
+  },
+  KillSignal: (draft, value) => {
+    draft.killSignal = signal(value);
+  },
+  FinalKillSignal: (draft, value) => {
+    draft.finalKillSignal = signal(value);
+  },
+  SendSIGKILL: (draft, value) => {
+    draft.sendSigkill = yesOrNo(value);
+  },
+  // Where systemd before version 230 had them.
+  StartLimitInterval: startLimitInterval,
+  StartLimitBurst: startLimitBurst,
 };
 
 /**
@@ -139,7 +207,16 @@ export function readService(name: string, unit: UnitFile, context: SpecifierCont
   if (reasons.length === 0) reasons.push(...contradictions(draft));
   if (reasons.length > 0) return { kind: 'refused', reasons };
   const untimed = draft.type === 'oneshot' ? Number.POSITIVE_INFINITY : DEFAULT_TIMEOUT_MS;
-  return { kind: 'settings', settings: { ...draft, timeoutStartMs: draft.timeoutStartMs ?? untimed } };
+  const access = draft.notifyAccess ?? 'none';
+  const { workingDirectory, user } = draft;
+  const isOurHome = workingDirectory.path === '~' && user === null;
+  const settings: ServiceSettings = {
+    ...draft,
+    timeoutStartMs: draft.timeoutStartMs ?? untimed,
+    notifyAccess: draft.type === 'notify' && access === 'none' ? 'main' : access,
+    workingDirectory: isOurHome ? { ...workingDirectory, path: context.home } : workingDirectory,
+  };
+  return { kind: 'settings', settings };
 }
 
 function readerOf({ section, name }: UnitOption): Reader | undefined {
@@ -153,6 +230,7 @@ function emptyDraft(): Draft {
     startPre: [],
     start: [],
     startPost: [],
+    reload: [],
     stop: [],
     stopPost: [],
     environment: {},
@@ -169,6 +247,17 @@ function emptyDraft(): Draft {
     stdout: { kind: 'journal' },
     stderr: { kind: 'inherit' },
     remainAfterExit: false,
+    pidFile: null,
+    guessMainPid: true,
+    notifyAccess: null,
+    user: null,
+    group: null,
+    supplementaryGroups: [],
+    killMode: 'control-group',
+    killSignal: SIGTERM,
+    finalKillSignal: SIGKILL,
+    sendSigkill: true,
+    startLimit: { intervalMs: 10_000, burst: 5 },
     after: [],
     before: [],
     requires: [],
@@ -188,83 +277,16 @@ function contradictions(draft: Draft): string[] {
     reasons.push('[Service] ExecStart= may be given more than once with Type=oneshot only');
   if (oneshot && (draft.restart === 'always' || draft.restart === 'on-success'))
     reasons.push(`[Service] Restart=${draft.restart} is not allowed with Type=oneshot`);
+  const all = [draft.startPre, draft.start, draft.startPost, draft.reload, draft.stop, draft.stopPost].flat();
+  const becomesOther = draft.user !== null || draft.group !== null || draft.supplementaryGroups.length > 0;
+  if (becomesOther && all.some(({ argv0, fullPrivileges }) => argv0 !== null && !fullPrivileges))
+    reasons.push('[Service] the prefix @ is not supported by the supervisor together with User= or Group=');
   return reasons;
 }
 
-function commands(key: 'startPre' | 'start' | 'startPost' | 'stop' | 'stopPost'): Reader {
+function commands(key: 'startPre' | 'start' | 'startPost' | 'reload' | 'stop' | 'stopPost'): Reader {
   return (draft, value, expand) => {
     draft[key] =
       value === '' ? [] : ([...draft[key], ...parseCommands(splitWords(value), expand)] satisfies Command[]);
   };
-}
-
-function words(value: string, expand: (text: string) => string): string[] {
-  return splitWords(value).map(({ text }) => expand(text));
-}
-
-function oneOf<const T extends readonly string[]>(choices: T, value: string): T[number] {
-  if (!choices.includes(value)) throw new Error(`the supervisor supports ${choices.join(', ')}`);
-  return value as T[number];
-}
-
-function yesOrNo(value: string): boolean {
-  if (/^(1|y|yes|t|true|on)$/i.test(value)) return true;
-  if (/^(0|n|no|f|false|off)$/i.test(value)) return false;
-  throw new Error('expected yes or no');
-}
-
-function timespan(value: string): number {
-  const ms = parseTimespan(value);
-  if (ms === null) throw new Error('expected a time span such as 10s or 1min 30s');
-  return ms;
-}
-
-/** systemd takes a timeout of 0 as none. */
-function timeout(value: string): number {
-  return timespan(value) || Number.POSITIVE_INFINITY;
-}
-
-function assignments(texts: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
-      if (name === undefined || value === undefined) throw new Error(`"${text}" is no NAME=value`);
-      return [name, value];
-    }),
-  );
-}
-
-function absolute(path: string): string {
-  if (!path.startsWith('/')) throw new Error(`"${path}" is no absolute path`);
-  return path;
-}
-
-function optionalPath(text: string): { path: string; optional: boolean } {
-  const optional = text.startsWith('-');
-  return { path: absolute(optional ? text.slice(1) : text), optional };
-}
-
-function credential(text: string): { id: string; path: string } {
-  const [, id, path] = /^([A-Za-z0-9_.][A-Za-z0-9_.-]*):(.*)$/s.exec(text) ?? [];
-  if (id === undefined || path === undefined || /^\.+$/.test(id))
-    throw new Error('expected NAME:/absolute/path');
-  return { id, path: absolute(path) };
-}
-
-function output(value: string, expand: (text: string) => string): Output {
-  const [, kind, path] = /^(file|append):(.*)$/s.exec(value) ?? [];
-  if (kind !== undefined) return { kind: kind as 'file' | 'append', path: absolute(expand(path ?? '')) };
-  return { kind: oneOf(['journal', 'null', 'inherit'], value) };
-}
-
-function statusSet(before: ExitStatusSet, value: string): ExitStatusSet {
-  if (value === '') return NO_STATUS;
-  const codes = [...before.codes];
-  const signals = [...before.signals];
-  for (const { text } of splitWords(value)) {
-    if (/^\d+$/.test(text) && Number(text) <= 255) codes.push(Number(text));
-    else if (/^SIG[A-Z0-9]+$/.test(text)) signals.push(text);
-    else throw new Error(`"${text}" is neither an exit code nor a signal such as SIGTERM`);
-  }
-  return { codes, signals };
 }

@@ -1,6 +1,6 @@
 import type { Command } from './command.js';
 
-export const SERVICE_TYPES = ['simple', 'exec', 'oneshot'] as const;
+export const SERVICE_TYPES = ['simple', 'exec', 'oneshot', 'forking', 'notify'] as const;
 export type ServiceType = (typeof SERVICE_TYPES)[number];
 
 export const RESTART_VALUES = [
@@ -13,6 +13,9 @@ export const RESTART_VALUES = [
   'on-watchdog',
 ] as const;
 export type RestartWhen = (typeof RESTART_VALUES)[number];
+
+export const KILL_MODES = ['control-group', 'mixed', 'process', 'none'] as const;
+export const NOTIFY_ACCESS = ['none', 'main', 'exec', 'all'] as const;
 
 /** Exit codes and signal names. */
 export interface ExitStatusSet {
@@ -34,6 +37,12 @@ export interface RestartSettings {
   readonly restartPreventStatus: ExitStatusSet;
 }
 
+/** At most `burst` starts within the interval; 0 for either means any number. */
+export interface StartLimit {
+  readonly intervalMs: number;
+  readonly burst: number;
+}
+
 /** Names of units, in file order. */
 export interface UnitRelations {
   readonly after: readonly string[];
@@ -50,16 +59,32 @@ export interface ServiceSettings extends RestartSettings, UnitRelations {
   readonly startPre: readonly Command[];
   readonly start: readonly Command[];
   readonly startPost: readonly Command[];
+  readonly reload: readonly Command[];
   readonly stop: readonly Command[];
   readonly stopPost: readonly Command[];
   readonly environment: Readonly<Record<string, string>>;
   readonly environmentFiles: readonly { readonly path: string; readonly optional: boolean }[];
   readonly passEnvironment: readonly string[];
   readonly credentials: readonly { readonly id: string; readonly path: string }[];
+  /** `~` is the home of User=. */
   readonly workingDirectory: { readonly path: string; readonly optional: boolean };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly timeoutStartMs: number;
   readonly timeoutStopMs: number;
   readonly remainAfterExit: boolean;
+  readonly pidFile: string | null;
+  readonly guessMainPid: boolean;
+  /** Whose messages on $NOTIFY_SOCKET count. */
+  readonly notifyAccess: (typeof NOTIFY_ACCESS)[number];
+  /** By name or number; null is the supervisor's own. */
+  readonly user: string | null;
+  readonly group: string | null;
+  readonly supplementaryGroups: readonly string[];
+  readonly killMode: (typeof KILL_MODES)[number];
+  /** Signals by number. */
+  readonly killSignal: number;
+  readonly finalKillSignal: number;
+  readonly sendSigkill: boolean;
+  readonly startLimit: StartLimit;
 }

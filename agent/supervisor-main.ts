@@ -4,13 +4,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir, hostname, release, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../runtime/clock.js';
-import { permanent } from '../runtime/errors.js';
 import { createLog, LOG_LEVELS } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
 import { type OptionRow, parseChoice, parseProgram, parseText } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
 import { Journal } from './supervisor/journal.js';
-import { bootId } from './supervisor/processes.js';
+import { Lease } from './supervisor/lease.js';
+import { Notifier } from './supervisor/notify.js';
+import { bootId, uptime } from './supervisor/processes.js';
 import { lockFolder, type SocketServer, serve } from './supervisor/server.js';
 import { Supervisor } from './supervisor/supervisor.js';
 
@@ -57,13 +58,24 @@ await runMain('convoy-supervisor', async () => {
   if (!(await lockFolder(runDir))) return 0;
 
   let server: SocketServer | undefined;
-  const supervisor = new Supervisor({
+  const boot = bootId();
+  const lease = new Lease({
+    file: join(runDir, 'lease.json'),
+    boot,
+    uptime,
+    clock,
+    onOver: () => supervisor.endLeaseBound(),
+  });
+  const supervisor: Supervisor = new Supervisor({
     runDir,
     environment: process.env,
     clock,
+    uptime,
+    notifier: new Notifier({ runDir, environment: process.env, clock, log }),
+    leaseHeld: () => lease.held,
     log,
     newInvocation: () => randomUUID().replaceAll('-', ''),
-    journal: new Journal(join(runDir, 'units'), bootId()),
+    journal: new Journal(join(runDir, 'units'), boot),
     specifiers: specifiers(options.unitRoot),
     onChange: () => server?.announceChange(),
   });
@@ -80,7 +92,8 @@ await runMain('convoy-supervisor', async () => {
       load: (unit) => nothing(supervisor.load(unit)),
       start: async ({ name, options: start }) => nothing(await supervisor.start(name, start)),
       stop: async ({ name }) => nothing(await supervisor.stop(name)),
-      reload: () => Promise.reject(permanent('not there yet')),
+      reload: async ({ name }) => nothing(await supervisor.reload(name)),
+      holdLease: ({ until }) => nothing(lease.hold(until)),
       unload: async ({ name }) => nothing(await supervisor.unload(name)),
       retire: () => nothing(void setImmediate(() => shutdown.begin())),
     },

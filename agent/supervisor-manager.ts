@@ -6,6 +6,7 @@ import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf, permanent, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { createWakeUps } from '../runtime/wake-ups.js';
+import { uptime } from './supervisor/processes.js';
 import { PROTOCOL, socketPath } from './supervisor/protocol.js';
 import { readUnitLog } from './supervisor/unit-log.js';
 import { waitFor } from './supervisor/wait.js';
@@ -41,6 +42,9 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
   let client: SupervisorClient | null = null;
   let arrival = new AbortController();
   let started: ChildProcess | null = null;
+  // From `clock.steady()` to time since boot. Each look is early by what passes between its two readings and never
+  // late, so the least is the safest.
+  let sinceBoot = uptime() - clock.steady();
 
   /** A connection to a supervisor of our protocol; starts one where none answers or an old one had to go. */
   async function reach(): Promise<SupervisorClient | null> {
@@ -118,7 +122,10 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
     async reload(name) {
       await (await connected()).call('reload', { name });
     },
-    async holdLease() {},
+    async holdLease(until) {
+      sinceBoot = Math.min(sinceBoot, uptime() - clock.steady());
+      await soon((to) => to.call('holdLease', { until: until + sinceBoot }));
+    },
     async start(name, start) {
       await (await connected()).call('start', { name, options: start });
     },

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   closeSync,
   copyFileSync,
   mkdirSync,
@@ -9,12 +10,13 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../../runtime/errors.js';
 import { type Command, expandArguments } from '../command.js';
 import { parseEnvironmentFile } from '../environment-file.js';
 import type { Ended } from '../restart.js';
 import type { Output, ServiceSettings } from '../service-settings.js';
+import { type Account, asAccount, findProgram } from './account.js';
 import { type Identity, identify } from './processes.js';
 import { openUnitLog } from './unit-log.js';
 
@@ -34,16 +36,26 @@ export function credentialsDir(runDir: string, unit: string): string {
   return join(runDir, 'credentials', unit);
 }
 
-/** Copies the unit's credentials to where only this user reads them. `null` when that went well. */
-export function placeCredentials(runDir: string, unit: string, settings: ServiceSettings): CannotRun | null {
+/** Copies the unit's credentials to where only its user reads them. `null` when that went well. */
+export function placeCredentials(
+  runDir: string,
+  unit: string,
+  settings: ServiceSettings,
+  account: Account | null,
+): CannotRun | null {
   const dir = credentialsDir(runDir, unit);
   removeCredentials(runDir, unit);
   if (settings.credentials.length === 0) return null;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const owner = account?.differs ? account : null;
+  // Another user has to get through these folders, and can list neither.
+  if (owner !== null) for (const above of [runDir, dirname(dir)]) chmodSync(above, 0o711);
+  if (owner !== null) chownSync(dir, owner.uid, owner.gid);
   for (const { id, path } of settings.credentials) {
     try {
       copyFileSync(path, join(dir, id));
       chmodSync(join(dir, id), 0o400);
+      if (owner !== null) chownSync(join(dir, id), owner.uid, owner.gid);
     } catch (error) {
       return cannot('credentials', `LoadCredential=${id}: ${messageOf(error)}`);
     }
@@ -56,15 +68,17 @@ export function removeCredentials(runDir: string, unit: string): void {
 }
 
 /**
- * A command's environment, later ones winning: PATH, LANG and the ground's mark of the supervisor, what came with
- * the start, PassEnvironment=, Environment=, EnvironmentFile=, and what tells a process about its own run.
+ * A command's environment, later ones winning: PATH, LANG and the ground's mark of the supervisor, who User= is, what
+ * came with the start, PassEnvironment=, Environment=, EnvironmentFile=, and what tells a process about its own run.
  */
 export function environmentOf(
   settings: ServiceSettings,
   own: NodeJS.ProcessEnv,
+  account: Account | null,
   given: Environment,
   aboutRun: Environment,
 ): Environment | CannotRun {
+  const user = account?.user ?? null;
   const files: Record<string, string> = {};
   for (const { path, optional } of settings.environmentFiles) {
     try {
@@ -75,6 +89,7 @@ export function environmentOf(
   }
   return {
     ...pick(own, ['PATH', 'LANG', 'CONVOY_GROUND']),
+    ...(user === null ? {} : { HOME: user.home, LOGNAME: user.name, USER: user.name, SHELL: user.shell }),
     ...given,
     ...pick(own, settings.passEnvironment),
     ...settings.environment,
@@ -97,17 +112,25 @@ export interface Place {
   readonly unit: string;
   readonly settings: ServiceSettings;
   readonly environment: Environment;
+  readonly account: Account | null;
 }
 
 /** Starts a command in a session of its own, its output straight into files, so that it needs nobody to go on. */
 export async function startCommand(command: Command, place: Place): Promise<Running | CannotRun> {
-  const cwd = workingDirectory(place.settings);
+  const cwd = workingDirectory(place);
   if (typeof cwd !== 'string') return cwd;
   const opened: number[] = [];
   try {
     const stdout = openOutput(place.settings.stdout, 'ignore', place, opened);
     const stderr = openOutput(place.settings.stderr, stdout, place, opened);
-    const child = spawn(command.program, expandArguments(command, place.environment), {
+    const args = expandArguments(command, place.environment);
+    const account = command.fullPrivileges ? null : place.account;
+    const becomes = account?.differs ? account : null;
+    if (becomes !== null && findProgram(command.program, place.environment.PATH ?? '') === null)
+      return cannot('exec', `cannot run ${command.program}: no such program`);
+    const program = becomes === null ? command.program : 'setpriv';
+    const words = becomes === null ? args : asAccount(becomes, command.program, args);
+    const child = spawn(program, words, {
       detached: true,
       cwd,
       env: place.environment,
@@ -130,7 +153,9 @@ export async function startCommand(command: Command, place: Place): Promise<Runn
   }
 }
 
-function workingDirectory({ workingDirectory: { path, optional } }: ServiceSettings): string | CannotRun {
+function workingDirectory({ settings, account }: Place): string | CannotRun {
+  const { path: written, optional } = settings.workingDirectory;
+  const path = written === '~' && account?.user ? account.user.home : written;
   try {
     if (statSync(path).isDirectory()) return path;
   } catch {

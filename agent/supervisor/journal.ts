@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { permanent } from '../../runtime/errors.js';
-import type { Ended } from '../restart.js';
+import type { Ended, StartWindow } from '../restart.js';
 import type { ManagedUnit } from '../unit-manager.js';
 import type { Identity } from './processes.js';
 
@@ -24,7 +24,14 @@ export interface UnitEntry extends ManagedUnit {
   readonly restartAt: number | null;
   /** The unit with which it was stopped, or for which it could not start; it comes back along with that one. */
   readonly stoppedWith: string | null;
+  /** What StartLimitBurst= counts; times since boot. */
+  readonly startWindow: StartWindow | null;
+  /** Where the log of the present run begins, in bytes. */
+  readonly logFrom: number;
 }
+
+/** What entries of older supervisors lack. */
+const ADDED = { leaseBound: false, startWindow: null, logFrom: 0 } as const satisfies Partial<UnitEntry>;
 
 /**
  * The supervisor's memory: one file per unit, replaced atomically, in a folder that need not survive a reboot.
@@ -55,7 +62,8 @@ export class Journal {
         throw permanent(
           `${path} was written by a newer supervisor (format ${stored.format}): start that one`,
         );
-      entries.push(stored.boot === this.boot ? stored.entry : afterReboot(stored.entry));
+      const entry = { ...ADDED, ...stored.entry };
+      entries.push(stored.boot === this.boot ? entry : afterReboot(entry));
     }
     return { entries, damaged };
   }
@@ -87,6 +95,8 @@ export const AT_REST = {
   ended: null,
   restartAt: null,
   stoppedWith: null,
+  startWindow: null,
+  logFrom: 0,
 } as const satisfies Partial<UnitEntry>;
 
 /** A reboot ended every process; the agent decides anew what runs. */

@@ -11,6 +11,7 @@ export interface Identity {
 }
 
 interface Stat extends Identity {
+  readonly parent: number;
   readonly session: number;
   readonly dead: boolean;
 }
@@ -24,6 +25,7 @@ function readStat(pid: number): Stat | null {
     return {
       pid,
       startTime: fields[19] ?? '',
+      parent: Number(fields[1]),
       session: Number(fields[3]),
       dead: fields[0] === 'Z' || fields[0] === 'X',
     };
@@ -52,17 +54,30 @@ function invocationOf(pid: number): string | undefined {
   }
 }
 
+function readAllStats(): Stat[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => readStat(Number(entry)) ?? []);
+}
+
+/** Those of the leaders whose sessions are not empty. */
+export function withSession(leaders: readonly Identity[]): Identity[] {
+  const sessions = new Set(readAllStats().flatMap(({ session, dead }) => (dead ? [] : [session])));
+  return leaders.filter(({ pid }) => sessions.has(pid));
+}
+
+/** A process of a run: its parent, and whether it leads its session. */
+export interface Member extends Identity {
+  readonly parent: number;
+  readonly leads: boolean;
+}
+
 /**
  * The living processes of one run of a unit: those that carry its INVOCATION_ID, and those in a session one of its
  * commands leads (a program may overwrite its environment, as Redis does with its title).
  */
-export function membersOf(
-  invocation: string,
-  leaders: readonly Identity[],
-): (Identity & { leads: boolean })[] {
-  const all = readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => readStat(Number(entry)) ?? []);
+export function membersOf(invocation: string, leaders: readonly Identity[]): Member[] {
+  const all = readAllStats();
   const startOf = new Map(all.map(({ pid, startTime }) => [pid, startTime]));
   // A session's number stays taken while it has members; if its leader is somebody else, it is another session.
   const sessions = new Set(
@@ -76,7 +91,7 @@ export function membersOf(
       const mark = invocationOf(pid);
       return mark === invocation || (sessions.has(session) && !foreignMark(mark));
     })
-    .map(({ pid, startTime, session }) => ({ pid, startTime, leads: session === pid }));
+    .map(({ pid, startTime, parent, session }) => ({ pid, startTime, parent, leads: session === pid }));
 
   function foreignMark(mark: string | undefined): boolean {
     return mark !== undefined && mark !== invocation;
@@ -84,7 +99,7 @@ export function membersOf(
 }
 
 /** Sends a signal; a process that is gone is fine. */
-export function signalProcess(identity: Identity, signal: NodeJS.Signals): void {
+export function signalProcess(identity: Identity, signal: number): void {
   if (!isAlive(identity)) return;
   try {
     process.kill(identity.pid, signal);
@@ -104,6 +119,20 @@ export async function untilGone(
 ): Promise<void> {
   for (let wait = FIRST_POLL_MS; processes.some(isAlive); wait = Math.min(POLL_MS, wait * 2))
     await clock.sleep(wait, signal);
+}
+
+/**
+ * Who leads the session of a process. A leader that is gone still gives the session its number, which is not used
+ * again before the session is empty.
+ */
+export function sessionLeaderOf({ pid, startTime }: Identity): Identity {
+  const session = readStat(pid)?.session ?? pid;
+  return identify(session) ?? { pid: session, startTime };
+}
+
+/** Time since boot, suspension included (ms, in steps of 10): the same clock for every process of the machine. */
+export function uptime(): number {
+  return Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000;
 }
 
 /** This boot's id; ids and start times of another boot mean nothing. */

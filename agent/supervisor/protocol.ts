@@ -9,7 +9,7 @@
 import { ConvoyError, ERROR_KINDS, type ErrorKind, kindOf, messageOf } from '../../runtime/errors.js';
 import type { ManagedUnit, StartOptions, UnitToLoad } from '../unit-manager.js';
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export interface Calls {
   list: { readonly params: null; readonly result: readonly ManagedUnit[] };
@@ -20,6 +20,8 @@ export interface Calls {
   };
   stop: { readonly params: { readonly name: string }; readonly result: null };
   reload: { readonly params: { readonly name: string }; readonly result: null };
+  /** `until` is a time since boot (ms), so that a call that was held up grants no more than was meant. */
+  holdLease: { readonly params: { readonly until: number }; readonly result: null };
   unload: { readonly params: { readonly name: string }; readonly result: null };
   retire: { readonly params: null; readonly result: null };
 }

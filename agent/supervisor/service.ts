@@ -1,36 +1,24 @@
-import type { Clock } from '../../runtime/clock.js';
+import { rmSync } from 'node:fs';
 import { messageOf, permanent } from '../../runtime/errors.js';
-import type { Log } from '../../runtime/log.js';
 import { formatMs } from '../../units/timespan.js';
 import type { Command } from '../command.js';
-import { afterExit, describe, type Ended, exitText, isClean } from '../restart.js';
+import { afterExit, countStart, describe, type Ended, isClean, limitHit } from '../restart.js';
 import type { ServiceSettings } from '../service-settings.js';
-import {
-  credentialsDir,
-  environmentOf,
-  placeCredentials,
-  type Running,
-  removeCredentials,
-  startCommand,
-} from './commands.js';
+import type { Account } from './account.js';
+import { placeCredentials, removeCredentials } from './commands.js';
 import { type Deferred, deferred } from './deferred.js';
 import type { UnitEntry } from './journal.js';
-import { type Identity, isAlive, membersOf, signalProcess, untilGone } from './processes.js';
-import { rotateUnitLog } from './unit-log.js';
+import { endRun } from './kill.js';
+import { MainProcess } from './main-process.js';
+import { type Member, membersOf, withSession } from './processes.js';
+import { leaseOver, UnitCommands } from './unit-commands.js';
+import { type ServiceHost, SUCCESS, type UnitContext } from './unit-context.js';
+import { lastUnitLines, rotateUnitLog, unitLogSize } from './unit-log.js';
 import { waitFor } from './wait.js';
 
-/** What a unit's life needs of the supervisor around it. */
-export interface ServiceHost {
-  readonly runDir: string;
-  readonly environment: NodeJS.ProcessEnv;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly newInvocation: () => string;
-  /** The entry was replaced: journal it, tell clients, let dependents follow. */
-  readonly changed: (service: Service, before: UnitEntry) => void;
-}
-
-const SUCCESS: Ended = { kind: 'exit', code: 0 };
+const SIGKILL = 9;
+/** How many lines of its log a failed unit's reason ends with. */
+const REASON_LINES = 5;
 
 /** Where a life begins: from nothing, or at what a supervisor before this one left behind. */
 type Stage = 'begin' | 'wait' | 'start' | 'start-post' | 'running' | 'exited' | 'ended' | 'down';
@@ -40,16 +28,19 @@ type Stage = 'begin' | 'wait' | 'start' | 'start-post' | 'running' | 'exited' | 
  * Restart= says, once more. Its entry is replaced (and journalled) at each step, so that a successor resumes at the
  * step that was interrupted: a main process that lives is kept, any other step is done again from its beginning.
  */
-export class Service {
+export class Service implements UnitContext {
   private life: Promise<void> | null = null;
   private halt = new AbortController();
   private nap = new AbortController();
   private up: Deferred | null = null;
+  private readonly main = new MainProcess(this);
+  private readonly commands = new UnitCommands(this);
 
   constructor(
     public entry: UnitEntry,
     readonly settings: ServiceSettings,
-    private readonly host: ServiceHost,
+    readonly account: Account | null,
+    readonly host: ServiceHost,
   ) {}
 
   /** Journalled at once; `since` follows `active`. */
@@ -69,7 +60,7 @@ export class Service {
     if (this.life !== null && this.entry.active === 'active') return Promise.resolve();
     this.up ??= deferred();
     const { promise } = this.up;
-    if (this.life === null) this.begin('begin', null);
+    if (this.life === null) this.begin('begin');
     else this.nap.abort();
     return promise;
   }
@@ -84,39 +75,57 @@ export class Service {
     if (why !== '') this.set({ reason: why });
   }
 
+  /**
+   * Runs ExecReload= beside the main process. A failure of it changes nothing for the unit. Not to be called while it
+   * starts or stops.
+   */
+  async reload(): Promise<void> {
+    const { name, active, sub } = this.entry;
+    const cannot = (why: string) => permanent(`${name} was not reloaded: ${why}`, { code: 'failed' });
+    const { reload, timeoutStartMs } = this.settings;
+    if (reload.length === 0) throw cannot('it has no ExecReload=');
+    if (active !== 'active') throw cannot('it does not run');
+    const after = { sub: sub === 'exited' ? sub : 'running' };
+    this.set({ sub: 'reload' });
+    for (const command of reload) {
+      const ended = await this.commands.one('ExecReload', command, timeoutStartMs, this.halt.signal);
+      if (this.entry.active !== 'active' || this.stopping) throw cannot('it stopped meanwhile');
+      if (command.mayFail || (ended.kind === 'exit' && ended.code === 0)) continue;
+      this.set(after);
+      throw cannot(describe(ended));
+    }
+    // Else each reload would add one for as long as the unit runs.
+    this.set({ ...after, leaders: withSession(this.entry.leaders) });
+  }
+
   /** Goes on where the supervisor before left off. */
   adopt(): void {
-    const { sub, stopping } = this.entry;
+    const { stopping } = this.entry;
+    if (this.entry.sub === 'reload')
+      this.set({ sub: this.settings.type === 'oneshot' ? 'exited' : 'running' });
+    const { sub } = this.entry;
     if (sub === 'dead' || sub === 'failed') return;
     if (stopping) this.halt.abort();
-    const main = this.livingMain();
-    if (sub === 'auto-restart') this.begin('wait', null);
-    else if (sub === 'start-pre') this.begin('begin', null);
-    else if (sub === 'exited') this.begin('exited', null);
-    else if (sub !== 'start' && sub !== 'start-post' && sub !== 'running') this.begin('down', main);
-    else if (main !== null)
-      this.begin(sub === 'start' && this.settings.type !== 'oneshot' ? 'start-post' : sub, main);
-    else this.begin(this.entry.main === null ? 'begin' : 'ended', null);
+    // Whether it said that it is ready, or forked, while nobody watched, cannot be known.
+    const startsAnew = sub === 'start' && ['forking', 'notify'].includes(this.settings.type);
+    if (!startsAnew) this.main.adopt();
+    if (this.listens && sub !== 'auto-restart') void this.listen();
+    if (sub === 'auto-restart') this.begin('wait');
+    else if (sub === 'start-pre' || startsAnew) this.begin('begin');
+    else if (sub === 'exited') this.begin('exited');
+    else if (sub !== 'start' && sub !== 'start-post' && sub !== 'running') this.begin('down');
+    else if (this.main.isThere)
+      this.begin(sub === 'start' && this.settings.type !== 'oneshot' ? 'start-post' : sub);
+    else this.begin(this.entry.main === null && sub !== 'running' ? 'begin' : 'ended');
   }
 
-  /** The main process, if it lives: the journalled one, or one spawned just before the end of the supervisor. */
-  private livingMain(): Running | null {
-    const { main, invocation, leaders } = this.entry;
-    const found =
-      main ?? membersOf(invocation, []).find(({ leads, pid }) => leads && !known(leaders, pid)) ?? null;
-    if (found === null || !isAlive(found)) return null;
-    const identity = { pid: found.pid, startTime: found.startTime };
-    this.set({ main: identity, leaders: known(leaders, identity.pid) ? leaders : [...leaders, identity] });
-    return {
-      identity,
-      ended: untilGone([identity], this.host.clock).then(() =>
-        this.mainEnded({ kind: 'unknown' }, undefined),
-      ),
-    };
+  members(): Member[] {
+    const { invocation, leaders } = this.entry;
+    return invocation === '' ? [] : membersOf(invocation, leaders);
   }
 
-  private begin(stage: Stage, main: Running | null): void {
-    this.life = this.live(stage, main)
+  private begin(stage: Stage): void {
+    this.life = this.live(stage)
       .catch((error) => {
         this.host.log.error({ unit: this.entry.name }, messageOf(error));
         this.set({ active: 'failed', sub: 'failed', reason: messageOf(error) });
@@ -124,22 +133,23 @@ export class Service {
       .finally(() => {
         this.startEnded(this.entry.active === 'failed', this.entry.reason);
         this.life = null;
+        this.main.reset();
+        this.host.notifier.unbind(this.entry.name);
         this.halt = new AbortController();
         this.set({ stopping: false });
       });
   }
 
-  private async live(from: Stage, adopted: Running | null): Promise<void> {
-    let stage = from;
-    let main = adopted;
-    for (;;) {
+  private async live(from: Stage): Promise<void> {
+    for (let stage = from; ; stage = 'begin') {
       if (stage !== 'wait') {
-        const ended = await this.run(stage, main);
+        if (stage === 'begin' && !this.mayStart()) return this.fail(limitHit(this.settings.startLimit));
+        const ended = await this.run(stage);
         const decision = afterExit(ended, this.settings);
         if (this.stopping || decision.kind === 'stay-down') {
           const failed = !isClean(ended, this.settings) && !(this.stopping && ended.kind === 'unknown');
-          const reason = failed ? describe(ended) : '';
-          this.set({ active: failed ? 'failed' : 'inactive', sub: failed ? 'failed' : 'dead', reason });
+          if (failed) this.fail(describe(ended));
+          else this.set({ active: 'inactive', sub: 'dead', reason: '' });
           return;
         }
         const restartAt = this.host.clock.now() + decision.afterMs;
@@ -149,9 +159,19 @@ export class Service {
       await this.untilRestart();
       if (this.stopping) return this.set({ active: 'inactive', sub: 'dead', restartAt: null, reason: '' });
       this.set({ autoRestarts: this.entry.autoRestarts + 1 });
-      stage = 'begin';
-      main = null;
     }
+  }
+
+  private mayStart(): boolean {
+    const startWindow = countStart(this.entry.startWindow, this.host.uptime(), this.settings.startLimit);
+    if (startWindow !== null) this.set({ startWindow });
+    return startWindow !== null;
+  }
+
+  private fail(why: string): void {
+    const { name, logFrom } = this.entry;
+    const lines = lastUnitLines(this.host.runDir, name, REASON_LINES, logFrom);
+    this.set({ active: 'failed', sub: 'failed', restartAt: null, reason: [why, ...lines].join('\n') });
   }
 
   private async untilRestart(): Promise<void> {
@@ -160,43 +180,52 @@ export class Service {
     if (!this.stopping) await waitFor(new Promise(() => undefined), left, this.host.clock, this.nap.signal);
   }
 
+  private get listens(): boolean {
+    return this.settings.notifyAccess !== 'none';
+  }
+
+  get halted(): AbortSignal {
+    return this.halt.signal;
+  }
+
   private get stopping(): boolean {
     return this.halt.signal.aborted;
   }
 
-  private startEnded(failed: boolean, why: string): void {
-    if (failed || this.stopping)
-      this.up?.reject(
-        permanent(`${this.entry.name}: ${why || 'stopped while it was starting'}`, { code: 'failed' }),
-      );
+  private startEnded(failed: boolean, reason: string): void {
+    const why = reason.split('\n')[0] || 'stopped while it was starting';
+    if (this.entry.leaseBound && !this.host.leaseHeld()) this.up?.reject(leaseOver(this.entry.name));
+    else if (failed || this.stopping)
+      this.up?.reject(permanent(`${this.entry.name}: ${why}`, { code: 'failed' }));
     else this.up?.resolve();
     this.up = null;
   }
 
   /** One activation, to its very end. */
-  private async run(stage: Stage, adopted: Running | null): Promise<Ended> {
-    let main = adopted;
+  private async run(stage: Stage): Promise<Ended> {
     let ended: Ended = stage === 'ended' ? { kind: 'unknown' } : (this.entry.ended ?? SUCCESS);
     let wasUp = stage === 'running' || stage === 'exited' || this.entry.sub === 'stop';
-    if (stage === 'begin') ({ main, ended } = await this.bringUp());
-    if (stage === 'start' && main !== null) ended = await this.mainEnd(main, this.settings.timeoutStartMs);
+    if (stage === 'begin') ended = await this.bringUp();
+    if (stage === 'start') ended = await this.main.untilExit();
     if ((stage === 'begin' || stage === 'start' || stage === 'start-post') && this.goesOn(ended))
-      ended = await this.commands('ExecStartPost', 'start-post', this.settings.startPost);
+      ended = await this.commands.all('ExecStartPost', 'start-post', this.settings.startPost);
     if (stage !== 'ended' && stage !== 'down' && this.goesOn(ended)) {
       wasUp = true;
-      ended = await this.stayUp(main, stage === 'exited');
+      ended = await this.stayUp(stage === 'exited');
     }
-    return this.goDown(main, ended, wasUp);
+    return this.goDown(ended, wasUp);
   }
 
   private goesOn(ended: Ended): boolean {
     return !this.stopping && isClean(ended, this.settings);
   }
 
-  private async bringUp(): Promise<{ main: Running | null; ended: Ended }> {
-    const { host, settings } = this;
+  private async bringUp(): Promise<Ended> {
+    const { host, settings, account } = this;
     const { name, sub } = this.entry;
-    if (sub === 'start-pre' || sub === 'start') await this.killAll(null);
+    if (sub === 'start-pre' || sub === 'start') await this.killLeftovers();
+    rotateUnitLog(host.runDir, name);
+    this.main.reset();
     this.set({
       active: 'activating',
       sub: 'start-pre',
@@ -208,43 +237,44 @@ export class Service {
       exit: null,
       restartAt: null,
       stoppedWith: null,
+      logFrom: unitLogSize(host.runDir, name),
     });
-    rotateUnitLog(host.runDir, name);
-    const problem = placeCredentials(host.runDir, name, settings);
-    if (problem !== null) return { main: null, ended: problem };
-    let ended = await this.commands('ExecStartPre', 'start-pre', settings.startPre);
-    let main: Running | null = null;
+    const problem = placeCredentials(host.runDir, name, settings, account) ?? (await this.listen());
+    if (problem !== null) return problem;
+    let ended = await this.commands.all('ExecStartPre', 'start-pre', settings.startPre);
     for (const command of settings.start) {
       if (!this.goesOn(ended)) break;
-      this.set({ sub: 'start', main: null });
-      const started = await this.spawn(command, true);
-      if (started.kind !== 'running') return { main: null, ended: this.mainEnded(started, command) };
-      main = { ...started, ended: started.ended.then((end) => this.mainEnded(end, command)) };
-      if (settings.type === 'oneshot') ended = await this.mainEnd(main, settings.timeoutStartMs);
+      ended = await this.startMain(command);
     }
-    return { main, ended };
+    return ended;
   }
 
-  /** Records the true exit; answers what it counts as. */
-  private mainEnded(ended: Ended, command: Command | undefined): Ended {
-    this.set({ exit: exitText(ended) });
-    return command?.mayFail ? SUCCESS : ended;
+  /** Answers when ExecStart= has done what Type= says a start is, or has failed to. */
+  private async startMain(command: Command): Promise<Ended> {
+    const { type } = this.settings;
+    this.set({ sub: 'start', main: null });
+    const started = await this.commands.spawn(command, type === 'forking' ? 'forks' : 'main');
+    if (started.kind !== 'running') return command.mayFail ? SUCCESS : this.main.noted(started);
+    if (type === 'forking') return this.main.untilForked(started, command);
+    this.main.take(started, command);
+    switch (type) {
+      case 'oneshot':
+        return this.main.untilExit();
+      case 'notify':
+        return this.main.untilReady();
+      case 'simple':
+      case 'exec':
+        return SUCCESS;
+    }
   }
 
-  private async mainEnd(main: Running, timeoutMs: number): Promise<Ended> {
-    const ended = await waitFor(main.ended, timeoutMs, this.host.clock, this.halt.signal);
-    if (ended === 'timeout')
-      return { kind: 'timeout', what: `ExecStart= did not end within ${formatMs(timeoutMs)}` };
-    return ended === 'stopped' ? SUCCESS : ended;
-  }
-
-  private async stayUp(main: Running | null, hasExited: boolean): Promise<Ended> {
+  private async stayUp(hasExited: boolean): Promise<Ended> {
     const { type, remainAfterExit } = this.settings;
     let ended = SUCCESS;
-    if (type !== 'oneshot' && !hasExited && main !== null) {
+    if (type !== 'oneshot' && !hasExited && this.main.isThere) {
       this.set({ active: 'active', sub: 'running', reason: '' });
       this.startEnded(false, '');
-      ended = await this.mainEnd(main, Number.POSITIVE_INFINITY);
+      ended = await this.main.untilDone();
     }
     if (!remainAfterExit || !this.goesOn(ended)) return ended;
     this.set({ active: 'active', sub: 'exited', reason: '' });
@@ -253,130 +283,76 @@ export class Service {
     return ended;
   }
 
-  private async goDown(main: Running | null, before: Ended, wasUp: boolean): Promise<Ended> {
+  private async goDown(before: Ended, wasUp: boolean): Promise<Ended> {
     const { settings } = this;
     this.set({ ended: before });
     let ended = before;
     const worse = (next: Ended): void => {
       if (isClean(ended, settings) && !isClean(next, settings)) ended = next;
     };
-    if (wasUp && isClean(ended, settings)) worse(await this.commands('ExecStop', 'stop', settings.stop));
-    const left = await this.killAll(settings.timeoutStopMs);
-    if (left !== null) worse(left);
-    if (main !== null && !isAlive(main.identity)) {
-      const end = await main.ended;
-      if (this.stopping) worse(end.kind === 'unknown' ? SUCCESS : end);
-    }
+    if (wasUp && isClean(ended, settings)) worse(await this.commands.all('ExecStop', 'stop', settings.stop));
+    worse(await this.endProcesses());
+    const end = await this.main.end();
+    if (end !== null && this.stopping) worse(end.kind === 'unknown' ? SUCCESS : end);
     if (this.entry.exit === null && (ended.kind === 'unknown' || ended.kind === 'resources'))
-      this.set({ exit: exitText(ended) });
-    worse(await this.commands('ExecStopPost', 'stop-post', settings.stopPost, ended));
-    if (settings.stopPost.length > 0) await this.killAll(settings.timeoutStopMs);
+      this.main.noted(ended);
+    worse(await this.commands.all('ExecStopPost', 'stop-post', settings.stopPost, ended));
+    if (settings.stopPost.length > 0) await this.endProcesses();
     removeCredentials(this.host.runDir, this.entry.name);
+    if (settings.pidFile !== null) removePidFile(settings.pidFile);
     this.set({ main: null, leaders: [] });
     return ended;
   }
 
-  /** Runs the commands one after another until one fails. Those of a start end when a stop is asked for. */
-  private async commands(
-    by: 'ExecStartPre' | 'ExecStartPost' | 'ExecStop' | 'ExecStopPost',
-    sub: string,
-    commands: readonly Command[],
-    result?: Ended,
-  ): Promise<Ended> {
-    const { settings, host } = this;
-    if (commands.length === 0) return SUCCESS;
-    const starting = by.startsWith('ExecStart');
-    this.set({ active: starting ? 'activating' : 'deactivating', sub });
-    const timeoutMs = starting ? settings.timeoutStartMs : settings.timeoutStopMs;
-    for (const command of commands) {
-      const running = await this.spawn(command, false, result);
-      const ended =
-        running.kind === 'running'
-          ? await waitFor(running.ended, timeoutMs, host.clock, starting ? this.halt.signal : undefined)
-          : running;
-      if (ended === 'stopped') return SUCCESS;
-      if (ended === 'timeout')
-        return { kind: 'timeout', what: `${by}= did not end within ${formatMs(timeoutMs)}` };
-      if (ended.kind === 'exit' && ended.code === 0) continue;
-      if (!command.mayFail)
-        return ended.kind === 'exit' || ended.kind === 'signal' ? { ...ended, by } : ended;
-    }
-    return SUCCESS;
+  /** From now on what the unit says on $NOTIFY_SOCKET is heard. */
+  private async listen(): Promise<Extract<Ended, { kind: 'resources' }> | null> {
+    if (!this.listens) return null;
+    const uid = this.account?.uid ?? process.geteuid?.() ?? 0;
+    const problem = await this.host.notifier.bind(this.entry.name, uid, (message) => this.main.hear(message));
+    if (problem === null) return null;
+    return { kind: 'resources', status: null, what: `$NOTIFY_SOCKET cannot be made: ${problem}` };
   }
 
-  private async spawn(
-    command: Command,
-    isMain: boolean,
-    result?: Ended,
-  ): Promise<(Running & { kind: 'running' }) | Extract<Ended, { kind: 'resources' }>> {
-    const { host, settings } = this;
-    const { name, invocation, environment: given, main } = this.entry;
-    const environment = environmentOf(settings, host.environment, given, {
-      INVOCATION_ID: invocation,
-      ...(settings.credentials.length === 0
-        ? {}
-        : { CREDENTIALS_DIRECTORY: credentialsDir(host.runDir, name) }),
-      ...(main === null || isMain ? {} : { MAINPID: String(main.pid) }),
-      ...(result === undefined ? {} : aboutResult(result, isClean(result, settings))),
+  /** Ends whatever KillMode= means to end. Answers what it counts as. */
+  private async endProcesses(): Promise<Ended> {
+    const { clock } = this.host;
+    const { settings } = this;
+    const graceMs = settings.timeoutStopMs;
+    const done = await endRun({
+      members: () => this.members(),
+      main: this.entry.main,
+      settings,
+      graceMs,
+      clock,
+      onPhase: (sub) => this.set({ active: 'deactivating', sub }),
     });
-    if (isProblem(environment)) return environment;
-    const started = await startCommand(command, { runDir: host.runDir, unit: name, settings, environment });
-    if ('kind' in started) return started;
-    const leaders = [...this.entry.leaders, started.identity];
-    this.set(isMain ? { leaders, main: started.identity } : { leaders });
-    return { kind: 'running', ...started };
+    if (done === 'asked') return SUCCESS;
+    const what = `did not stop within ${formatMs(graceMs)}, ${done === 'killed' ? 'killed' : 'left running'}`;
+    return { kind: 'timeout', what };
   }
 
-  /** SIGTERM, then SIGKILL, to whatever is left of this run. Answers what it counts as if SIGTERM did not do. */
-  private async killAll(graceMs: number | null): Promise<Ended | null> {
-    const { clock, log } = this.host;
-    const { invocation, leaders, name } = this.entry;
-    const members = (): Identity[] => (invocation === '' ? [] : membersOf(invocation, leaders));
-    let left = members();
-    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      if (left.length === 0) return null;
-      if (graceMs === null && signal === 'SIGTERM') continue;
-      if (graceMs !== null) this.set({ active: 'deactivating', sub: `stop-${signal.toLowerCase()}` });
-      const limit = clock.steady() + (graceMs ?? this.settings.timeoutStopMs);
-      const told = new Set<number>();
-      while (left.length > 0 && clock.steady() < limit) {
-        for (const process of left.filter(({ pid }) => !told.has(pid))) {
-          told.add(process.pid);
-          signalProcess(process, signal);
-          signalProcess(process, 'SIGCONT');
-        }
-        const gone = new AbortController();
-        await waitFor(
-          untilGone(left, clock, gone.signal).catch(() => undefined),
-          limit - clock.steady(),
-          clock,
-        );
-        gone.abort();
-        left = members();
-      }
-    }
-    if (left.length > 0)
-      log.error({ unit: name, pids: left.map(({ pid }) => pid) }, 'processes outlive SIGKILL');
-    return graceMs === null
-      ? null
-      : { kind: 'timeout', what: `did not stop within ${formatMs(graceMs)}, killed` };
+  /** Of a start that another supervisor did not bring to its end. */
+  private async killLeftovers(): Promise<void> {
+    await endRun({
+      members: () => this.members(),
+      main: null,
+      settings: {
+        killMode: 'control-group',
+        killSignal: SIGKILL,
+        finalKillSignal: SIGKILL,
+        sendSigkill: true,
+      },
+      graceMs: this.settings.timeoutStopMs,
+      clock: this.host.clock,
+      onPhase: () => undefined,
+    });
   }
 }
 
-function known(leaders: readonly Identity[], pid: number): boolean {
-  return leaders.some((leader) => leader.pid === pid);
-}
-
-function isProblem(value: object): value is Extract<Ended, { kind: 'resources' }> {
-  return 'kind' in value && value.kind === 'resources';
-}
-
-/** What ExecStop= and ExecStopPost= learn of how the run ended, in systemd's words. */
-function aboutResult(ended: Ended, clean: boolean): Record<string, string> {
-  const result = clean ? 'success' : ended.kind === 'exit' ? 'exit-code' : ended.kind;
-  if (ended.kind === 'exit')
-    return { SERVICE_RESULT: result, EXIT_CODE: 'exited', EXIT_STATUS: String(ended.code) };
-  if (ended.kind === 'signal')
-    return { SERVICE_RESULT: result, EXIT_CODE: 'killed', EXIT_STATUS: ended.signal.replace('SIG', '') };
-  return { SERVICE_RESULT: result };
+function removePidFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What cannot be removed names no living process; it is in nobody's way.
+  }
 }

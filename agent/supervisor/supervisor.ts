@@ -4,10 +4,13 @@ import { readService } from '../service-section.js';
 import type { ServiceSettings } from '../service-settings.js';
 import type { SpecifierContext } from '../specifiers.js';
 import type { ManagedUnit, StartOptions, UnitToLoad } from '../unit-manager.js';
+import { type Account, findAccount } from './account.js';
 import { credentialsDir, removeCredentials } from './commands.js';
 import { AT_REST, type Journal, type UnitEntry } from './journal.js';
 import { blockersOf, conflictsOf, type Job, startedWith, stoppedWith } from './order.js';
-import { Service, type ServiceHost } from './service.js';
+import { Service } from './service.js';
+import { leaseOver } from './unit-commands.js';
+import type { ServiceHost, UnitContext } from './unit-context.js';
 import { removeUnitLog } from './unit-log.js';
 
 export interface SupervisorOptions extends Omit<ServiceHost, 'changed'> {
@@ -43,12 +46,13 @@ export class Supervisor {
     for (const file of damaged) log.error({ file }, 'journal file cannot be read: its unit is forgotten');
     for (const entry of entries) {
       try {
-        this.services.set(entry.name, new Service(entry, this.read(entry), this.host()));
+        this.services.set(entry.name, this.service(entry, entry));
       } catch (error) {
         log.error({ unit: entry.name }, `left alone, not adopted: ${messageOf(error)}`);
       }
     }
     for (const service of this.services.values()) service.adopt();
+    if (!this.options.leaseHeld()) this.endLeaseBound();
   }
 
   get size(): number {
@@ -94,15 +98,36 @@ export class Supervisor {
       autoRestarts: 0,
       invocation: '',
     };
-    const service = new Service(entry, this.read(unit), this.host());
+    const service = this.service(entry, unit);
     this.services.set(name, service);
     service.set({});
   }
 
   async start(name: string, { environment, restarts }: StartOptions): Promise<void> {
     const service = this.find(name);
-    service.set({ launched: true, restarts, environment, ...(service.alive ? {} : { autoRestarts: 0 }) });
+    this.requireLease(service);
+    const anew = service.alive ? {} : { autoRestarts: 0 };
+    // Whoever asks for a start knows of the failures before: they do not count against it.
+    service.set({ launched: true, restarts, environment, startWindow: null, ...anew });
     await this.startWithNeeds(service);
+  }
+
+  async reload(name: string): Promise<void> {
+    await this.find(name).reload();
+  }
+
+  /** The lease that bound units run under is over: none of them is wanted until it is started anew. */
+  endLeaseBound(): void {
+    for (const service of this.services.values()) {
+      if (!service.entry.leaseBound) continue;
+      if (service.entry.launched) service.set({ launched: false, stoppedWith: null });
+      if (service.alive)
+        this.aside(this.stopWithDependents(service, "stopped: this machine's lease is over"));
+    }
+  }
+
+  private requireLease({ entry }: Service): void {
+    if (entry.leaseBound && !this.options.leaseHeld()) throw leaseOver(entry.name);
   }
 
   async stop(name: string): Promise<void> {
@@ -136,7 +161,7 @@ export class Supervisor {
     }
     for (const other of names) {
       const needed = this.find(other);
-      if (!this.staysUp(needed)) this.aside(this.job(needed, 'start', () => needed.start()));
+      if (!this.staysUp(needed)) this.aside(this.job(needed, 'start', () => this.startNow(needed)));
     }
     await this.job(service, 'start', () => this.startIfNeedsAreMet(service));
   }
@@ -148,6 +173,11 @@ export class Supervisor {
         after.includes(other) && this.services.get(other)?.entry.active !== 'active' && !this.hasRun(other),
     );
     if (down !== undefined) this.cannotStart(service, `${down}, which it requires, is not up`, down);
+    await this.startNow(service);
+  }
+
+  private async startNow(service: Service): Promise<void> {
+    this.requireLease(service);
     await service.start();
   }
 
@@ -234,7 +264,7 @@ export class Supervisor {
   }
 
   /** BindsTo= takes units down with the one they are bound to; what went down with a unit comes back with it. */
-  private letOthersFollow(service: Service, before: UnitEntry): void {
+  private letOthersFollow(service: UnitContext, before: UnitEntry): void {
     const { name, active } = service.entry;
     if (active === before.active) return;
     for (const other of this.services.values()) {
@@ -255,7 +285,12 @@ export class Supervisor {
     return service;
   }
 
-  private read({ name, text }: UnitToLoad): ServiceSettings {
+  private service(entry: UnitEntry, unit: UnitToLoad): Service {
+    const { settings, account } = this.read(unit);
+    return new Service(entry, settings, account, this.host());
+  }
+
+  private read({ name, text }: UnitToLoad): { settings: ServiceSettings; account: Account | null } {
     if (!SAFE_NAME.test(name) || name.startsWith('.'))
       throw permanent(`"${name}" is no name of a unit`, { code: 'refused' });
     const { unit, problems } = parse(text);
@@ -265,7 +300,18 @@ export class Supervisor {
       ...problems.map(({ line, what }) => `line ${line}: ${what}`),
       ...(reading.kind === 'refused' ? reading.reasons : []),
     ];
-    if (reading.kind === 'settings' && reasons.length === 0) return reading.settings;
+    let account: Account | null = null;
+    if (reading.kind === 'settings') {
+      const { notifyAccess } = reading.settings;
+      const deaf = notifyAccess === 'none' ? null : this.options.notifier.problem();
+      if (deaf !== null) reasons.push(deaf);
+      try {
+        account = findAccount(reading.settings);
+      } catch (error) {
+        reasons.push(messageOf(error));
+      }
+      if (reasons.length === 0) return { settings: reading.settings, account };
+    }
     throw permanent(`${name}: ${reasons.join('; ')}`, { code: 'refused' });
   }
 }

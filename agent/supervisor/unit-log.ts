@@ -66,15 +66,27 @@ export async function* readUnitLog(
   }
 }
 
+/** How long a unit's log is (bytes). */
+export function unitLogSize(runDir: string, unit: string): number {
+  const path = logPath(runDir, unit);
+  return existsSync(path) ? statSync(path).size : 0;
+}
+
+/** The last lines of a unit's log, of what came after its first `from` bytes. */
+export function lastUnitLines(runDir: string, unit: string, count: number, from: number): string[] {
+  const { lines, open } = lastLines(logPath(runDir, unit), count, from);
+  return [...lines, ...(open === '' ? [] : [open])].slice(-count);
+}
+
 /** The last whole lines of a file, if it exists; `open` is what follows the last newline, `end` where that begins. */
-function lastLines(path: string, count: number): { lines: string[]; end: number; open: string } {
+function lastLines(path: string, count: number, from = 0): { lines: string[]; end: number; open: string } {
   if (!existsSync(path)) return { lines: [], end: 0, open: '' };
   const file = openSync(path, 'r');
   try {
     let start = fstatSync(file).size;
     let bytes = Buffer.alloc(0);
-    while (start > 0 && countLines(bytes) <= count) {
-      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, start));
+    while (start > from && countLines(bytes) <= count) {
+      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, start - from));
       start -= chunk.length;
       readSync(file, chunk, 0, chunk.length, start);
       bytes = Buffer.concat([chunk, bytes]);

@@ -3,9 +3,12 @@ import { openMemoryUnits } from '../fakes/memory-unit-manager.js';
 import { unitManagerContract } from './unit-manager.js';
 
 unitManagerContract('in memory', async () => {
-  const units = openMemoryUnits(systemClock());
+  const clock = systemClock();
+  const units = openMemoryUnits(clock);
   return {
     manager: units.manager(),
+    clock,
+    isFake: true,
     reopen: async () => units.manager(),
     close: async () => units.close(),
   };

@@ -3,7 +3,16 @@
  * plays the commands true, false, echo and sleep; anything else runs like sleep, until a test ends it.
  */
 
-import { afterExit, type Ended, exitText, isClean } from '../../agent/restart.js';
+import type { Command } from '../../agent/command.js';
+import {
+  afterExit,
+  countStart,
+  type Ended,
+  exitText,
+  isClean,
+  limitHit,
+  type StartWindow,
+} from '../../agent/restart.js';
 import { readService } from '../../agent/service-section.js';
 import type { ServiceSettings } from '../../agent/service-settings.js';
 import type { ManagedUnit, UnitManager, UnitToLoad } from '../../agent/unit-manager.js';
@@ -32,8 +41,12 @@ interface MemoryUnit {
   state: ManagedUnit;
   readonly settings: ServiceSettings;
   readonly log: string[];
+  /** Where the present run's output begins. */
+  logFrom: number;
   /** Counts starts and stops, so that a restart that is due knows whether it still applies. */
   run: number;
+  window: StartWindow | null;
+  readonly leaseBound: boolean;
 }
 
 const CONTEXT = {
@@ -56,6 +69,7 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
   const calls: string[] = [];
   const held = new Map<string, { promise: Promise<void>; release: () => void }>();
   const closing = new AbortController();
+  let leaseUntil = 0;
   let isCut = false;
 
   function set(unit: MemoryUnit, change: Partial<ManagedUnit>): void {
@@ -64,9 +78,9 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
     wakeUps.wake();
   }
 
-  /** What the unit's main commands do by themselves; null: they go on. */
-  function play(unit: MemoryUnit): Ended | null {
-    for (const { program, args } of unit.settings.start) {
+  /** What commands do by themselves; null: they go on. */
+  function play(unit: MemoryUnit, commands: readonly Command[]): Ended | null {
+    for (const { program, args } of commands) {
       const name = program.split('/').at(-1);
       if (name === 'echo') unit.log.push(args.join(' '));
       else if (name === 'false') return { kind: 'exit', code: 1 };
@@ -77,8 +91,14 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
 
   function run(unit: MemoryUnit): void {
     unit.run++;
+    unit.window = countStart(unit.window, clock.steady(), unit.settings.startLimit);
+    if (unit.window === null) {
+      fail(unit, limitHit(unit.settings.startLimit));
+      return;
+    }
+    unit.logFrom = unit.log.length;
     set(unit, { active: 'activating', sub: 'start', exit: null, reason: '' });
-    const ended = play(unit);
+    const ended = play(unit, unit.settings.start);
     if (ended !== null) end(unit, ended);
     else if (unit.settings.type !== 'oneshot') set(unit, { active: 'active', sub: 'running' });
   }
@@ -93,9 +113,22 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
       set(unit, { active: 'activating', sub: 'auto-restart', exit, reason: decision.why });
       restartLater(unit, decision.afterMs);
     } else {
-      const [active, sub] = decision.failed ? ['failed', 'failed'] : ['inactive', 'dead'];
-      set(unit, { active, sub, exit, reason: decision.why });
+      set(unit, { exit });
+      if (decision.failed) fail(unit, decision.why);
+      else set(unit, { active: 'inactive', sub: 'dead', reason: '' });
     }
+  }
+
+  function fail(unit: MemoryUnit, why: string): void {
+    const reason = [why, ...unit.log.slice(unit.logFrom).slice(-5)].join('\n');
+    set(unit, { active: 'failed', sub: 'failed', reason });
+  }
+
+  const leaseHeld = (): boolean => clock.steady() < leaseUntil;
+
+  async function countLease(): Promise<void> {
+    while (leaseHeld()) await clock.sleep(leaseUntil - clock.steady(), closing.signal);
+    for (const unit of units.values()) if (unit.leaseBound) await stop(unit);
   }
 
   function restartLater(unit: MemoryUnit, afterMs: number): void {
@@ -148,17 +181,35 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
       },
       async reload(name) {
         await call(`reload ${name}`);
+        const unit = find(name);
+        const { reload } = unit.settings;
+        const ended = play(unit, reload);
+        if (
+          reload.length === 0 ||
+          unit.state.active !== 'active' ||
+          (ended !== null && !isClean(ended, unit.settings))
+        )
+          throw permanent(`${name} was not reloaded`, { code: 'failed' });
       },
-      async holdLease() {},
+      async holdLease(until) {
+        if (isCut) throw transient('the unit manager is away', { code: 'unreachable' });
+        if (until <= clock.steady() || until <= leaseUntil) return;
+        const counting = leaseHeld();
+        leaseUntil = until;
+        if (!counting) countLease().catch(() => undefined);
+      },
       async start(name, { environment, restarts }) {
         await call(`start ${name}`);
         const unit = find(name);
+        if (unit.leaseBound && !leaseHeld())
+          throw transient(`${name}: the lease of this machine is over`, { code: 'lease-over' });
+        unit.window = null;
         set(unit, { launched: true, restarts, environment });
         if (unit.state.active === 'active') return;
         run(unit);
         const { active, sub, reason } = unit.state;
         if (active === 'failed' || sub === 'auto-restart')
-          throw permanent(`${name}: ${reason}`, { code: 'failed' });
+          throw permanent(`${name}: ${reason.split('\n')[0]}`, { code: 'failed' });
       },
       async stop(name) {
         await call(`stop ${name}`);
@@ -217,7 +268,7 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
   };
 }
 
-function loaded({ name, hash, text }: UnitToLoad, now: number): MemoryUnit {
+function loaded({ name, hash, text, leaseBound }: UnitToLoad, now: number): MemoryUnit {
   const { unit } = parse(text);
   const reading = readService(name, unit, CONTEXT);
   if (reading.kind === 'refused')
@@ -225,7 +276,10 @@ function loaded({ name, hash, text }: UnitToLoad, now: number): MemoryUnit {
   return {
     settings: reading.settings,
     log: [],
+    logFrom: 0,
     run: 0,
+    window: null,
+    leaseBound,
     state: {
       name,
       hash,

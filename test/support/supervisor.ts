@@ -12,15 +12,15 @@ import { until } from './until.js';
  * A unit manager with a real supervisor, from the built files. It, and all that its units start, carries the
  * ground's mark and ends with the ground.
  */
-export function openSupervisor(ground: Ground, runDir: string): Promise<UnitManager> {
+export function openSupervisor(ground: Ground, runDir: string, clock = systemClock()): Promise<UnitManager> {
   process.env[GROUND_MARK] = ground.mark[GROUND_MARK];
-  return openBuiltManager(runDir);
+  return openBuiltManager(runDir, clock);
 }
 
 /** The same in a process that has the mark already. */
-export async function openBuiltManager(runDir: string): Promise<UnitManager> {
+export async function openBuiltManager(runDir: string, clock = systemClock()): Promise<UnitManager> {
   const built = (await import(program('agent/supervisor-manager.js'))) as typeof Manager;
-  const options = { runDir, unitRoot: `${runDir}/root`, clock: systemClock(), log: silentLog };
+  const options = { runDir, unitRoot: `${runDir}/root`, clock, log: silentLog };
   return built.openSupervisorManager(options);
 }
 

@@ -1,5 +1,14 @@
+import fc from 'fast-check';
 import { expect, describe as group, test } from 'vitest';
-import { afterExit, describe, type Ended, exitText } from '../../../agent/restart.js';
+import {
+  afterExit,
+  countStart,
+  describe,
+  type Ended,
+  exitText,
+  limitHit,
+  type StartWindow,
+} from '../../../agent/restart.js';
 import { RESTART_VALUES, type RestartSettings } from '../../../agent/service-settings.js';
 
 const settings = (change: Partial<RestartSettings> = {}): RestartSettings => ({
@@ -16,6 +25,7 @@ const ENDS: Record<string, Ended> = {
   SIGTERM: { kind: 'signal', signal: 'SIGTERM' },
   SIGKILL: { kind: 'signal', signal: 'SIGKILL' },
   timeout: { kind: 'timeout', what: 'too slow' },
+  protocol: { kind: 'protocol', what: 'not ready' },
   resources: { kind: 'resources', status: 203, what: 'not there' },
   unknown: { kind: 'unknown' },
 };
@@ -23,10 +33,10 @@ const ENDS: Record<string, Ended> = {
 group('Restart=', () => {
   test.each([
     ['no', []],
-    ['always', ['exit 0', 'exit 1', 'SIGTERM', 'SIGKILL', 'timeout', 'resources', 'unknown']],
+    ['always', ['exit 0', 'exit 1', 'SIGTERM', 'SIGKILL', 'timeout', 'protocol', 'resources', 'unknown']],
     ['on-success', ['exit 0', 'SIGTERM']],
-    ['on-failure', ['exit 1', 'SIGKILL', 'timeout', 'resources', 'unknown']],
-    ['on-abnormal', ['SIGKILL', 'timeout', 'resources', 'unknown']],
+    ['on-failure', ['exit 1', 'SIGKILL', 'timeout', 'protocol', 'resources', 'unknown']],
+    ['on-abnormal', ['SIGKILL', 'timeout', 'protocol', 'resources', 'unknown']],
     ['on-abort', ['SIGKILL']],
     ['on-watchdog', []],
   ] as const)('%s', (restart, restarted) => {
@@ -75,10 +85,56 @@ group('Restart=', () => {
       'SIGTERM',
       'SIGKILL',
       null,
+      null,
       '203',
       'unknown',
     ]);
     expect(describe({ kind: 'exit', code: 1, by: 'ExecStop' })).toBe('ExecStop= exited with code 1');
     expect(describe({ kind: 'signal', signal: 'SIGKILL' })).toBe('killed by SIGKILL');
+  });
+});
+
+group('StartLimitBurst=', () => {
+  const limit = { intervalMs: 1000, burst: 3 };
+  /** Which of the starts at these times may happen. */
+  function allowed(times: readonly number[], startLimit = limit): boolean[] {
+    let window: StartWindow | null = null;
+    return times.map((now) => {
+      const next = countStart(window, now, startLimit);
+      window = next ?? window;
+      return next !== null;
+    });
+  }
+
+  test('so many starts within the interval, and again after it', () => {
+    expect(allowed([0, 10, 20, 30, 1000, 1001, 1002])).toEqual([true, true, true, false, false, true, true]);
+    expect(limitHit(limit)).toBe('start-limit-hit: 3 starts within 1 s');
+  });
+
+  test.each([
+    { intervalMs: 0, burst: 3 },
+    { intervalMs: 1000, burst: 0 },
+  ])('%j is no limit', (none) => {
+    expect(allowed([0, 0, 0, 0, 0, 0], none)).toEqual(Array(6).fill(true));
+  });
+
+  test('law: never more than the burst from an opening start to the end of its interval', () => {
+    const seeded = { seed: Number(process.env.TEST_SEED ?? 42), verbose: true } as const;
+    const gaps = fc.array(fc.integer({ min: 0, max: 900 }));
+    fc.assert(
+      fc.property(gaps, fc.integer({ min: 1, max: 4 }), (steps, burst) => {
+        let now = 0;
+        const times = steps.map((step) => (now += step));
+        const started = allowed(times, { intervalMs: 1000, burst });
+        let rest = times.filter((_, index) => started[index]);
+        while (rest[0] !== undefined) {
+          const open = rest[0];
+          expect(rest.filter((time) => time <= open + 1000).length).toBeLessThanOrEqual(burst);
+          rest = rest.filter((time) => time > open + 1000);
+        }
+        expect(times.length === 0 || started[0]).toBe(true);
+      }),
+      seeded,
+    );
   });
 });

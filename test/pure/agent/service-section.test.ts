@@ -6,6 +6,7 @@ import { expandArguments } from '../../../agent/command.js';
 import { parseEnvironmentFile } from '../../../agent/environment-file.js';
 import { readService } from '../../../agent/service-section.js';
 import type { ServiceSettings } from '../../../agent/service-settings.js';
+import { signal } from '../../../agent/service-values.js';
 import { joinLines, splitWords } from '../../../agent/words.js';
 import { parse } from '../../../units/parse.js';
 import { parseTimespan } from '../../../units/timespan.js';
@@ -76,7 +77,14 @@ describe('words', () => {
 describe('commands', () => {
   test('prefixes in any order', () => {
     expect(settings('ExecStart=-@:+/bin/sh name -c x').start).toEqual([
-      { program: '/bin/sh', argv0: 'name', args: ['-c', 'x'], mayFail: true, expandVariables: false },
+      {
+        program: '/bin/sh',
+        argv0: 'name',
+        args: ['-c', 'x'],
+        mayFail: true,
+        expandVariables: false,
+        fullPrivileges: true,
+      },
     ]);
   });
 
@@ -173,6 +181,17 @@ describe('settings', () => {
       stdout: { kind: 'journal' },
       stderr: { kind: 'inherit' },
       remainAfterExit: false,
+      pidFile: null,
+      guessMainPid: true,
+      notifyAccess: 'none',
+      user: null,
+      group: null,
+      supplementaryGroups: [],
+      killMode: 'control-group',
+      killSignal: 15,
+      finalKillSignal: 9,
+      sendSigkill: true,
+      startLimit: { intervalMs: 10_000, burst: 5 },
     });
     expect(settings('Type=oneshot\nExecStart=/x').timeoutStartMs).toBe(Number.POSITIVE_INFINITY);
   });
@@ -219,6 +238,39 @@ describe('settings', () => {
     });
   });
 
+  test('who it runs as, how it says that it is up, how it is ended', () => {
+    expect(
+      settings(
+        [
+          'ExecStart=@/x name\nExecStart=\nExecStart=+@/x name',
+          'ExecReload=/bin/kill -HUP $MAINPID',
+          'Type=forking\nPIDFile=x.pid\nGuessMainPID=no\nNotifyAccess=all',
+          'User=%p\nGroup=1000\nSupplementaryGroups=a b\nSupplementaryGroups=c\nWorkingDirectory=~',
+          'KillMode=mixed\nKillSignal=QUIT\nFinalKillSignal=SIGRTMIN+3\nSendSIGKILL=no',
+          'StartLimitInterval=1min\nStartLimitBurst=0',
+        ].join('\n'),
+      ),
+    ).toMatchObject({
+      reload: [{ program: '/bin/kill', args: ['-HUP', '$MAINPID'] }],
+      type: 'forking',
+      pidFile: '/run/x.pid',
+      guessMainPid: false,
+      notifyAccess: 'all',
+      user: 'web',
+      group: '1000',
+      supplementaryGroups: ['a', 'b', 'c'],
+      workingDirectory: { path: '~', optional: false },
+      killMode: 'mixed',
+      killSignal: 3,
+      finalKillSignal: 37,
+      sendSigkill: false,
+      startLimit: { intervalMs: 60_000, burst: 0 },
+    });
+    expect(settings('Type=notify\nNotifyAccess=none\nExecStart=/x').notifyAccess).toBe('main');
+    expect(settings('User=\nWorkingDirectory=~\nExecStart=/x').workingDirectory.path).toBe('/root');
+    expect(['HUP', '9', 'SIGRTMAX-1', 'RTMIN', '64'].map(signal)).toEqual([1, 9, 63, 34, 64]);
+  });
+
   test('relations to other units; [Install] and X-* sections say nothing', () => {
     const reading = read(
       '[Unit]\nDescription=x\nDocumentation=man:x\nAfter=a.service network.target\nAfter=b.service\nRequires=%p-db.service\n' +
@@ -240,11 +292,23 @@ describe('settings', () => {
   });
 
   test.each([
-    ['[Service]\nExecStart=/x\nUser=nobody\n', '[Service] User= is not supported by the supervisor'],
-    ['[Service]\nExecStart=/x\nKillMode=process\n', '[Service] KillMode= is not supported'],
-    ['[Service]\nExecStart=/x\nType=notify\n', 'Type=notify: the supervisor supports simple, exec, oneshot'],
-    ['[Service]\nExecStart=/x\nType=forking\n', 'Type=forking'],
-    ['[Unit]\nStartLimitBurst=3\n[Service]\nExecStart=/x\n', '[Unit] StartLimitBurst= is not supported'],
+    [
+      '[Service]\nExecStart=/x\nDynamicUser=yes\n',
+      '[Service] DynamicUser= is not supported by the supervisor',
+    ],
+    ['[Service]\nExecStart=/x\nWatchdogSec=5\n', '[Service] WatchdogSec= is not supported'],
+    ['[Service]\nExecStart=/x\nRestartKillSignal=SIGTERM\n', 'RestartKillSignal= is not supported'],
+    ['[Service]\nExecStart=/x\nMemoryMax=1G\n', 'MemoryMax= is not supported'],
+    ['[Service]\nExecStart=/x\nStateDirectory=x\n', 'StateDirectory= is not supported'],
+    ['[Service]\nExecStart=/x\nType=dbus\n', 'supports simple, exec, oneshot, forking, notify'],
+    ['[Service]\nExecStart=/x\nUser=a b\n', 'expected a name or a number'],
+    ['[Service]\nExecStart=/x\nKillMode=some\n', 'supports control-group, mixed, process, none'],
+    ['[Service]\nExecStart=/x\nKillSignal=SIGNONE\n', 'expected a signal'],
+    ['[Service]\nExecStart=/x\nKillSignal=33\n', 'expected a signal'],
+    ['[Service]\nExecStart=/x\nNotifyAccess=some\n', 'supports none, main, exec, all'],
+    ['[Unit]\nStartLimitBurst=few\n[Service]\nExecStart=/x\n', 'expected a number'],
+    ['[Unit]\nStartLimitAction=reboot\n[Service]\nExecStart=/x\n', 'StartLimitAction= is not supported'],
+    ['[Service]\nUser=nobody\nExecStart=@/x y\n', 'the prefix @ is not supported'],
     ['[Unit]\nConditionPathExists=/x\n[Service]\nExecStart=/x\n', 'ConditionPathExists='],
     ['[Unit]\nRequires=x.socket\n[Service]\nExecStart=/x\n', 'x.socket is no service'],
     ['[Socket]\nListenStream=1\n[Service]\nExecStart=/x\n', '[Socket] ListenStream='],
@@ -271,7 +335,7 @@ describe('settings', () => {
   });
 
   test('every reason is given at once', () => {
-    expect(reasons('[Service]\nExecStart=/x\nUser=a\nGroup=b\nNice=1\n')).toHaveLength(3);
+    expect(reasons('[Service]\nExecStart=/x\nSlice=a\nKillMode=b\nNice=1\n')).toHaveLength(3);
   });
 
   test('other types of unit are refused', () => {
