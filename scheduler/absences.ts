@@ -1,5 +1,6 @@
 import type { ClusterSnapshot } from '../registry/model.js';
 import { shortId } from '../units/eligibility.js';
+import { type LeaseBoundUnits, watchLeaseBound } from './lease-bound.js';
 
 /** For how long an eviction counts against further ones, in ms. */
 const EVICTION_MEMORY_MS = 600_000;
@@ -12,19 +13,30 @@ export interface Absences {
   readonly missingSince: ReadonlyMap<string, number>;
   /** Machines whose units were taken from them, with when that was last decided. */
   readonly evictedAt: ReadonlyMap<string, number>;
+  /** Units with OnPartition=stop; null before the first look. */
+  readonly leaseBound: LeaseBoundUnits | null;
 }
 
-export const NO_ABSENCES: Absences = { missingSince: new Map(), evictedAt: new Map() };
+export const NO_ABSENCES: Absences = { missingSince: new Map(), evictedAt: new Map(), leaseBound: null };
+
+/** What is left alone for now, each with the words why. */
+export interface Holds {
+  /** Machines that are gone but not given up: what is placed there stays. */
+  readonly machines: ReadonlyMap<string, string>;
+  /** Units that may still be stopping out of sight: neither taken away nor placed. */
+  readonly units: ReadonlyMap<string, string>;
+}
+
+export const NO_HOLDS: Holds = { machines: new Map(), units: new Map() };
 
 export interface AbsenceReport {
   readonly absences: Absences;
-  /** Machines whose placements stay for now, with the words why. */
-  readonly held: ReadonlyMap<string, string>;
+  readonly holds: Holds;
   /** Machines whose units are to be placed elsewhere from now on. */
   readonly evicted: readonly string[];
   /** Why evictions have stopped, or null. */
   readonly frozen: string | null;
-  /** When the next grace ends, on the steady clock; null if none runs. */
+  /** When the next grace or hold of a unit ends, on the steady clock; null if none runs. */
   readonly nextDue: number | null;
 }
 
@@ -32,7 +44,8 @@ export interface AbsenceReport {
  * Which of the machines that are gone are given up. A machine is when its grace is over - unless so many are
  * missing, or were given up lately, that the fault is more likely in the network or in the registry than in
  * each of them: then nothing is moved any more until they are back. Machines that are draining were to be
- * emptied anyway: they do not count.
+ * emptied anyway: they do not count. Nor do those that left in order or that the operator gave up, and they are
+ * not waited for either.
  */
 export function watchAbsences(
   snapshot: ClusterSnapshot,
@@ -41,16 +54,22 @@ export function watchAbsences(
   graceMs: number,
 ): AbsenceReport {
   const missing = missingMachines(snapshot);
-  const counts = (id: string): boolean => snapshot.known.get(id)?.draining !== true;
+  const away = (id: string): boolean => (snapshot.known.get(id)?.away ?? null) !== null;
+  const counts = (id: string): boolean => !away(id) && snapshot.known.get(id)?.draining !== true;
+  const leaseBound = watchLeaseBound(snapshot, before.leaseBound, now, graceMs);
   const missingSince = new Map(missing.map((id) => [id, before.missingSince.get(id) ?? now]));
   const evictedAt = new Map([...before.evictedAt].filter(([, at]) => now - at < EVICTION_MEMORY_MS));
   const held = new Map<string, string>();
   const evicted: string[] = [];
   let frozen: string | null = null;
-  let nextDue: number | null = null;
+  let { nextDue } = leaseBound;
 
   for (const [id, since] of missingSince) {
     const due = since + graceMs;
+    if (away(id)) {
+      evicted.push(id);
+      continue;
+    }
     if (now < due) {
       held.set(id, `machine ${shortId(id)} is gone; its units stay for a grace of ${graceMs / 1000} s`);
       nextDue = Math.min(nextDue ?? due, due);
@@ -58,14 +77,18 @@ export function watchAbsences(
     }
     const lost = [...new Set([...missing, ...evictedAt.keys()])].filter(counts).length;
     if (counts(id) && lost > ALWAYS_ALLOWED && lost * 3 > snapshot.known.size) {
-      frozen = `${lost} of ${snapshot.known.size} machines are missing or were given up in the last ten minutes: nothing is moved until they return`;
+      frozen = `${lost} of ${snapshot.known.size} machines are missing or were given up in the last ten minutes: nothing is moved until they return, or \`convoyctl evict MACHINE\` gives them up`;
       held.set(id, `machine ${shortId(id)} is gone, but ${frozen}`);
     } else {
       evicted.push(id);
       evictedAt.set(id, now);
     }
   }
-  return { absences: { missingSince, evictedAt }, held, evicted, frozen, nextDue };
+  return {
+    absences: { missingSince, evictedAt, leaseBound: leaseBound.units },
+    holds: { machines: held, units: leaseBound.held },
+    ...{ evicted, frozen, nextDue },
+  };
 }
 
 /** By id, so that of many machines whose grace is over the same ones are given up first. */

@@ -1,13 +1,19 @@
 import type { ClusterSnapshot, Decision, PlacementToWrite, UnitRecord } from '../registry/model.js';
 import { assertNever } from '../runtime/errors.js';
-import type { Refusal } from '../units/eligibility.js';
-import { shortId } from '../units/eligibility.js';
+import { type Candidate, type Placeable, type Refusal, shortId } from '../units/eligibility.js';
+import { nameParts } from '../units/name.js';
+import { metadataValue } from '../units/requirement.js';
+import { preferred } from './rank.js';
+import type { Transfer } from './transfers.js';
 
 /** The scheduler's words for why something is where it is, or goes: what the CLI prints. */
 export const WHY = {
   fewest: 'fewest units of the machines that may run it',
   pinned: 'MachineID names this machine',
   global: 'global: runs on every machine that may run it',
+  spread: (template: string, key: string, zone: string | null) =>
+    `fewest of ${template} ${zone === null ? `where ${key} is not set` : `in ${key}=${zone}`}`,
+  prefers: (met: readonly string[]) => `most preferred: ${met.join(', ')}`,
   withPeers: (peers: readonly string[]) => `together with ${peers.join(', ')}`,
 
   destroyed: 'unit destroyed',
@@ -15,6 +21,7 @@ export const WHY = {
   template: 'a template is never placed',
   becameGlobal: 'the unit became global',
   notAssigned: 'the unit is not global and not assigned to this machine',
+  moved: 'moved by hand',
   machineGone: (machine: string) => `machine ${shortId(machine)} went away`,
 
   content: 'unit file replaced',
@@ -23,8 +30,10 @@ export const WHY = {
   missing: 'placement was missing',
 
   sticky: (machine: string) =>
-    `machine ${shortId(machine)} is gone; moved only by hand (Sticky=yes): unload it, then start it`,
-  stuck: (why: string) => `moved only by hand (Sticky=yes), in spite of this: ${why}`,
+    `machine ${shortId(machine)} is gone; moved only by hand (Sticky=yes): move it, or unload it, then start it`,
+  stuck: (why: string) => `moved only by hand (Sticky=yes): move or unload it, for ${why}`,
+  unreported: (machine: string, why: string) =>
+    `stays until ${shortId(machine)} has reported it, though ${why}`,
 } as const;
 
 /** Why a unit has to leave a machine that has it. */
@@ -49,11 +58,31 @@ export function whyLeaves({ kind, detail }: Refusal): string {
       return `machine is ${kind}`;
     case 'stopping':
       return `still stopping on ${detail}`;
-    case 'gone':
-      return `machine is gone: ${detail}`;
+    case 'require':
+      return `machine does not meet ${detail}`;
+    case 'unreported':
+      return `no report yet of ${detail}`;
     default:
       return assertNever(kind);
   }
+}
+
+/** Why a unit comes to a machine. */
+export function whyPlaced(unit: Placeable, machine: Candidate, transfer: Transfer | undefined): string {
+  const { global, machineId, peers, spread } = unit.constraints;
+  if (global) return WHY.global;
+  if (machineId !== null) return WHY.pinned;
+  if (peers.length > 0) return WHY.withPeers(peers);
+  const moved = transfer?.why == null ? [] : [transfer.why];
+  if (transfer?.to === machine.id) return moved.join('');
+  const zone = spread === null ? null : metadataValue(machine.metadata, spread);
+  const met = preferred(unit, machine);
+  return [
+    ...moved,
+    ...(spread === null ? [] : [WHY.spread(`${nameParts(unit.name).prefix}@`, spread, zone)]),
+    ...(met.length === 0 ? [] : [WHY.prefers(met)]),
+    WHY.fewest,
+  ].join('; ');
 }
 
 /** One line for the log: `place web.service on 472d6cb2: fewest units of ...`. */

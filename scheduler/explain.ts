@@ -1,6 +1,7 @@
 import type { ClusterSnapshot } from '../registry/model.js';
 import { shortId } from '../units/eligibility.js';
-import { place } from './place.js';
+import { NO_HOLDS } from './absences.js';
+import { NO_MEMORY, place } from './place.js';
 
 /**
  * Why units are not where their target wants them, in words by unit, as a machine that does not lead can tell: by
@@ -10,8 +11,8 @@ export function explainPending(snapshot: ClusterSnapshot): ReadonlyMap<string, s
   const gone = [...snapshot.known.values()].filter(
     ({ id, away }) => away === null && !snapshot.machines.has(id),
   );
-  const held = new Map(
+  const machines = new Map(
     gone.map(({ id }) => [id, `machine ${shortId(id)} is gone; the leader decides when its units move`]),
   );
-  return place(snapshot, held).refusals;
+  return place(snapshot, { ...NO_MEMORY, holds: { ...NO_HOLDS, machines } }).refusals;
 }

@@ -1,5 +1,6 @@
 import type { Neighbours, Placeable, Replaces } from '../units/eligibility.js';
 import { compileGlob, type Glob } from '../units/glob.js';
+import { templateOf } from '../units/name.js';
 import { Ranking } from './rank.js';
 
 type Index = Map<string, Set<string>>;
@@ -30,6 +31,9 @@ export class Occupancy {
   private readonly neighboursOn = new Map<string, Neighbours>();
   private readonly on = new Map<string, Set<string>>();
   private readonly places = new Map<string, Set<string>>();
+  /** The template of each unit that has siblings anybody asks for; and how many of a template a machine has. */
+  private readonly spreadTemplate = new Map<string, string>();
+  private readonly siblingsOn = new Map<string, Map<string, number>>();
 
   constructor(machines: Iterable<string>, units: ReadonlyMap<string, Placeable>, replaces: Replaces) {
     this.ranking = new Ranking(machines);
@@ -37,12 +41,26 @@ export class Occupancy {
     this.replacesUnit = replaces;
     for (const { constraints } of units.values())
       for (const text of [...constraints.conflicts, ...constraints.replaces]) this.addPattern(text);
+    for (const { name, constraints } of units.values()) {
+      const template = constraints.spread === null ? null : templateOf(name);
+      if (template !== null) this.siblingsOn.set(template, new Map());
+    }
+    if (this.siblingsOn.size > 0)
+      for (const name of units.keys()) {
+        const template = templateOf(name);
+        if (template !== null && this.siblingsOn.has(template)) this.spreadTemplate.set(name, template);
+      }
     this.prefixLengths = [...new Set([...this.byPrefix.keys()].map((prefix) => prefix.length))];
   }
 
   /** Machines a unit is on. */
   machinesOf(name: string): ReadonlySet<string> {
     return this.places.get(name) ?? NOTHING;
+  }
+
+  /** Machines with units of the same template as this one with `Spread=`, each with how many. */
+  siblings(name: string): ReadonlyMap<string, number> {
+    return this.siblingsOn.get(this.spreadTemplate.get(name) ?? '') ?? NO_SIBLINGS;
   }
 
   has(machine: string, name: string): boolean {
@@ -53,6 +71,7 @@ export class Occupancy {
     addTo(this.on, machine, name);
     addTo(this.places, name, machine);
     this.ranking.change(machine, 1);
+    this.changeSiblings(machine, name, 1);
     this.eachIndex(name, (index) => addTo(index, machine, name));
   }
 
@@ -60,6 +79,7 @@ export class Occupancy {
     removeFrom(this.on, machine, name);
     removeFrom(this.places, name, machine);
     this.ranking.change(machine, -1);
+    this.changeSiblings(machine, name, -1);
     this.eachIndex(name, (index) => removeFrom(index, machine, name));
   }
 
@@ -84,7 +104,7 @@ export class Occupancy {
     let neighbours = this.neighboursOn.get(machine);
     if (neighbours === undefined) {
       neighbours = {
-        has: (name) => this.has(machine, name),
+        has: (name) => this.units.has(name) && this.has(machine, name),
         conflicting: (unit) => this.conflicting(machine, unit),
         replacing: (unit) => this.replacing(machine, unit),
         immovable: (unit) => this.immovable(machine, unit),
@@ -144,6 +164,11 @@ export class Occupancy {
     return found;
   }
 
+  private changeSiblings(machine: string, name: string, by: 1 | -1): void {
+    const counts = this.siblingsOn.get(this.spreadTemplate.get(name) ?? '');
+    counts?.set(machine, (counts.get(machine) ?? 0) + by);
+  }
+
   /** All indexes in which a unit's presence shows. */
   private eachIndex(name: string, change: (index: Index) => void): void {
     for (const pattern of this.patternsFor(name)) change(pattern.matched);
@@ -159,6 +184,7 @@ export class Occupancy {
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
+const NO_SIBLINGS: ReadonlyMap<string, number> = new Map();
 
 /** The first name of a set but `self`, or `found` if that comes before. */
 function firstBut(self: string, names: ReadonlySet<string> | undefined, found: string | null): string | null {

@@ -1,8 +1,11 @@
 import type { ClusterSnapshot, Decision } from '../registry/model.js';
+import type { Constraints } from '../units/constraints.js';
 import { type Placeable, Tally } from '../units/eligibility.js';
+import { type Holds, NO_HOLDS } from './absences.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Plan } from './plan.js';
 import { compareSeats, placeDecision, type Seat, seatKey, unplaceDecision, updateDecision } from './seats.js';
+import type { Transfers } from './transfers.js';
 
 export interface Placing {
   /** What to write: first what leaves, then what changes, then what comes; each by unit, then machine. */
@@ -13,20 +16,35 @@ export interface Placing {
    * with web@1.service`.
    */
   readonly refusals: ReadonlyMap<string, string>;
+  /** What to hand to the next look. */
+  readonly transfers: Transfers;
 }
+
+/** What a leader remembers from look to look. */
+export interface Memory {
+  readonly holds: Holds;
+  readonly transfers: Transfers;
+}
+
+export const NO_MEMORY: Memory = { holds: NO_HOLDS, transfers: new Map() };
 
 /**
  * Where every unit should be, with a reason for everything that changes and for everything that does not happen.
  * Pure and deterministic: the same cluster gives the same answer, and once the answer has been carried out the
- * next one is empty. Legal placements are never moved.
- *
- * `held` has the machines that are gone but not given up, each with the words why: what is placed there stays.
+ * next one is empty. Legal placements are
+ * moved only when asked to: by the operator, or by `MoveAfterFailures=`.
  */
-export function place(snapshot: ClusterSnapshot, held: ReadonlyMap<string, string> = new Map()): Placing {
-  const plan = new Plan(snapshot, held);
+export function place(snapshot: ClusterSnapshot, { holds, transfers }: Memory = NO_MEMORY): Placing {
+  const plan = new Plan(snapshot, holds, transfers);
   plan.keep();
-  plan.fill();
-  return { decisions: decide(snapshot, plan), refusals: explain(plan, held) };
+  plan.move();
+  do plan.fill();
+  while (plan.move());
+  return {
+    decisions: decide(snapshot, plan),
+    refusals: explain(plan, holds),
+    transfers: plan.transfers,
+  };
 }
 
 /** The difference between the seats as they are and as they are to be. */
@@ -43,22 +61,28 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
     if (stays) {
       kept.add(seatKey(seat));
       updates.push(...updateDecision(snapshot, seat));
-    } else unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
+    } else if (!plan.isWaiting(seat))
+      unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
   }
-  const fresh: (Seat & { global: boolean })[] = [];
+  const fresh: (Seat & { constraints: Constraints })[] = [];
   for (const { name, constraints } of plan.wanted.values())
     for (const machine of plan.occupancy.machinesOf(name))
-      if (!kept.has(seatKey({ unit: name, machine })))
-        fresh.push({ unit: name, machine, global: constraints.global });
+      if (!kept.has(seatKey({ unit: name, machine }))) fresh.push({ unit: name, machine, constraints });
   const places = fresh
     .sort(compareSeats)
     .flatMap((seat) =>
-      placeDecision(snapshot, seat, seat.global, plan.came.get(seatKey(seat)) ?? WHY.fewest),
+      placeDecision(
+        snapshot,
+        seat,
+        seat.constraints,
+        plan.transfers.get(seat.unit),
+        plan.came.get(seatKey(seat)) ?? WHY.fewest,
+      ),
     );
   return [...unplaces, ...updates, ...places];
 }
 
-function explain(plan: Plan, held: ReadonlyMap<string, string>): Map<string, string> {
+function explain(plan: Plan, holds: Holds): Map<string, string> {
   const refusals = new Map<string, string>();
   // A thousand units that ask the same of a machine get the same answer, and it is worked out once.
   const known = new Map<string, string>();
@@ -67,8 +91,8 @@ function explain(plan: Plan, held: ReadonlyMap<string, string>): Map<string, str
     const alike = home === undefined ? plan.alikeKey(unit) : null;
     const words =
       home !== undefined
-        ? explainPlaced(plan, held, unit, home)
-        : ((alike === null ? undefined : known.get(alike)) ?? explainLacking(plan, unit));
+        ? explainPlaced(plan, holds, unit, home)
+        : ((alike === null ? undefined : known.get(alike)) ?? explainLacking(plan, holds, unit));
     if (words !== null) refusals.set(name, words);
     if (alike !== null && words !== null) known.set(alike, words);
   }
@@ -76,19 +100,23 @@ function explain(plan: Plan, held: ReadonlyMap<string, string>): Map<string, str
 }
 
 /** What a unit that keeps its machine waits for, or null. */
-function explainPlaced(
-  plan: Plan,
-  held: ReadonlyMap<string, string>,
-  unit: Placeable,
-  machine: string,
-): string | null {
-  if (!plan.candidates.has(machine)) return `pending: ${held.get(machine) ?? WHY.sticky(machine)}`;
-  const refusal = unit.constraints.sticky ? plan.stuck(unit, machine) : null;
-  return refusal === null ? null : WHY.stuck(whyLeaves(refusal));
+function explainPlaced(plan: Plan, holds: Holds, unit: Placeable, machine: string): string | null {
+  const { name, constraints } = unit;
+  const unmoved = plan.unmoved.get(name);
+  if (!plan.candidates.has(machine))
+    return (
+      unmoved ?? `pending: ${holds.machines.get(machine) ?? holds.units.get(name) ?? WHY.sticky(machine)}`
+    );
+  const refusal = plan.stuck(unit, machine);
+  if (refusal === null) return unmoved ?? null;
+  if (constraints.sticky) return unmoved ?? WHY.stuck(whyLeaves(refusal));
+  return plan.isUnreported(name, machine) ? WHY.unreported(machine, whyLeaves(refusal)) : (unmoved ?? null);
 }
 
 /** Why a unit without a machine, or a global one, is not where it is not; null if a global is everywhere. */
-function explainLacking(plan: Plan, unit: Placeable): string | null {
+function explainLacking(plan: Plan, holds: Holds, unit: Placeable): string | null {
+  const hold = unit.constraints.global ? undefined : holds.units.get(unit.name);
+  if (hold !== undefined) return `pending: ${hold}`;
   const tally = new Tally();
   const pinned = unit.problem === null ? plan.pinnedTo(unit) : null;
   const asked = pinned ?? [...plan.candidates.keys()];

@@ -5,17 +5,31 @@ import {
   placeable,
   type Refusal,
   shortId,
+  Tally,
   whyNot,
 } from '../units/eligibility.js';
 import { isTemplate } from '../units/name.js';
 import { replacesRelation } from '../units/replaces.js';
-import { WHY, whyLeaves } from './decision.js';
+import type { Holds } from './absences.js';
+import { WHY, whyLeaves, whyPlaced } from './decision.js';
 import { Occupancy } from './occupancy.js';
+import { rankFor } from './rank.js';
 import { compare, seatKey, type TakenSeat, takenSeats, whyUnwanted } from './seats.js';
+import {
+  failedBefore,
+  hasFailed,
+  openMove,
+  type Transfer,
+  type Transfers,
+  transferNow,
+  transferOf,
+  whyFailed,
+} from './transfers.js';
 
 /**
- * One placement being worked out: first what stays where it is (`keep`), then what finds a place (`fill`).
- * Everything happens in an order that follows from names alone.
+ * One placement being worked out: first what stays where it is (`keep`), then what is to go elsewhere (`move`) and
+ * what finds a place (`fill`), in turns until nothing more goes. Everything happens in an order that follows from
+ * names alone.
  */
 export class Plan {
   readonly taken: readonly TakenSeat[];
@@ -27,9 +41,15 @@ export class Plan {
   /** Why a seat was given up, and why one was taken. */
   readonly left = new Map<string, string>();
   readonly came = new Map<string, string>();
+  /** Units that were taken from a machine for a reason that is still to be known when they are placed. */
+  readonly transfers = new Map<string, Transfer>();
+  /** Why units that are to go elsewhere stay for now. */
+  readonly unmoved = new Map<string, string>();
 
   private readonly snapshot: ClusterSnapshot;
-  private readonly held: ReadonlyMap<string, string>;
+  private readonly holds: Holds;
+  /** Seats that are given up, but not before their live machine has reported the unit; machines by unit. */
+  private readonly unreported = new Map<string, string[]>();
   private readonly followers = new Map<string, string[]>();
   private readonly reportedOn = new Map<string, string[]>();
   /** What `alikeKey` says of units that no machine takes. */
@@ -37,9 +57,9 @@ export class Plan {
   /** By full and by short id. */
   private readonly machinesById = new Map<string, string[]>();
 
-  constructor(snapshot: ClusterSnapshot, held: ReadonlyMap<string, string>) {
+  constructor(snapshot: ClusterSnapshot, holds: Holds, before: Transfers) {
     this.snapshot = snapshot;
-    this.held = held;
+    this.holds = holds;
     this.taken = takenSeats(snapshot);
     this.candidates = new Map(
       [...snapshot.machines.keys()].sort().map((id) => [id, candidate(snapshot, id)]),
@@ -58,6 +78,11 @@ export class Plan {
       for (const unit of snapshot.states.get(machine)?.keys() ?? []) push(this.reportedOn, unit, machine);
     for (const machine of this.candidates.keys())
       for (const id of new Set([machine, shortId(machine)])) push(this.machinesById, id, machine);
+    for (const [name, transfer] of before) {
+      const record = this.wanted.has(name) && !snapshot.assigned.has(name) && snapshot.units.get(name);
+      const now = record ? transferNow(transfer, record) : undefined;
+      if (now !== undefined) this.transfers.set(name, now);
+    }
   }
 
   /**
@@ -68,10 +93,13 @@ export class Plan {
     const staying: (TakenSeat & { unitSeen: Placeable })[] = [];
     for (const seat of this.taken) {
       const unit = this.wanted.get(seat.unit);
+      const unwanted = whyUnwanted(this.snapshot, seat, unit?.constraints.global ?? false);
       const why =
-        whyUnwanted(this.snapshot, seat, unit?.constraints.global ?? false) ??
+        unwanted ??
         (unit === undefined || unit.constraints.sticky ? null : this.whyMachineLoses(unit, seat.machine));
-      if (why !== null) this.left.set(seatKey(seat), why);
+      if (unwanted !== null && this.isWaiting(seat)) {
+        if (this.candidates.has(seat.machine)) push(this.unreported, seat.unit, seat.machine);
+      } else if (why !== null) this.giveUp(seat.unit, seat.machine, why);
       else if (unit !== undefined) staying.push({ ...seat, unitSeen: unit });
     }
     const there = new Set(staying.map(seatKey));
@@ -85,10 +113,49 @@ export class Plan {
         ? null
         : whyNot(unitSeen, this.staying(machine), neighbours);
       if (refusal === null) this.take(machine, unitSeen);
-      else this.left.set(seatKey({ unit, machine }), whyLeaves(refusal));
+      else this.giveUp(unit, machine, whyLeaves(refusal));
     }
     for (const { unit, machine } of staying)
       if (!this.occupancy.has(machine, unit)) this.leaveWithout(unit, machine);
+    // What nobody wants is there until it can be taken away: nothing in conflict with it comes meanwhile.
+    for (const [unit, machines] of this.unreported)
+      if (!this.wanted.has(unit)) for (const machine of machines) this.occupancy.add(machine, unit);
+  }
+
+  /**
+   * Takes units from their machines that are to go elsewhere, by the operator's wish or because they failed too
+   * often, if there is a machine that would have them. Answers whether any was.
+   */
+  move(): boolean {
+    let moved = false;
+    for (const unit of this.wanted.values()) {
+      const record = this.snapshot.units.get(unit.name);
+      if (record === undefined || (record.move === null && unit.constraints.moveAfterFailures === null))
+        continue;
+      const assignment = this.snapshot.assigned.get(unit.name);
+      if (assignment === undefined) continue;
+      const { machine } = assignment;
+      if (unit.constraints.global || !this.occupancy.has(machine, unit.name)) continue;
+      if (this.came.has(seatKey(assignment)) || this.holds.machines.has(machine)) continue;
+      const request = openMove(record, assignment);
+      const failed = hasFailed(this.snapshot, unit, machine);
+      if (this.holds.units.has(unit.name) || (request === null && !failed)) continue;
+      if (this.isUnreported(unit.name, machine)) {
+        this.unmoved.set(unit.name, `move: no report yet of ${unit.name} on ${shortId(machine)}`);
+        continue;
+      }
+      const why =
+        request === null
+          ? this.whyNoneLeft(unit, machine, failedBefore(this.snapshot, record, assignment))
+          : this.whyNotMoved(unit, machine, request.to);
+      if (why !== null) this.unmoved.set(unit.name, why);
+      else {
+        this.unmoved.delete(unit.name);
+        this.leave(unit.name, machine, request === null ? whyFailed(unit, machine) : WHY.moved);
+        moved = true;
+      }
+    }
+    return moved;
   }
 
   /** Finds a place for whatever has none, globals first, then by name, until nothing more can be placed. */
@@ -103,7 +170,7 @@ export class Plan {
       for (const unit of queue) {
         for (const machine of this.placesFor(unit)) {
           madeRoom = this.take(machine, unit) || madeRoom;
-          this.came.set(seatKey({ unit: unit.name, machine }), why(unit));
+          this.came.set(seatKey({ unit: unit.name, machine }), this.whyHere(unit, machine));
           for (const follower of this.followers.get(unit.name) ?? []) waiting.add(follower);
         }
       }
@@ -115,17 +182,41 @@ export class Plan {
 
   /** Why a live machine does not get a unit it has not, or null. */
   refusal(unit: Placeable, machine: Candidate): Refusal | null {
-    const refusal = whyNot(unit, machine, this.occupancy.neighbours(machine.id));
-    if (refusal !== null || unit.constraints.global) return refusal;
-    const elsewhere = this.reportedOn.get(unit.name)?.find((other) => other !== machine.id);
-    return elsewhere === undefined ? null : { kind: 'stopping', detail: shortId(elsewhere) };
+    const { name, constraints } = unit;
+    const refusal = this.whyNotHere(unit, machine);
+    if (refusal !== null) return refusal;
+    const waits = this.unreported.get(name)?.find((other) => !constraints.global || other === machine.id);
+    if (waits !== undefined) return { kind: 'unreported', detail: `${name} on ${shortId(waits)}` };
+    if (constraints.global) return null;
+    const reported = this.reportedOn.get(name) ?? [];
+    // A machine that still has it may take it back as it is, unless it was to leave there or has failed there.
+    const anew = this.transfers.has(name) || reported.some((id) => hasFailed(this.snapshot, unit, id));
+    const stopping = reported.find((other) => anew || other !== machine.id);
+    return stopping === undefined ? null : { kind: 'stopping', detail: shortId(stopping) };
   }
 
-  /** Why a sticky unit would have to leave its live machine, or null. */
+  /** Why a unit that stays for now would have to leave its live machine, or null. */
   stuck(unit: Placeable, machine: string): Refusal | null {
     return this.candidates.has(machine)
       ? whyNot(unit, this.staying(machine), this.occupancy.neighbours(machine))
       : null;
+  }
+
+  /** Whether a live machine that is to have a unit has not said yet what has become of it there. */
+  isUnreported(unit: string, machine: string): boolean {
+    return (
+      this.candidates.has(machine) &&
+      this.snapshot.placements.get(machine)?.has(unit) === true &&
+      this.snapshot.states.get(machine)?.has(unit) !== true
+    );
+  }
+
+  /** Whether a seat that nobody wants any more must not be taken away yet. */
+  isWaiting({ unit, machine, assigned }: TakenSeat): boolean {
+    return (
+      this.isUnreported(unit, machine) ||
+      (assigned && this.holds.units.has(unit) && !this.candidates.has(machine))
+    );
   }
 
   /** The live machines that `MachineID=` of a unit names, if it names any: no other would take it. */
@@ -135,9 +226,10 @@ export class Plan {
 
   /** The same text for units that ask the same of a machine and do not care who else is there, else null. */
   alikeKey(unit: Placeable): string | null {
-    const { machineId, metadata, global } = unit.constraints;
-    if (global || this.reportedOn.has(unit.name) || !this.occupancy.isLoner(unit)) return null;
-    return JSON.stringify([machineId, metadata, unit.problem]);
+    const { machineId, metadata, requires, global } = unit.constraints;
+    if (global || this.reportedOn.has(unit.name) || this.unreported.has(unit.name)) return null;
+    if (this.holds.units.has(unit.name) || !this.occupancy.isLoner(unit)) return null;
+    return JSON.stringify([machineId, metadata, requires, unit.problem]);
   }
 
   private isLacking({ name, constraints }: Placeable): boolean {
@@ -153,7 +245,7 @@ export class Plan {
       );
     };
     if (unit.constraints.global) return [...this.candidates.keys()].filter(free);
-    if (!this.isLacking(unit)) return [];
+    if (!this.isLacking(unit) || this.holds.units.has(unit.name)) return [];
     const alike = this.alikeKey(unit);
     if (alike !== null && this.hopeless.has(alike)) return [];
     const place = this.toTry(unit).find(free);
@@ -171,7 +263,58 @@ export class Plan {
     if (pinned !== null) return pinned;
     const home = constraints.peers[0] === undefined ? null : this.occupancy.machinesOf(constraints.peers[0]);
     if (home !== null && home.size < 2) return [...home];
-    return this.occupancy.ranking.machines();
+    return rankFor(
+      unit,
+      this.occupancy.ranking.machines(),
+      this.candidates,
+      this.occupancy.siblings(name),
+      this.transfers.get(name),
+    );
+  }
+
+  private whyHere(unit: Placeable, id: string): string {
+    const machine = this.candidates.get(id);
+    return machine === undefined ? WHY.fewest : whyPlaced(unit, machine, this.transfers.get(unit.name));
+  }
+
+  /** Why a unit may not be on a machine, whatever it takes to bring it there. */
+  private whyNotHere(unit: Placeable, machine: Candidate): Refusal | null {
+    const refusal = whyNot(unit, machine, this.occupancy.neighbours(machine.id));
+    if (refusal !== null || unit.constraints.replaces.length === 0) return refusal;
+    const victim = this.occupancy
+      .victims(machine.id, unit)
+      .find((name) => this.isUnreported(name, machine.id));
+    return victim === undefined ? null : { kind: 'unreported', detail: victim };
+  }
+
+  /** Why the operator's wish to have a unit elsewhere cannot be met now, in words, or null. */
+  private whyNotMoved(unit: Placeable, from: string, to: string | null): string | null {
+    if (to === from) return `move: it is on ${shortId(to)} already`;
+    if (to !== null) {
+      const machine = this.candidates.get(to);
+      if (machine === undefined) return `move: machine ${shortId(to)} is not there`;
+      const refusal = this.whyNotHere(unit, machine);
+      return refusal === null ? null : `move to ${shortId(to)}: ${whyLeaves(refusal)}`;
+    }
+    const tally = new Tally();
+    for (const [id, machine] of this.candidates) {
+      if (id === from) continue;
+      const refusal = this.whyNotHere(unit, machine);
+      if (refusal === null) return null;
+      tally.add(refusal);
+    }
+    return `move: ${tally.summary(0, 'other ')}`;
+  }
+
+  /** Why a unit that failed too often stays where it is, or null if there is a machine it has not failed on. */
+  private whyNoneLeft(unit: Placeable, from: string, failedOn: readonly string[]): string | null {
+    const may = [...this.candidates.values()].filter(
+      (machine) => machine.id === from || this.whyNotHere(unit, machine) === null,
+    );
+    if (may.some(({ id }) => id !== from && !failedOn.includes(id))) return null;
+    return may.length === 1
+      ? 'failed on the only machine that may run it'
+      : `failed on all ${may.length} machines that may run it`;
   }
 
   /** Puts a unit on a machine; whom it replaces leaves, and those who are there only with them. Answers if any did. */
@@ -186,8 +329,18 @@ export class Plan {
   private leave(unit: string, machine: string, reason: string): void {
     this.occupancy.remove(machine, unit);
     this.came.delete(seatKey({ unit, machine }));
-    this.left.set(seatKey({ unit, machine }), reason);
+    this.giveUp(unit, machine, reason);
     this.leaveWithout(unit, machine);
+  }
+
+  /** Notes why a seat is given up, and what is to be known of the unit when it is placed anew. */
+  private giveUp(unit: string, machine: string, reason: string): void {
+    this.left.set(seatKey({ unit, machine }), reason);
+    const wanted = this.wanted.get(unit);
+    if (wanted === undefined || wanted.constraints.global) return;
+    if (this.snapshot.assigned.get(unit)?.machine !== machine) return;
+    const transfer = transferOf(this.snapshot, wanted);
+    if (transfer !== null) this.transfers.set(unit, transfer);
   }
 
   /** Followers of a unit that is no longer on a machine leave it too. */
@@ -200,15 +353,19 @@ export class Plan {
 
   /** Why a machine itself cannot keep a unit, whoever else is there. */
   private whyMachineLoses(unit: Placeable, machine: string): string | null {
-    if (this.held.has(machine)) return null;
-    if (!this.candidates.has(machine)) return WHY.machineGone(machine);
+    if (this.holds.machines.has(machine) || this.isUnreported(unit.name, machine)) return null;
+    if (!this.candidates.has(machine))
+      return this.holds.units.has(unit.name) ? null : WHY.machineGone(machine);
     const refusal = whyNot(unit, this.staying(machine), ANYBODY);
     return refusal === null ? null : whyLeaves(refusal);
   }
 
-  /** What nothing moves: sticky units, once they are somewhere, and all of a machine nobody can look into. */
+  /**
+   * What nothing moves but the operator: sticky units, once they are somewhere, all of a machine nobody can look
+   * into, and what a machine has not reported yet.
+   */
   private isFixed(unit: string, machine: string): boolean {
-    if (!this.candidates.has(machine)) return true;
+    if (!this.candidates.has(machine) || this.isUnreported(unit, machine)) return true;
     return this.wanted.get(unit)?.constraints.sticky === true && !this.came.has(seatKey({ unit, machine }));
   }
 
@@ -247,10 +404,4 @@ function candidate(snapshot: ClusterSnapshot, id: string): Candidate {
     cordoned: known?.cordoned ?? false,
     draining: known?.draining ?? false,
   };
-}
-
-function why({ constraints: { global, machineId, peers } }: Placeable): string {
-  if (global) return WHY.global;
-  if (machineId !== null) return WHY.pinned;
-  return peers.length > 0 ? WHY.withPeers(peers) : WHY.fewest;
 }

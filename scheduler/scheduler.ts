@@ -5,8 +5,10 @@ import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { type Loop, startLoop } from '../runtime/loop.js';
 import { type AbsenceReport, type Absences, NO_ABSENCES, watchAbsences } from './absences.js';
+import { samePlacing } from './changes.js';
 import { describe } from './decision.js';
 import { place } from './place.js';
+import type { Transfers } from './transfers.js';
 
 /** Longest time between two looks, in ms; changes and ends of graces come sooner. */
 const ROUND_MS = 10_000;
@@ -85,9 +87,11 @@ class Leader {
   private readonly term: LeaderTerm;
   private readonly over = new AbortController();
   private absences: Absences = NO_ABSENCES;
+  private evicted: readonly string[] = [];
+  private transfers: Transfers = new Map();
   private collectedAt: number;
-  /** The revision for which there was nothing left to do, as long as no machine is missing. */
-  private settled = -1;
+  /** The cluster for which there was nothing left to do, as long as no machine is missing. */
+  private settled: ClusterSnapshot | null = null;
   private alarm = new AbortController();
   private loop: Loop | undefined;
 
@@ -144,12 +148,12 @@ class Leader {
     this.note(report);
     let due = report.nextDue;
     try {
-      if (snapshot.revision !== this.settled || report.held.size + report.evicted.length > 0) {
-        this.settled = -1;
+      if (this.settled === null || waits(report) || !samePlacing(this.settled, snapshot)) {
+        this.settled = null;
         due = Math.min(due ?? Number.POSITIVE_INFINITY, now + RETRY_MS);
         const outcome = await this.decide(snapshot, report);
         if (outcome !== 'unfinished') due = report.nextDue;
-        if (outcome === 'settled') this.settled = snapshot.revision;
+        if (outcome === 'settled' && !waits(report)) this.settled = snapshot;
       }
       await this.collect(now);
     } finally {
@@ -161,10 +165,11 @@ class Leader {
   /** Decides and writes. `written`: the next look comes with the change this has made. */
   private async decide(
     snapshot: ClusterSnapshot,
-    { held, frozen }: AbsenceReport,
+    { holds, frozen }: AbsenceReport,
   ): Promise<'settled' | 'written' | 'unfinished'> {
     const { registry, log } = this.options;
-    const { decisions, refusals } = place(snapshot, held);
+    const { decisions, refusals, transfers } = place(snapshot, { holds, transfers: this.transfers });
+    this.transfers = transfers;
     this.status = { leader: true, refusals, frozen, hold: null };
     if (decisions.length === 0) return 'settled';
     // What leaves is written first: a unit that changes over may come back to the very key it left.
@@ -188,13 +193,14 @@ class Leader {
   }
 
   /** Remembers absences and says once what changed about them. */
-  private note({ absences, evicted, frozen }: AbsenceReport): void {
+  private note({ absences, holds, evicted, frozen }: AbsenceReport): void {
     const { log, graceMs } = this.options;
-    for (const machine of absences.missingSince.keys())
+    for (const machine of holds.machines.keys())
       if (!this.absences.missingSince.has(machine))
         log.warn({ machine }, `machine is gone; its units stay for a grace of ${graceMs / 1000} s`);
     for (const machine of evicted)
-      if (!this.absences.evictedAt.has(machine)) log.warn({ machine }, 'machine is given up; its units move');
+      if (!this.evicted.includes(machine)) log.warn({ machine }, 'machine is given up; its units move');
+    this.evicted = evicted;
     if (frozen !== null && this.status.frozen === null) log.error({}, frozen);
     if (frozen === null && this.status.frozen !== null) log.info({}, 'units of missing machines move again');
     this.absences = absences;
@@ -223,4 +229,9 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** Whether time alone may change what is to be done. */
+function waits({ holds, evicted }: AbsenceReport): boolean {
+  return holds.machines.size + holds.units.size + evicted.length > 0;
 }

@@ -1,6 +1,8 @@
 import type { ClusterSnapshot, Decision, Placement } from '../registry/model.js';
+import type { Constraints } from '../units/constraints.js';
 import { isTemplate } from '../units/name.js';
 import { placementOf, WHY } from './decision.js';
+import type { Transfer } from './transfers.js';
 
 /** One unit on one machine, as the snapshot has it or as it is to be. */
 export interface Seat {
@@ -64,7 +66,8 @@ export function unplaceDecision(snapshot: ClusterSnapshot, seat: TakenSeat, why:
 export function placeDecision(
   snapshot: ClusterSnapshot,
   seat: Seat,
-  global: boolean,
+  { global, stopBoundMs }: Pick<Constraints, 'global' | 'stopBoundMs'>,
+  transfer: Transfer | undefined,
   why: string,
 ): Decision[] {
   const record = snapshot.units.get(seat.unit);
@@ -74,7 +77,7 @@ export function placeDecision(
   return [
     {
       ...{ kind: 'place', unit, machine, global, generation: record.generation, revision: 0, why, placement },
-      ...{ stopBoundMs: null, failedOn: [] },
+      ...{ stopBoundMs, failedOn: transfer?.failedOn ?? [] },
     },
   ];
 }

@@ -1,11 +1,12 @@
 import { compileGlob } from './glob.js';
-import { expandSpecifiers, isTemplate } from './name.js';
+import { expandSpecifiers, isTemplate, nameParts, templateOf } from './name.js';
 import { nearest } from './nearest.js';
+import type { Requirement } from './requirement.js';
 import type { OptionProblem, UnitFile } from './unit-file.js';
-import { readConvoyOptions, type ServiceOffer } from './x-convoy.js';
+import { type ConvoyConstraints, type Preference, readConvoyOptions, type ServiceOffer } from './x-convoy.js';
 
-/** Where a unit may be: the [X-Fleet] section, specifiers replaced, and `Sticky=` of [X-Convoy]. */
-export interface Constraints {
+/** Where a unit may be, and where rather: [X-Fleet] and [X-Convoy], specifiers replaced. */
+export interface Constraints extends ConvoyConstraints {
   /** A machine's full id or its first eight characters. */
   readonly machineId: string | null;
   /** MachineOf: units that must all be on the machine. */
@@ -21,6 +22,14 @@ export interface Constraints {
   readonly sticky: boolean;
   /** How long a stop may take of a unit that must not outlive its machine's lease (OnPartition=stop), in ms; else null. */
   readonly stopBoundMs: number | null;
+  /** Metadata key by whose values instances of one template are spread, as evenly as can be. */
+  readonly spread: string | null;
+  /** What a machine rather has. */
+  readonly prefers: readonly Preference[];
+  /** What a machine has to have or not to have; all of them. */
+  readonly requires: readonly Requirement[];
+  /** So many failures on one machine, and it goes to another. */
+  readonly moveAfterFailures: number | null;
 }
 
 export interface MetadataNeed {
@@ -64,6 +73,10 @@ const NONE: ReadConstraints = {
     global: false,
     sticky: false,
     stopBoundMs: null,
+    spread: null,
+    prefers: [],
+    requires: [],
+    moveAfterFailures: null,
   },
   offer: null,
   problems: [],
@@ -134,16 +147,17 @@ export function readConstraints(name: string, unit: UnitFile): ReadConstraints {
     ...found,
     metadata: [...metadata].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, anyOf]) => ({ key, anyOf })),
     global,
-    sticky: convoy.sticky,
-    stopBoundMs: null,
+    ...convoy.constraints,
   };
-  const combination = whyForbidden(constraints);
+  const combination = whyForbidden(constraints) ?? whyUseless(expandAs, constraints);
   if (combination !== null) problems.push({ option: null, what: combination });
   return { constraints, offer: convoy.offer, problems, warnings };
 }
 
 /** The first combination of options that can never be met or makes no sense, in fleet's words, or null. */
-function whyForbidden({ machineId, peers, conflicts, replaces, global, sticky }: Constraints): string | null {
+function whyForbidden(constraints: Constraints): string | null {
+  const { machineId, peers, conflicts, replaces, global, sticky, stopBoundMs, moveAfterFailures } =
+    constraints;
   for (const peer of peers) {
     const conflict = conflicts.find((pattern) => compileGlob(pattern).matches(peer));
     if (conflict !== undefined)
@@ -162,8 +176,30 @@ function whyForbidden({ machineId, peers, conflicts, replaces, global, sticky }:
     if (peers.length > 0) return 'Global cannot be used with Peers';
     if (replaces.length > 0) return 'Global cannot be used with Replaces';
     if (sticky) return 'Global cannot be used with Sticky';
+    if (stopBoundMs !== null) return 'Global cannot be used with OnPartition=stop';
   }
+  if (sticky && moveAfterFailures !== null) return 'Sticky cannot be used with MoveAfterFailures';
   if (conflicts.length > 0 && replaces.length > 0) return 'Conflicts cannot be used with Replaces';
+  return null;
+}
+
+/** An option that could have no effect beside the others, as a sentence, or null. */
+function whyUseless(name: string, constraints: Constraints): string | null {
+  const { machineId, peers, global, spread, prefers, moveAfterFailures } = constraints;
+  const settled = [
+    ...(global ? ['Global'] : []),
+    ...(machineId === null ? [] : ['MachineID']),
+    ...(peers.length > 0 ? ['Peers'] : []),
+  ];
+  const choosing = [
+    ...(spread === null ? [] : ['Spread']),
+    ...(prefers.length > 0 ? ['Prefer'] : []),
+    ...(moveAfterFailures === null ? [] : ['MoveAfterFailures']),
+  ];
+  if (settled[0] !== undefined && choosing[0] !== undefined)
+    return `${settled[0]} cannot be used with ${choosing[0]}`;
+  if (spread !== null && templateOf(name) === null)
+    return `Spread=${spread} is for instances of a template, such as ${nameParts(name).stem}@1.${nameParts(name).suffix}`;
   return null;
 }
 

@@ -1,5 +1,6 @@
 import { assertNever } from '../runtime/errors.js';
 import { type Constraints, type MetadataNeed, readConstraints } from './constraints.js';
+import { meets, metadataValue } from './requirement.js';
 import type { UnitFile } from './unit-file.js';
 
 /** A unit as placement sees it. */
@@ -44,6 +45,7 @@ export type RefusalKind =
   | 'invalid'
   | 'machine-id'
   | 'metadata'
+  | 'require'
   | 'peer'
   | 'conflict'
   | 'replaced'
@@ -51,7 +53,7 @@ export type RefusalKind =
   | 'draining'
   | 'cordoned'
   | 'stopping'
-  | 'gone';
+  | 'unreported';
 
 /** Why one unit is not on one machine. `detail` is the metadata, unit or machine it is about. */
 export interface Refusal {
@@ -61,13 +63,15 @@ export interface Refusal {
 
 /** The first reason why a machine may not run a unit, in fleet's order of checks, or null if it may. */
 export function whyNot(unit: Placeable, machine: Candidate, neighbours: Neighbours): Refusal | null {
-  const { machineId, metadata, peers } = unit.constraints;
+  const { machineId, metadata, requires, peers } = unit.constraints;
   if (unit.problem !== null) return { kind: 'invalid', detail: unit.problem };
   if (machineId !== null && machine.id !== machineId && shortId(machine.id) !== machineId)
     return { kind: 'machine-id', detail: machineId };
   for (const need of metadata)
     if (!hasMetadata(machine, need))
       return { kind: 'metadata', detail: `${need.key}=${need.anyOf.join('|')}` };
+  for (const requirement of requires)
+    if (!meets(machine.metadata, requirement)) return { kind: 'require', detail: requirement.text };
   for (const peer of peers) if (!neighbours.has(peer)) return { kind: 'peer', detail: peer };
   const conflict = neighbours.conflicting(unit);
   if (conflict !== null) return { kind: 'conflict', detail: conflict };
@@ -85,8 +89,8 @@ export function shortId(machine: string): string {
 }
 
 function hasMetadata({ metadata }: Candidate, { key, anyOf }: MetadataNeed): boolean {
-  const value = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
-  return value !== undefined && anyOf.includes(value);
+  const value = metadataValue(metadata, key);
+  return value !== null && anyOf.includes(value);
 }
 
 /** How many machines refused a unit, by reason. */
@@ -102,15 +106,15 @@ export class Tally {
   }
 
   /** `0 of 12 machines: 7 lack az=eu-west, 5 conflict with web@1.service`; `running` machines have the unit. */
-  summary(running = 0): string {
+  summary(running = 0, which: '' | 'other ' = ''): string {
     const all = this.refused + running;
-    if (all === 0) return 'no machine is alive';
+    if (all === 0) return which === '' ? 'no machine is alive' : 'no other machine is alive';
     const phrases = [...this.byKind].map(([kind, details]) => {
       const count = [...details.values()].reduce((sum, part) => sum + part, 0);
       return { count, words: phrase(kind, count, few([...details.keys()].sort())) };
     });
     phrases.sort((a, b) => b.count - a.count || (a.words < b.words ? -1 : 1));
-    const of = `${running} of ${all} machine${all === 1 ? '' : 's'}`;
+    const of = `${running} of ${all} ${which}machine${all === 1 ? '' : 's'}`;
     return [of, phrases.map(({ words }) => words).join(', ')].filter((part) => part !== '').join(': ');
   }
 }
@@ -130,6 +134,8 @@ function phrase(kind: RefusalKind, count: number, detail: string): string {
       return `${count} ${one ? 'is' : 'are'} not ${detail}`;
     case 'metadata':
       return `${count} lack${one ? 's' : ''} ${detail}`;
+    case 'require':
+      return `${count} ${one ? 'does' : 'do'} not meet ${detail}`;
     case 'peer':
       return `${count} lack${one ? 's' : ''} peer ${detail}`;
     case 'conflict':
@@ -144,8 +150,8 @@ function phrase(kind: RefusalKind, count: number, detail: string): string {
       return `${count} ${one ? 'is' : 'are'} cordoned`;
     case 'stopping':
       return `${count} wait${one ? 's' : ''}: still stopping on ${detail}`;
-    case 'gone':
-      return `${count} ${one ? 'is' : 'are'} gone: ${detail}`;
+    case 'unreported':
+      return `${count} wait${one ? 's' : ''}: no report yet of ${detail}`;
     default:
       return assertNever(kind);
   }

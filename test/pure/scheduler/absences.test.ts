@@ -29,12 +29,12 @@ describe('watchAbsences', () => {
   it('holds a machine for the grace, says when it ends, then gives it up', () => {
     const first = look(3, ['machine2'], 1000);
     expect(first).toMatchObject({ evicted: [], frozen: null, nextDue: 6000 });
-    expect([...first.held.keys()]).toEqual(['machine2']);
+    expect([...first.holds.machines.keys()]).toEqual(['machine2']);
     const later = look(3, ['machine2'], 5999, first.absences);
     expect(later).toMatchObject({ evicted: [], nextDue: 6000 });
     const last = look(3, ['machine2'], 6000, later.absences);
     expect(last).toMatchObject({ evicted: ['machine2'], frozen: null, nextDue: null });
-    expect(last.held.size).toBe(0);
+    expect(last.holds.machines.size).toBe(0);
   });
 
   it('starts anew when a machine has been back', () => {
@@ -64,7 +64,7 @@ describe('watchAbsences', () => {
     const report = look(count, gone, 6000, look(count, gone, 1000).absences);
     expect(report.frozen !== null).toBe(frozen);
     expect(report.evicted).toHaveLength(frozen ? 0 : missing);
-    expect(report.held.size).toBe(frozen ? missing : 0);
+    expect(report.holds.machines.size).toBe(frozen ? missing : 0);
   });
 
   it('counts those given up in the last ten minutes, once each, and forgets them then', () => {
@@ -90,7 +90,7 @@ describe('watchAbsences', () => {
       evicted: ['machine1'],
       frozen: expect.stringContaining('3 of 6 machines'),
     });
-    expect([...report.held.keys()]).toEqual(['machine2', 'machine3', 'machine4']);
+    expect([...report.holds.machines.keys()]).toEqual(['machine2', 'machine3', 'machine4']);
   });
 
   it('does not count machines that are draining', () => {

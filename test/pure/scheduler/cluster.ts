@@ -1,4 +1,11 @@
-import type { ClusterSnapshot, KnownMachine, Machine, UnitState } from '../../../registry/model.js';
+import type {
+  ClusterSnapshot,
+  KnownMachine,
+  Machine,
+  UnitRecord,
+  UnitState,
+} from '../../../registry/model.js';
+import { readConstraints } from '../../../units/constraints.js';
 import { parse } from '../../../units/parse.js';
 import type { TargetState } from '../../../units/state.js';
 import { hashOf, type UnitFile } from '../../../units/unit-file.js';
@@ -13,8 +20,13 @@ export interface UnitSketch {
   readonly global?: boolean;
   /** Content that the placement has in place of the record's. */
   readonly oldHash?: string;
-  /** Machines that report it. */
+  /** Machines that report it: those it is placed on, unless it says otherwise. */
   readonly reported?: readonly string[];
+  /** The operator wants it elsewhere: on this machine, or (null) on any other. */
+  readonly move?: string | null;
+  /** How often it failed where it is reported. */
+  readonly failures?: number;
+  readonly failedOn?: readonly string[];
   /** Only its placement is left. */
   readonly destroyed?: boolean;
 }
@@ -24,6 +36,7 @@ export interface MachineSketch {
   readonly cordoned?: boolean;
   readonly draining?: boolean;
   readonly gone?: boolean;
+  readonly away?: 'left' | 'evicted';
 }
 
 export interface ClusterSketch {
@@ -60,28 +73,35 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
     },
     target: sketchOf.target === 'loaded' ? ('loaded' as const) : ('launched' as const),
   });
-  for (const [id, { metadata = {}, cordoned = false, draining = false, gone }] of Object.entries(machines)) {
-    snapshot.known.set(id, { id, firstSeen: 1, cordoned, draining, away: null, metadata: {} });
+  for (const [id, { metadata = {}, cordoned = false, draining = false, gone, away = null }] of Object.entries(
+    machines,
+  )) {
+    snapshot.known.set(id, { id, firstSeen: 1, cordoned, draining, away, metadata: {} });
     if (gone !== true)
       snapshot.machines.set(id, { id, ip: '', metadata, apiAddress: '', version: '1', bootId: 'b' });
   }
   for (const [name, unitSketch] of Object.entries(units)) {
     const unit = unitOf(unitSketch);
     const hash = hashOf(unit);
-    const { target = 'launched', restarts = 0, on = [], reported = [] } = unitSketch;
+    const { target = 'launched', restarts = 0, on = [], reported = on, failedOn = [] } = unitSketch;
+    const { stopBoundMs } = readConstraints(name, unit).constraints;
     revision += 1;
-    if (unitSketch.destroyed !== true)
-      snapshot.units.set(name, { name, hash, unit, target, restarts, move: null, generation: revision });
+    const generation = revision;
+    let move: UnitRecord['move'] = null;
     for (const [index, machine] of on.entries()) {
       revision += 1;
       if (index === 0 && unitSketch.global !== true)
-        snapshot.assigned.set(name, { unit: name, machine, stopBoundMs: null, failedOn: [], revision });
+        snapshot.assigned.set(name, { unit: name, machine, stopBoundMs, failedOn, revision });
+      if (index === 0 && unitSketch.move !== undefined) move = { assignment: revision, to: unitSketch.move };
       const here = placements.get(machine) ?? new Map();
       placements.set(machine, here.set(name, placed(name, machine, hash, unitSketch)));
     }
+    if (unitSketch.destroyed !== true)
+      snapshot.units.set(name, { name, hash, unit, target, restarts, move, generation });
     for (const machine of reported) {
+      if (machines[machine]?.gone === true) continue;
       const here = states.get(machine) ?? new Map();
-      states.set(machine, here.set(name, stateOf(name, machine, hash)));
+      states.set(machine, here.set(name, stateOf(name, machine, hash, unitSketch.failures)));
     }
   }
   return snapshot;
@@ -94,9 +114,25 @@ export function unitOf({ fleet = [], convoy = [] }: UnitSketch): UnitFile {
     .unit;
 }
 
-function stateOf(unit: string, machine: string, hash: string): UnitState {
+/**
+ * The cluster once every machine has done what its placements say, and has reported it; what was reported before
+ * stays as it was.
+ */
+export function settled(snapshot: ClusterSnapshot): ClusterSnapshot {
+  const states = new Map<string, Map<string, UnitState>>();
+  for (const machine of snapshot.machines.keys()) {
+    const before = snapshot.states.get(machine);
+    const rows = [...(snapshot.placements.get(machine)?.values() ?? [])].map(
+      ({ unit, hash }): [string, UnitState] => [unit, before?.get(unit) ?? stateOf(unit, machine, hash)],
+    );
+    if (rows.length > 0) states.set(machine, new Map(rows));
+  }
+  return { ...snapshot, states };
+}
+
+function stateOf(unit: string, machine: string, hash: string, autoRestarts = 0): UnitState {
   return {
     ...{ unit, machine, hash, reached: 'launched', load: 'loaded', active: 'active', sub: 'running' },
-    ...{ since: 0, exit: null, autoRestarts: 0, reason: '' },
+    ...{ since: 0, exit: null, autoRestarts, reason: '' },
   };
 }

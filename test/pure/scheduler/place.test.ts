@@ -1,22 +1,45 @@
 import { describe, expect, it } from 'vitest';
+import type { ClusterSnapshot } from '../../../registry/model.js';
 import { apply, describe as inWords } from '../../../scheduler/decision.js';
-import { place } from '../../../scheduler/place.js';
+import { type Memory, NO_MEMORY, place } from '../../../scheduler/place.js';
 import recorded from '../../fixtures/fleetctl/conflicts.json' with { type: 'json' };
-import { type ClusterSketch, sketch, type UnitSketch } from './cluster.js';
+import { type ClusterSketch, settled, sketch, type UnitSketch } from './cluster.js';
 
 const THREE = { aaaaaaaa1: {}, bbbbbbbb2: {}, cccccccc3: {} };
 
-/** Decisions in words, then refusals, of a cluster with three machines unless it names others. */
-function placing(
-  units: Record<string, UnitSketch>,
-  machines: ClusterSketch['machines'] = THREE,
-  held: string[] = [],
-) {
+type Sketches = Record<string, UnitSketch>;
+
+/** The look of one leader: decisions in words, refusals, and what comes of it. */
+function placing(units: Sketches, machines: ClusterSketch['machines'] = THREE, held: string[] = []) {
+  const memory = memoryOf(held);
   const snapshot = sketch({ machines, units });
-  const { decisions, refusals } = place(snapshot, new Map(held.map((id) => [id, `${id} is in its grace`])));
-  const after = decisions.reduce(apply, snapshot);
+  const { decisions, refusals } = place(snapshot, memory);
+  return told(decisions.map(inWords), refusals, decisions.reduce(apply, snapshot));
+}
+
+/** Looks until nothing is left to do, while every machine does and reports what it is told. */
+function settling(units: Sketches, machines: ClusterSketch['machines'] = THREE) {
+  let snapshot = sketch({ machines, units });
+  let memory = NO_MEMORY;
+  const words: string[] = [];
+  for (let look = 0; look < 20; look++) {
+    const { decisions, refusals, transfers } = place(snapshot, memory);
+    if (decisions.length === 0) return told(words, refusals, snapshot);
+    words.push(...decisions.map(inWords));
+    snapshot = settled(decisions.reduce(apply, snapshot));
+    memory = { ...memory, transfers };
+  }
+  throw new Error(`it never comes to rest: ${words.join('; ')}`);
+}
+
+function memoryOf(held: readonly string[]): Memory {
+  const machines = new Map(held.map((id) => [id, `${id} is in its grace`]));
+  return { ...NO_MEMORY, holds: { machines, units: new Map() } };
+}
+
+function told(words: string[], refusals: ReadonlyMap<string, string>, after: ClusterSnapshot) {
   return {
-    words: decisions.map(inWords),
+    words,
     refusals: Object.fromEntries(refusals),
     homes: Object.fromEntries(
       [...after.assigned.values()].map(({ unit, machine }) => [unit, machine]).sort(),
@@ -24,6 +47,7 @@ function placing(
     placements: [...after.placements]
       .flatMap(([machine, rows]) => [...rows.keys()].map((u) => `${u} ${machine}`))
       .sort(),
+    after,
   };
 }
 
@@ -102,7 +126,7 @@ describe('MachineMetadata', () => {
   it('places instances by their own name, and moves a unit whose machine no longer fits', () => {
     const machines = { aaaaaaaa1: { metadata: { host: 'a' } }, bbbbbbbb2: { metadata: { host: 'b' } } };
     const fleet = ['MachineMetadata=host=%i'];
-    const { words, refusals } = placing(
+    const { words, refusals } = settling(
       { 'm@a.service': { fleet }, 'm@b.service': { fleet, on: ['aaaaaaaa1'] }, 'm@c.service': { fleet } },
       machines,
     );
@@ -208,7 +232,7 @@ describe('Conflicts', () => {
   });
 
   it('parts two that came to be in conflict: the first by name stays', () => {
-    const { words } = placing({
+    const { words } = settling({
       'a.service': { on: ['aaaaaaaa1'] },
       'b.service': { fleet: ['Conflicts=a.service'], on: ['aaaaaaaa1'] },
     });
@@ -224,7 +248,7 @@ describe('Replaces', () => {
 
   it('moves the victim, whichever name comes first, and only if they meet', () => {
     for (const name of ['a-new.service', 'z-new.service']) {
-      const met = placing(
+      const met = settling(
         {
           [name]: kick,
           'old.service': { on: ['aaaaaaaa1'] },
@@ -235,12 +259,10 @@ describe('Replaces', () => {
       );
       expect(met.words).toEqual([
         `unplace old.service from aaaaaaaa: replaced by ${name}`,
-        ...[
-          `place ${name} on aaaaaaaa: fewest units of the machines that may run it`,
-          'place old.service on bbbbbbbb: fewest units of the machines that may run it',
-        ].sort(),
+        `place ${name} on aaaaaaaa: fewest units of the machines that may run it`,
+        'place old.service on bbbbbbbb: fewest units of the machines that may run it',
       ]);
-      const apart = placing({ [name]: kick, 'old.service': { on: ['aaaaaaaa1'] } });
+      const apart = settling({ [name]: kick, 'old.service': { on: ['aaaaaaaa1'] } });
       expect(apart.homes).toEqual({ [name]: 'bbbbbbbb2', 'old.service': 'aaaaaaaa1' });
     }
   });
@@ -279,7 +301,7 @@ describe('Replaces', () => {
   });
 
   it('moves a follower together with the victim', () => {
-    const { homes } = placing(
+    const { homes } = settling(
       {
         ...{ 'new.service': kick, 'old.service': { on: ['aaaaaaaa1'] } },
         'side.service': { fleet: ['MachineOf=old.service'], on: ['aaaaaaaa1'] },
@@ -297,7 +319,7 @@ describe('Replaces', () => {
   });
 
   it('counts the room a victim leaves', () => {
-    const { homes } = placing(
+    const { homes } = settling(
       {
         'a-new.service': kick,
         'old.service': { on: ['aaaaaaaa1'] },
@@ -347,10 +369,10 @@ describe('Global', () => {
   });
 
   it('changes over when a unit becomes global or ceases to be', () => {
-    const became = placing({ 'g.service': { fleet: ['Global=true'], on: ['bbbbbbbb2'] } });
+    const became = settling({ 'g.service': { fleet: ['Global=true'], on: ['bbbbbbbb2'] } });
     expect(became.words[0]).toBe('unplace g.service from bbbbbbbb: the unit became global');
     expect(became.placements).toHaveLength(3);
-    const ceased = placing({ 'g.service': { on: ['aaaaaaaa1', 'bbbbbbbb2'], global: true } });
+    const ceased = settling({ 'g.service': { on: ['aaaaaaaa1', 'bbbbbbbb2'], global: true } });
     expect(ceased.words.slice(0, 2)).toEqual([
       'unplace g.service from aaaaaaaa: the unit is not global and not assigned to this machine',
       'unplace g.service from bbbbbbbb: the unit is not global and not assigned to this machine',
@@ -386,13 +408,13 @@ describe('machines that go away', () => {
     expect(lost.words).toEqual([]);
     expect(lost.refusals).toEqual({
       'redis.service':
-        'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): unload it, then start it',
+        'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): move it, or unload it, then start it',
     });
     expect(placing({ 'redis.service': { ...sticky, target: 'inactive' } }, machines).words).toHaveLength(1);
     const drained = placing({ 'redis.service': sticky }, { aaaaaaaa1: { draining: true }, bbbbbbbb2: {} });
     expect(drained.words).toEqual([]);
     expect(drained.refusals).toEqual({
-      'redis.service': 'moved only by hand (Sticky=yes), in spite of this: machine is draining',
+      'redis.service': 'moved only by hand (Sticky=yes): move or unload it, for machine is draining',
     });
   });
 

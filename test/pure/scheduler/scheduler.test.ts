@@ -75,10 +75,24 @@ const running = (unit: string, machine: string): UnitState => ({
   ...{ sub: 'running', since: 0, exit: null, autoRestarts: 0, reason: '' },
 });
 
+/** Every machine reports what is placed on it as running, and nothing else. */
+async function report(machines: Awaited<ReturnType<typeof join>>): Promise<void> {
+  const { placements, states } = await registry.readAll();
+  for (const [id, { session }] of Object.entries(machines)) {
+    const placed = [...(placements.get(id)?.keys() ?? [])];
+    const gone = [...(states.get(id)?.keys() ?? [])].filter((unit) => !placed.includes(unit));
+    await session.publish(
+      placed.map((unit) => running(unit, id)),
+      gone,
+    );
+  }
+  await settle();
+}
+
 describe('scheduler', () => {
   it('places what is submitted while it leads, and says why the rest is pending', async () => {
     const scheduler = start();
-    await join('aaaaaaaa1', 'bbbbbbbb2');
+    const machines = await join('aaaaaaaa1', 'bbbbbbbb2');
     for (const name of ['x@1.service', 'x@2.service', 'x@3.service'])
       await submit(name, { fleet: ['Conflicts=x@*.service'] });
     await settle();
@@ -88,6 +102,7 @@ describe('scheduler', () => {
       new Map([['x@3.service', 'pending: 0 of 2 machines: 2 conflict with x@1.service, x@2.service']]),
     );
 
+    await report(machines);
     await registry.destroyUnit('x@1.service');
     await settle();
     expect(await homes()).toEqual({ 'x@2.service': 'bbbbbbbb2', 'x@3.service': 'aaaaaaaa1' });
@@ -192,7 +207,7 @@ describe('scheduler', () => {
     await pass(TTL_MS + GRACE_MS + 120_000);
     expect(await homes()).toEqual(before);
     const words =
-      '3 of 8 machines are missing or were given up in the last ten minutes: nothing is moved until they return';
+      '3 of 8 machines are missing or were given up in the last ten minutes: nothing is moved until they return, or `convoyctl evict MACHINE` gives them up';
     expect(scheduler.status().frozen).toBe(words);
     expect(scheduler.status().refusals?.get('at-machine1.service')).toBe(
       `pending: machine machine1 is gone, but ${words}`,
@@ -217,7 +232,7 @@ describe('scheduler', () => {
     await pass(3_600_000);
     expect(await homes()).toEqual({ 'redis.service': 'aaaaaaaa1' });
     expect(scheduler.status().refusals?.get('redis.service')).toBe(
-      'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): unload it, then start it',
+      'pending: machine aaaaaaaa is gone; moved only by hand (Sticky=yes): move it, or unload it, then start it',
     );
     await registry.setTargetState('redis.service', 'inactive');
     await settle();
@@ -311,9 +326,10 @@ describe('scheduler', () => {
       },
     };
     start('leader01', recording);
-    await join('aaaaaaaa1');
+    const machines = await join('aaaaaaaa1');
     await submit('web.service');
     await settle();
+    await report(machines);
     calls.length = 0;
     await submit('web.service', { fleet: ['Global=true'] });
     await settle();

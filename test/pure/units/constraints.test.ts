@@ -37,6 +37,10 @@ describe('[X-Fleet]', () => {
         global: false,
         sticky: false,
         stopBoundMs: null,
+        spread: null,
+        prefers: [],
+        requires: [],
+        moveAfterFailures: null,
       },
       conflicts: ['web@*.service', 'x.service', 'y?.timer'],
       metadata: [{ key: 'az', anyOf: ['b'] }],
@@ -54,6 +58,10 @@ describe('[X-Fleet]', () => {
         global: false,
         sticky: false,
         stopBoundMs: null,
+        spread: null,
+        prefers: [],
+        requires: [],
+        moveAfterFailures: null,
       },
     });
   });
@@ -178,7 +186,10 @@ describe('[X-Convoy]', () => {
 
   it.each([
     [['Sticy=yes'], 'unknown option "Sticy" in [X-Convoy]: did you mean Sticky=?'],
-    [['Frobnicate=1'], 'unknown option "Frobnicate" in [X-Convoy]: known are Service, Port, Sticky'],
+    [
+      ['Frobnicate=1'],
+      'unknown option "Frobnicate" in [X-Convoy]: known are Service, Port, Sticky, OnPartition, Spread, MoveAfterFailures, Prefer, Require',
+    ],
     [['Sticky=maybe'], 'Sticky=maybe is neither yes nor no'],
     [['Sticky='], 'Sticky= is neither yes nor no'],
     [['Sticky=yes', 'Sticky=no'], 'Sticky= is given twice in [X-Convoy]'],

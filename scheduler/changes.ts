@@ -1,0 +1,41 @@
+import type { ClusterSnapshot, UnitState } from '../registry/model.js';
+
+/**
+ * Whether two snapshots of one cluster are the same to `place`. Most changes are of unit states, and of those only
+ * few matter: which units a machine reports, with which content, and how often they failed.
+ *
+ * Records are compared by identity: snapshots share those that did not change. Answering `false` is always right.
+ */
+export function samePlacing(one: ClusterSnapshot, other: ClusterSnapshot): boolean {
+  return (
+    one === other ||
+    (same(one.units, other.units, identical) &&
+      same(one.machines, other.machines, identical) &&
+      same(one.known, other.known, identical) &&
+      same(one.assigned, other.assigned, identical) &&
+      same(one.placements, other.placements, identical) &&
+      same(one.states, other.states, (rows, others) => same(rows, others, sameState)))
+  );
+}
+
+type Rows<T> = ReadonlyMap<string, T>;
+
+function same<T>(one: Rows<T>, other: Rows<T>, alike: (a: T, b: T) => boolean): boolean {
+  if (one === other) return true;
+  if (one.size !== other.size) return false;
+  for (const [key, value] of one) {
+    const there = other.get(key);
+    if (there === undefined || (there !== value && !alike(value, there))) return false;
+  }
+  return true;
+}
+
+const identical = (): boolean => false;
+
+function sameState(one: UnitState, other: UnitState): boolean {
+  return (
+    one.hash === other.hash &&
+    one.autoRestarts === other.autoRestarts &&
+    (one.active === 'failed') === (other.active === 'failed')
+  );
+}
