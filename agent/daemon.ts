@@ -1,17 +1,22 @@
 import { join } from 'node:path';
 import { startApi } from '../api/server.js';
+import type { EtcdAccess } from '../registry/etcd-host.js';
 import { openEtcdRegistry } from '../registry/etcd-registry.js';
 import { fileMemory } from '../registry/memory.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
 import type { Shutdown } from '../runtime/shutdown.js';
 import { explainPending } from '../scheduler/explain.js';
+import { planRebalance } from '../scheduler/rebalance.js';
 import { startScheduler } from '../scheduler/scheduler.js';
 import { type Agent, startAgent } from './agent.js';
+import type { UnitManagerName } from './daemon-options.js';
 import { readBootId } from './identity.js';
 import { openSupervisorManager } from './supervisor-manager.js';
+import { openSystemdManager } from './systemd/systemd-manager.js';
+import type { UnitManager } from './unit-manager.js';
 
-export interface DaemonOptions {
+export interface DaemonOptions extends EtcdAccess {
   readonly etcd: readonly string[];
   readonly etcdPrefix: string;
   readonly machineId: string;
@@ -23,10 +28,13 @@ export interface DaemonOptions {
   readonly runDir: string;
   /** What must survive a reboot. */
   readonly stateDir: string;
+  readonly unitManager: UnitManagerName;
   /** Where the supervisor's units find /etc, /run and /var. */
   readonly unitRoot: string;
   readonly ttlMs: number;
   readonly graceMs: number;
+  /** The units of this machine are stopped, for others to take over, before convoyd ends. */
+  readonly drainOnStop: boolean;
   readonly version: string;
   /** Sockets that listen already, path -> descriptor. */
   readonly listening: ReadonlyMap<string, number>;
@@ -50,14 +58,16 @@ export async function startDaemon(
   const { machineId, runDir, ttlMs } = options;
   const registry = await openEtcdRegistry({
     endpoints: options.etcd,
+    tls: options.tls,
+    auth: options.auth,
     prefix: options.etcdPrefix,
     clock,
     log: log.child({ part: 'registry' }),
     memory: fileMemory(options.stateDir, runDir),
   });
   shutdown.onClose('registry', () => registry.close());
-  const manager = await openSupervisorManager({ runDir, unitRoot: options.unitRoot, clock, log });
-  shutdown.onClose('supervisor connection', () => manager.close());
+  const manager = await openUnitManager(options, clock, log.child({ part: options.unitManager }));
+  shutdown.onClose(options.unitManager, () => manager.close());
 
   const scheduler = startScheduler({
     registry,
@@ -79,6 +89,7 @@ export async function startDaemon(
       return refusals === null ? null : { refusals, frozen, hold };
     },
     explain: explainPending,
+    planRebalance,
     hold: () => agent?.status().hold ?? null,
     clock,
     log: log.child({ part: 'api' }),
@@ -107,8 +118,18 @@ export async function startDaemon(
     log: log.child({ part: 'agent' }),
     ttlMs,
   });
-  shutdown.onClose('agent', () => agent?.stop());
+  shutdown.onClose('agent', () => agent?.stop({ drain: options.drainOnStop }));
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
+}
+
+function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {
+  const { unitManager, runDir, unitRoot } = options;
+  switch (unitManager) {
+    case 'systemd':
+      return openSystemdManager({ runDir, clock, log });
+    case 'supervisor':
+      return openSupervisorManager({ runDir, unitRoot, clock, log });
+  }
 }
 
 const fdOf = (fd: number | undefined): { fd?: number } => (fd === undefined ? {} : { fd });

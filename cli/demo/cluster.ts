@@ -23,6 +23,7 @@ export async function startMachine(ground: Ground, name: string, etcd: string): 
     [
       ...[join(import.meta.dirname, '../../agent/daemon-main.js'), '--etcd', etcd],
       ...['--machine-id', id, '--metadata', `az=${name}`, '--public-ip', '127.0.0.1'],
+      ...['--unit-manager', 'supervisor'],
       ...['--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state'), '--unit-root', join(dir, 'root')],
       ...['--listen', `127.0.0.1:${await freePort()}`],
     ],

@@ -66,7 +66,16 @@ export async function testMachine(
     child = ground.spawn(`convoyd-${name}`, process.execPath, [
       ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', id, '--metadata', `host=${name}`],
       ...['--public-ip', '127.0.0.1', '--listen', `127.0.0.1:${port}`, '--ttl', '3s', '--grace', '1s'],
-      ...['--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state'), '--unit-root', join(dir, 'root')],
+      ...[
+        '--unit-manager',
+        'supervisor',
+        '--run-dir',
+        join(dir, 'run'),
+        '--state-dir',
+        join(dir, 'state'),
+        '--unit-root',
+        join(dir, 'root'),
+      ],
       ...extra,
     ]);
   };

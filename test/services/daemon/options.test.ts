@@ -1,0 +1,87 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../../support/fleet.js';
+import { useGround } from '../../support/services.js';
+
+const ground = useGround('options');
+const pem = join(ground.dir, 'some.pem');
+const word = join(ground.dir, 'password');
+const etcd = ['--etcd', 'https://127.0.0.1:1'];
+mkdirSync(join(ground.dir, 'folder'));
+writeFileSync(pem, '');
+writeFileSync(word, 'secret\n');
+
+/** convoyd with options that cannot work; the password of etcd stands in the environment if given. */
+function convoyd(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const dir = join(ground.dir, 'run');
+  return run(
+    'agent/daemon-main.js',
+    [
+      ...['--run-dir', dir, '--state-dir', dir, '--machine-id', 'e'.repeat(32)],
+      ...['--public-ip', '127.0.0.1', ...args],
+    ],
+    { ...ground.mark, ...env },
+  );
+}
+
+test.each([
+  [['--ttl', '1s'], '--ttl: expected whole seconds, at least 2s, got "1s"'],
+  [['--machine-id', 'me'], '--machine-id: expected a machine id of 32 hexadecimal digits, got "me"'],
+  [['--metadata', 'az'], '--metadata: expected key=value pairs, separated by commas, got "az"'],
+  [
+    ['--etcd', 'localhost'],
+    '--etcd: expected http://host:port or https://host:port, separated by commas, got "localhost"',
+  ],
+  [['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80'], 'API address 0.0.0.0:80 is not on loopback'],
+  [['--unit-manager', 'upstart'], '--unit-manager: expected one of systemd, supervisor, got "upstart"'],
+  [
+    ['--unit-manager', 'systemd', '--unit-root', '/srv'],
+    '--unit-root is for --unit-manager supervisor: systemd runs units on the whole machine',
+  ],
+  [['--dev', '--unit-manager', 'systemd'], '--dev runs units in a private folder'],
+  [
+    ['--etcd', 'https://a:1,http://b:2'],
+    '--etcd: http://b:2 is without TLS and https://a:1 is not: write all with https://',
+  ],
+  [
+    ['--etcd', 'http://b:2', '--etcd-cafile', pem],
+    '--etcd: http://b:2 is without TLS, so --etcd-cafile, --etcd-certfile and --etcd-keyfile say nothing',
+  ],
+  [
+    [...etcd, '--etcd-certfile', pem],
+    '--etcd-certfile and --etcd-keyfile go together: give both, or neither',
+  ],
+  [[...etcd, '--etcd-keyfile', pem], '--etcd-certfile and --etcd-keyfile go together: give both, or neither'],
+  [
+    [...etcd, '--etcd-certfile', pem, '--etcd-keyfile', pem],
+    '--etcd-certfile needs --etcd-cafile: the authority that signs the certificates of etcd',
+  ],
+  [[...etcd, '--etcd-cafile', '/nowhere.pem'], '--etcd-cafile: ENOENT: no such file or directory'],
+  [[...etcd, '--etcd-cafile', join(ground.dir, 'folder')], '--etcd-cafile: EISDIR'],
+  [
+    ['--etcd-username', 'convoy'],
+    '--etcd-username needs a password: give --etcd-password-file, or CONVOY_ETCD_PASSWORD in the environment',
+  ],
+  [['--etcd-password-file', word], 'a password for etcd is given, but no user: give --etcd-username too'],
+])('convoyd %j: one sentence and exit code 2', async (args, sentence) => {
+  const result = await convoyd(args);
+  expect(result).toMatchObject({ code: 2, stdout: '' });
+  expect(result.stderr).toMatch(/^convoyd: [^\n]+\n$/);
+  expect(result.stderr).toContain(sentence);
+});
+
+test('the password of etcd from two places is refused and not shown', async () => {
+  const args = ['--etcd-username', 'convoy', '--etcd-password-file', word];
+  const result = await convoyd(args, { CONVOY_ETCD_PASSWORD: 'hidden' });
+  expect(result).toMatchObject({
+    code: 2,
+    stderr: 'convoyd: --etcd-password-file and CONVOY_ETCD_PASSWORD are both given: leave one out\n',
+  });
+});
+
+test('the password is no option', async () => {
+  const result = await convoyd(['--etcd-password', 'secret']);
+  expect(result.code).toBe(2);
+  expect(result.stderr).toContain("unknown option '--etcd-password'");
+});
