@@ -196,13 +196,7 @@ export function openEtcdClient(
           stream.end();
           stream.cancel();
         };
-        stream.on('data', (data) => {
-          if (ended) return;
-          const response = responseOf(data);
-          // A watch without a valid token is refused as one without the right.
-          if (/permission denied/.test(response.reason)) host.forgetToken();
-          onResponse(response);
-        });
+        stream.on('data', (response) => !ended && onResponse(responseOf(response)));
         stream.on('error', end);
         stream.on('end', () => end(new Error('etcd ended the stream')));
         if (ended) return stop();

@@ -33,6 +33,11 @@ export function translate(error: unknown, what: string): ConvoyError {
     });
   const certificate = tlsTrouble(text);
   if (certificate !== undefined) return permanent(`${what}: ${certificate}`, { code: 'tls', cause: error });
+  if (/disconnected before secure TLS connection/.test(text))
+    return transient(`${what}: it ended the connection before TLS began; does it speak TLS?`, {
+      code: 'unreachable',
+      cause: error,
+    });
   switch (status ?? 0) {
     case DEADLINE_EXCEEDED:
       return transient(`${what}: no answer in time`, { code: 'deadline', cause: error });
@@ -40,6 +45,10 @@ export function translate(error: unknown, what: string): ConvoyError {
     case UNIMPLEMENTED:
       return permanent(message, { code: 'refused', cause: error });
     case PERMISSION_DENIED:
+      return permanent(`${what}: the user may not read and write all keys under the prefix`, {
+        code: 'wrong-credentials',
+        cause: error,
+      });
     case UNAUTHENTICATED:
       return permanent(message, { code: 'wrong-credentials', cause: error });
     default:
@@ -50,15 +59,14 @@ export function translate(error: unknown, what: string): ConvoyError {
 /** What is wrong with the certificates, if that is why there is no connection. */
 function tlsTrouble(text: string): string | undefined {
   if (!/No connection established/.test(text)) return undefined;
-  const [, names] = /does not match certificate's altnames: (.*?)(?:\. Resolution note|$)/s.exec(text) ?? [];
-  if (names !== undefined) return `its certificate is for another host (${names})`;
+  if (/does not match certificate's altnames/.test(text)) return 'its certificate is not for this address';
   if (/self.signed certificate|unable to (?:get|verify)[^.]*certificate/.test(text))
     return 'its certificate is not signed by an authority that is trusted here: give its authority';
   if (/certificate has expired|certificate is not yet valid/.test(text))
     return 'its certificate has expired or is not valid yet';
   if (/bad certificate|certificate required|handshake failure/.test(text))
     return 'it does not accept the certificate of this machine: give one its authority signed';
-  return /wrong version number/.test(text) ? 'it does not speak TLS: write http://' : undefined;
+  return undefined;
 }
 
 /** The client wraps gRPC's error and drops its number, but the message still starts with `14 UNAVAILABLE: `. */

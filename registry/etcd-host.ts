@@ -25,7 +25,10 @@ export interface EtcdAccess {
   readonly auth?: EtcdAuth | undefined;
 }
 
-/** One member of etcd: the connection to it and, with a user, the token that every call and stream carries. */
+/**
+ * One member of etcd: the connection to it and, with a user, the token that every call and stream carries. A watch
+ * whose token is refused is told only that it has no permission; the read before the next attempt brings a new token.
+ */
 export interface EtcdHost {
   readonly endpoint: string;
   /**
@@ -33,8 +36,6 @@ export interface EtcdHost {
    * once more with a new one. `deadline` (ms since the epoch) covers asking for the token too.
    */
   run<T>(deadline: number, call: (etcd: Etcd3, options: { deadline: number }) => Promise<T>): Promise<T>;
-  /** For what says only `permission denied` when it is the token that is at fault: a refused watch. */
-  forgetToken(): void;
   close(): void;
 }
 
@@ -100,9 +101,6 @@ export function openHost(endpoint: string, { tls, auth }: EtcdAccess): EtcdHost 
           if (token === asked) token = undefined;
         }
       }
-    },
-    forgetToken() {
-      token = undefined;
     },
     close: () => etcd.close(),
   };

@@ -4,9 +4,10 @@ import type { Decision } from '../../../registry/model.js';
 import type { LeaderTerm, Registry, RegistryMemory } from '../../../registry/registry.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
-import { aPlace, aUnit } from '../../contracts/registry-contract.js';
+import { aMachine, aPlace, aState, aUnit } from '../../contracts/registry-contract.js';
 import { memoryOfMachine } from '../../fakes/memory-registry.js';
 import { type Proxy as FaultyProxy, startProxy } from '../../support/proxy.js';
+import { until } from '../../support/until.js';
 
 export interface LabRegistry extends Registry {
   readonly proxy: FaultyProxy;
@@ -50,4 +51,29 @@ export async function submitMany(registry: Registry, count: number, machine: str
 /** A leader that does not know when to stop: only the fence can hold it back. */
 export function blind(term: LeaderTerm): LeaderTerm {
   return { ...term, trusted: () => true, lost: new AbortController().signal, resign: () => term.resign() };
+}
+
+/** A convoyd's day: joins, leads, places a unit on itself, sees it in its view, says what became of it. */
+export async function liveADay(registry: Registry, machine: string, ttlMs = 10_000) {
+  const session = await registry.join(aMachine(machine), ttlMs);
+  const view = registry.openPlacementView(machine);
+  const term = await registry.campaign(machine, ttlMs, new AbortController().signal);
+  let count = 0;
+  /** Places one more unit and waits until the machine's view shows it. */
+  async function placeOne(): Promise<void> {
+    count += 1;
+    const unit = `${machine}-${count}.service`;
+    const { generation } = await registry.submitUnit(unit, aUnit(), 'launched');
+    const result = await registry.commit([aPlace(unit, machine, generation)], term);
+    if (result.kind !== 'done' || result.outcomes[0] !== 'committed')
+      throw new Error(`${unit} was not placed: ${JSON.stringify(result)}`);
+    await until(`${unit} is seen`, () => {
+      const now = view.snapshot();
+      return now.kind === 'placements' && now.placements.has(unit);
+    });
+    await session.publish([aState(machine, unit)], []);
+    if ((await registry.readStates(unit)).length !== 1) throw new Error(`the state of ${unit} is missing`);
+  }
+  await placeOne();
+  return { session, view, term, placeOne };
 }
