@@ -10,23 +10,25 @@ const PACKAGES = { etcd: 'etcd-server', 'redis-server': 'redis-server' } as cons
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 
 /**
- * Makes sure of etcd and Redis: from PATH, else, as root, from Debian's packages without starting the
- * distribution's services. Throws one sentence that names the packages otherwise. `say` gets a line before
- * anything is installed.
+ * Makes sure of etcd and Redis, and of `more` (program -> Debian package): from PATH, else, as root, from Debian's
+ * packages without starting the distribution's services. Throws one sentence that names the packages otherwise.
+ * `say` gets a line before anything is installed.
  */
-export function ensurePrograms(say: (line: string) => void): void {
-  const missing = Object.entries(PACKAGES)
-    .filter(([program]) => !onPath(program))
-    .map(([, name]) => name);
+export function ensurePrograms(
+  say: (line: string) => void,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  const packages = Object.entries({ ...PACKAGES, ...more });
+  const missing = packages.filter(([program]) => !onPath(program)).map(([, name]) => name);
   if (missing.length === 0) return;
   const wanted = missing.join(' and ');
   if (process.getuid?.() !== 0)
     throw permanent(`${wanted} missing: install with "apt-get install ${missing.join(' ')}", or run as root`);
   if (!onPath('apt-get'))
-    throw permanent(`${wanted} missing and there is no apt-get here: put etcd and redis-server on PATH`);
+    throw permanent(`${wanted} missing and there is no apt-get here: put their programs on PATH`);
   say(`installing Debian's ${wanted} (their services are not started) ...`);
   installQuietly(missing);
-  const still = Object.keys(PACKAGES).filter((program) => !onPath(program));
+  const still = packages.map(([program]) => program).filter((program) => !onPath(program));
   if (still.length > 0) throw permanent(`installed ${wanted}, but ${still.join(' and ')} is not on PATH`);
 }
 

@@ -5,9 +5,10 @@ import { spawnSync } from 'node:child_process';
  * `npm test`) a missing one fails the run by name; nothing is ever skipped.
  */
 export function setup(): void {
-  const missing = ['etcd', 'redis-server'].filter(
-    (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
-  );
+  const wanted = ['etcd', 'redis-server', 'systemd-nspawn', 'dbus-daemon', 'ip', 'nft', 'nsenter'];
+  const missing = wanted.filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0);
   if (missing.length > 0)
     throw new Error(`not on PATH: ${missing.join(', ')}. \`npm test\` installs them as root.`);
+  if (process.getuid?.() !== 0)
+    throw new Error('the tests with services boot systemd hosts: run them as root, or `npm run test:quick`.');
 }
