@@ -1,5 +1,6 @@
 import type { ClusterSnapshot } from '../registry/model.js';
 import { placeable, shortId } from '../units/eligibility.js';
+import { LONGEST_STOP_MS } from '../units/stop-bound.js';
 
 /** On top of a unit's stop bound, in ms: what the lease's end may be known late. */
 const SLACK_MS = 2000;
@@ -60,6 +61,11 @@ export function watchLeaseBound(
     const since = last.missingSince ?? now;
     if (now < since + boundMs + SLACK_MS) units.set(unit, { ...last, missingSince: since });
   }
+  // A destroyed unit that is still reported may be submitted again, for another machine: its bound is not known then.
+  for (const [machine, reported] of states)
+    for (const unit of machines.has(machine) ? reported.keys() : [])
+      if (!assigned.has(unit) && !units.has(unit))
+        units.set(unit, { machine, boundMs: boundOf(snapshot, unit) ?? LONGEST_STOP_MS, missingSince: null });
   if (before === null && [...known.keys()].some(missing))
     for (const { name, target } of snapshot.units.values()) {
       if (target === 'inactive' || assigned.has(name)) continue;
@@ -70,7 +76,7 @@ export function watchLeaseBound(
   const held = new Map<string, string>();
   let nextDue: number | null = null;
   for (const [unit, { machine, boundMs, missingSince }] of units) {
-    if (missingSince === null) continue;
+    if (missingSince === null || (!assigned.has(unit) && boundOf(snapshot, unit) === null)) continue;
     const waitMs = Math.max(assigned.has(unit) ? graceMs : 0, boundMs + SLACK_MS);
     const due = missingSince + waitMs;
     if (now >= due) continue;
