@@ -6,6 +6,7 @@
  *     machine kill|boot NAME               power cut: no leave, units gone; power is back
  *     machine cut|heal NAME|all            the registry is out of reach, everything on the host goes on
  *     convoyd kill|start NAME              SIGKILL, units go on; started again on whatever runs
+ *     convoyd freeze|thaw NAME             SIGSTOP, SIGCONT
  *     convoyd stop NAME [drain]            SIGTERM
  *     kill leader [after N]                kills the convoyd that leads, now or when its next commit is N decisions far
  *     hold NAME|all WHY...                 the registry that is reached is not the one known before
@@ -20,9 +21,10 @@
  *     cordon|uncordon|drain|evict MACHINE
  *     metadata MACHINE KEY=VALUE|KEY=...   what the operator lays over the machine's own; `KEY=` hides the key
  *     move UNIT [MACHINE]
+ *     rebalance                            makes the moves that `show rebalance` plans
  *     tick 5s                              time passes
  *     mark                                 `show log` and `show calls` show what comes after this
- *     show units|machines|running|leader|refusals|agents|log|calls
+ *     show units|machines|running|leader|refusals|agents|rebalance|log|calls
  *
  * A command whose wish is refused prints `refused: ` and the reason. Every command lets the cluster come to rest
  * before the next; only `tick` lets time pass.
@@ -31,6 +33,7 @@ import { decidePut } from '../../api/put-unit.js';
 import { isRefused, isSettled } from '../../cli/goals.js';
 import { messageOf, permanent } from '../../runtime/errors.js';
 import { parseDuration } from '../../runtime/options.js';
+import { planRebalance } from '../../scheduler/rebalance.js';
 import { templateOf } from '../../units/name.js';
 import { parse } from '../../units/parse.js';
 import type { TargetState } from '../../units/state.js';
@@ -80,6 +83,8 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   'machine heal': (scenario, args) => each(scenario, args, (machine) => machine.cut(false)),
   'convoyd kill': (scenario, [name = '']) => scenario.machine(name).kill(),
   'convoyd start': (scenario, [name = '']) => scenario.machine(name).start(),
+  'convoyd freeze': (scenario, [name = '']) => scenario.machine(name).freeze(),
+  'convoyd thaw': (scenario, [name = '']) => scenario.machine(name).thaw(),
   'convoyd stop': (scenario, [name = '', drain]) => scenario.machine(name).stop(drain === 'drain'),
   'kill leader'(scenario, [after, decisions]) {
     const leader = scenario.machine(scenario.leader()?.name ?? '');
@@ -138,6 +143,10 @@ const COMMANDS: Readonly<Record<string, Run>> = {
     ),
   move: (scenario, [unit = '', to]) =>
     asked(() => scenario.operator.requestMove(unit, to === undefined ? null : idOf(scenario, to))),
+  async rebalance(scenario) {
+    for (const { unit, to } of planRebalance(await scenario.snapshot()))
+      await asked(() => scenario.operator.requestMove(unit, to));
+  },
 
   mark(scenario) {
     scenario.takeLog();

@@ -72,6 +72,15 @@ export class ScriptedMachine {
     this.convoyd = null;
   }
 
+  /** SIGSTOP and SIGCONT: nothing is renewed and nothing is done, and then everything that was under way goes on. */
+  freeze(): void {
+    this.convoyd?.freeze();
+  }
+
+  thaw(): void {
+    this.convoyd?.thaw();
+  }
+
   /** SIGTERM. With `drain` units are stopped and the machine leaves the cluster. */
   stop(drain: boolean): void {
     void this.convoyd?.stop(drain);
@@ -127,6 +136,8 @@ class Convoyd {
   readonly scheduler: Scheduler;
   private readonly manager: UnitManager;
   private readonly dead = new AbortController();
+  private frozen = Promise.resolve();
+  private thawed = (): void => undefined;
   private decisionsLeft = Number.POSITIVE_INFINITY;
   private onDeath = (): void => undefined;
 
@@ -153,7 +164,7 @@ class Convoyd {
     this.agent = startAgent({
       ...common,
       machine,
-      manager: mortal(manager, this.dead.signal),
+      manager: this.mortal(manager),
       hostForServices: '127.0.0.1',
       apiForUnits: 'unix:///run/convoy/read.sock',
       log: logTo((line) => say('agent', line), 'warn'),
@@ -162,8 +173,21 @@ class Convoyd {
 
   kill(): void {
     this.dead.abort();
+    this.thawed();
     this.client.cut();
     void this.stop(false);
+  }
+
+  freeze(): void {
+    this.client.cut();
+    this.frozen = new Promise((resolve) => {
+      this.thawed = resolve;
+    });
+  }
+
+  thaw(): void {
+    this.client.restore();
+    this.thawed();
   }
 
   async stop(drain: boolean): Promise<void> {
@@ -178,6 +202,27 @@ class Convoyd {
     this.onDeath = onDeath;
   }
 
+  /** The unit manager, out of reach of a convoyd that is dead, and for one that is frozen until it goes on. */
+  private mortal(manager: UnitManager): UnitManager {
+    const guarded =
+      <Args extends unknown[], T>(call: (...args: Args) => Promise<T>) =>
+      async (...args: Args): Promise<T> => {
+        await this.frozen;
+        if (this.dead.signal.aborted) throw aborted('convoyd was killed');
+        return call(...args);
+      };
+    return {
+      ...manager,
+      list: guarded(manager.list),
+      load: guarded(manager.load),
+      daemonReload: guarded(manager.daemonReload),
+      start: guarded(manager.start),
+      stop: guarded(manager.stop),
+      holdLease: guarded(manager.holdLease),
+      unload: guarded(manager.unload),
+    };
+  }
+
   private async commit(decisions: readonly Decision[], term: LeaderTerm) {
     if (decisions.length <= this.decisionsLeft) {
       this.decisionsLeft -= decisions.length;
@@ -188,26 +233,6 @@ class Convoyd {
     this.onDeath();
     throw transient('convoyd was killed');
   }
-}
-
-/** A unit manager that a dead convoyd cannot reach any more, whatever it had under way. */
-function mortal(manager: UnitManager, dead: AbortSignal): UnitManager {
-  const guarded =
-    <Args extends unknown[], T>(call: (...args: Args) => Promise<T>) =>
-    async (...args: Args): Promise<T> => {
-      if (dead.aborted) throw aborted('convoyd was killed');
-      return call(...args);
-    };
-  return {
-    ...manager,
-    list: guarded(manager.list),
-    load: guarded(manager.load),
-    daemonReload: guarded(manager.daemonReload),
-    start: guarded(manager.start),
-    stop: guarded(manager.stop),
-    holdLease: guarded(manager.holdLease),
-    unload: guarded(manager.unload),
-  };
 }
 
 /** Lines of at least this level, with the unit they are about, or else the machine, before them. */

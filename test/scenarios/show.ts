@@ -1,4 +1,5 @@
 import { type ClusterSnapshot, effectiveMetadata } from '../../registry/model.js';
+import { planRebalance } from '../../scheduler/rebalance.js';
 import { shortId } from '../../units/eligibility.js';
 import { currentState } from '../../units/state.js';
 import type { Scenario } from './scenario.js';
@@ -63,6 +64,15 @@ export const SHOWS: Readonly<Record<string, (scenario: Scenario) => Promise<stri
   refusals(scenario) {
     const refusals = [...(scenario.leader()?.status.refusals ?? [])];
     return refusals.length === 0 ? ['no refusals'] : table(null, refusals);
+  },
+
+  async rebalance(scenario) {
+    const moves = planRebalance(await scenario.snapshot());
+    return moves.length === 0
+      ? ['no moves']
+      : moves.map(
+          ({ unit, from, to, why }) => `move ${unit} from ${shortId(from)} to ${shortId(to)}: ${why}`,
+        );
   },
 
   /** How each convoyd stands towards the cluster. */
