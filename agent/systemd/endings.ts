@@ -25,7 +25,7 @@ export interface EndingsOptions {
   readonly log: Log;
 }
 
-const CONTROLS = ['ExecCondition', 'ExecStartPre', 'ExecStartPost', 'ExecStop', 'ExecStopPost'];
+const CONTROLS = ['ExecCondition', 'ExecStartPre', 'ExecStart', 'ExecStartPost', 'ExecStop', 'ExecStopPost'];
 const MOUNT_CONTROLS = ['ExecMount', 'ExecUnmount', 'ExecRemount'];
 const JOB_RESULTS: Readonly<Record<string, string>> = {
   dependency: 'a unit it requires could not be started (dependency)',
@@ -74,16 +74,23 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
   /** Adds what has to be asked for. */
   async function explain(name: string, end: End): Promise<void> {
     const now = watch.properties(name);
-    const [control, lines] = await Promise.all([
+    const [control, lines, tooOften] = await Promise.all([
       end.exit === null || end.exit === '0' ? badControl(name) : null,
       journal.ofUnit(name, Number(now.InactiveExitTimestamp ?? 0n) / 1000),
+      end.autoRestarts > 0 && startedTooOften(name, end),
     ]);
     const found = files.remembered.get(name);
     // Started again meanwhile, or gone.
     if (found?.end?.since !== end.since) return;
-    const why = [whyOf(now, control), ...lines].join('\n');
+    const why = [whyOf(tooOften ? { ...now, Result: 'start-limit-hit' } : now, control), ...lines].join('\n');
     files.remember(name, { ...found, end: { ...end, exit: end.exit ?? control, reason: why } });
     wake();
+  }
+
+  /** Result= goes on saying how it ended before; nothing but the journal tells. */
+  async function startedTooOften(name: string, end: End): Promise<boolean> {
+    const said = await journal.aboutUnit(name, end.since - 1000);
+    return said.some((line) => line.includes('Start request repeated too quickly'));
   }
 
   async function badControl(name: string): Promise<string | null> {

@@ -21,7 +21,12 @@ export function openJournal(command: readonly string[], log: Log): Journal {
   async function* run(args: readonly string[], signal: AbortSignal): AsyncIterable<string> {
     const [program = '', ...prefix] = command;
     const child = spawn(program, [...prefix, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const stop = (): void => void child.kill();
+    const lines = createInterface({ input: child.stdout });
+    const stop = (): void => {
+      child.kill();
+      child.stdout.destroy();
+      lines.close();
+    };
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     let complaint = '';
@@ -36,7 +41,7 @@ export function openJournal(command: readonly string[], log: Log): Journal {
       child.once('close', () => resolve());
     });
     try {
-      yield* createInterface({ input: child.stdout });
+      yield* lines;
       await ended;
       if (complaint !== '' && !signal.aborted) log.warn({ args }, `journalctl: ${complaint.trim()}`);
     } finally {
@@ -56,10 +61,11 @@ export function openJournal(command: readonly string[], log: Log): Journal {
     const read = async (): Promise<string[]> => {
       const signal = new AbortController().signal;
       await sync(signal);
-      const from = ['--since', `@${(since / 1000).toFixed(3)}`];
+      // Backwards: otherwise --since makes -n the first lines, not the last.
+      const from = ['--reverse', '--since', `@${(Math.floor(since) / 1000).toFixed(3)}`];
       const lines: string[] = [];
       const args = ['--quiet', '--output=cat', '-n', String(REASON_LINES), ...from, ...matches];
-      for await (const line of run(args, signal)) lines.push(line);
+      for await (const line of run(args, signal)) lines.unshift(line);
       return lines;
     };
     const done = previous.then(read, read);
