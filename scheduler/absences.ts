@@ -13,11 +13,18 @@ export interface Absences {
   readonly missingSince: ReadonlyMap<string, number>;
   /** Machines whose units were taken from them, with when that was last decided. */
   readonly evictedAt: ReadonlyMap<string, number>;
+  /** Evictions had stopped at the last look. */
+  readonly frozen: boolean;
   /** Units with OnPartition=stop; null before the first look. */
   readonly leaseBound: LeaseBoundUnits | null;
 }
 
-export const NO_ABSENCES: Absences = { missingSince: new Map(), evictedAt: new Map(), leaseBound: null };
+export const NO_ABSENCES: Absences = {
+  missingSince: new Map(),
+  evictedAt: new Map(),
+  frozen: false,
+  leaseBound: null,
+};
 
 /** What is left alone for now, each with the words why. */
 export interface Holds {
@@ -43,7 +50,8 @@ export interface AbsenceReport {
 /**
  * Which of the machines that are gone are given up. A machine is when its grace is over - unless so many are
  * missing, or were given up lately, that the fault is more likely in the network or in the registry than in
- * each of them: then nothing is moved any more until they are back. Machines that are draining were to be
+ * each of them: then nothing is moved any more until they are back. They come back one after another, so when
+ * there are few enough of them again, the rest have their grace once more. Machines that are draining were to be
  * emptied anyway: they do not count. Nor do those that left in order or that the operator gave up, and they are
  * not waited for either.
  */
@@ -57,8 +65,13 @@ export function watchAbsences(
   const away = (id: string): boolean => (snapshot.known.get(id)?.away ?? null) !== null;
   const counts = (id: string): boolean => !away(id) && snapshot.known.get(id)?.draining !== true;
   const leaseBound = watchLeaseBound(snapshot, before.leaseBound, now, graceMs);
-  const missingSince = new Map(missing.map((id) => [id, before.missingSince.get(id) ?? now]));
   const evictedAt = new Map([...before.evictedAt].filter(([, at]) => now - at < EVICTION_MEMORY_MS));
+  const countLost = (): number => new Set([...missing, ...evictedAt.keys()].filter(counts)).size;
+  const tooMany = (lost: number): boolean => lost > ALWAYS_ALLOWED && lost * 3 > snapshot.known.size;
+  const thaws = before.frozen && !tooMany(countLost());
+  const missingSince = new Map(
+    missing.map((id) => [id, (thaws ? undefined : before.missingSince.get(id)) ?? now]),
+  );
   const held = new Map<string, string>();
   const evicted: string[] = [];
   let frozen: string | null = null;
@@ -75,8 +88,8 @@ export function watchAbsences(
       nextDue = Math.min(nextDue ?? due, due);
       continue;
     }
-    const lost = [...new Set([...missing, ...evictedAt.keys()])].filter(counts).length;
-    if (counts(id) && lost > ALWAYS_ALLOWED && lost * 3 > snapshot.known.size) {
+    const lost = countLost();
+    if (counts(id) && tooMany(lost)) {
       frozen = `${lost} of ${snapshot.known.size} machines are missing or were given up in the last ten minutes: nothing is moved until they return, or \`convoyctl evict MACHINE\` gives them up`;
       held.set(id, `machine ${shortId(id)} is gone, but ${frozen}`);
     } else {
@@ -85,7 +98,7 @@ export function watchAbsences(
     }
   }
   return {
-    absences: { missingSince, evictedAt, leaseBound: leaseBound.units },
+    absences: { missingSince, evictedAt, frozen: frozen !== null, leaseBound: leaseBound.units },
     holds: { machines: held, units: leaseBound.held },
     ...{ evicted, frozen, nextDue },
   };

@@ -77,6 +77,20 @@ describe('watchAbsences', () => {
     report = look(6, ['machine3'], 604_999, report.absences);
     expect(report.frozen).not.toBeNull();
     report = look(6, ['machine3'], 605_000, report.absences);
+    expect(report).toMatchObject({ evicted: [], frozen: null, nextDue: 610_000 });
+    report = look(6, ['machine3'], 610_000, report.absences);
+    expect(report).toMatchObject({ evicted: ['machine3'], frozen: null });
+  });
+
+  it('gives the rest their grace once more when a freeze is over: they come back one after another', () => {
+    let report = look(6, ['machine1', 'machine2', 'machine3'], 0);
+    report = look(6, ['machine1', 'machine2', 'machine3'], 60_000, report.absences);
+    expect(report.frozen).not.toBeNull();
+    report = look(6, ['machine2', 'machine3'], 70_000, report.absences);
+    expect(report).toMatchObject({ evicted: [], frozen: null, nextDue: 75_000 });
+    report = look(6, ['machine3'], 72_000, report.absences);
+    expect(report).toMatchObject({ evicted: [], frozen: null, nextDue: 75_000 });
+    report = look(6, ['machine3'], 75_000, report.absences);
     expect(report).toMatchObject({ evicted: ['machine3'], frozen: null });
   });
 
