@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Entry, Renewal } from '../../../registry/etcd-calls.js';
+import type { CallOptions, Entry, Renewal } from '../../../registry/etcd-calls.js';
 import { type KeptLease, keepLease, marginMs } from '../../../registry/etcd-lease.js';
 import { transient } from '../../../runtime/errors.js';
 import { type ManualClock, manualClock } from '../../support/clock.js';
@@ -12,18 +12,21 @@ function lab(endsWithTrust: boolean) {
   const clock = manualClock();
   const own: Entry = { key: 'k', value: '', created: 1, modified: 1, lease: 'mine' };
   const answers = {
-    renew: async (): Promise<Renewal> => ({ ttlMs: TTL, term: '5' }),
+    renew: async (_?: CallOptions): Promise<Renewal> => ({ ttlMs: TTL, term: '5' }),
     read: async (): Promise<{ entry: Entry | undefined; revision: number; term: string }> => ({
       ...{ entry: own, revision: 1, term: '5' },
     }),
   };
+  /** What the holder was told of the end of its window. */
+  const told: number[] = [];
   const lease = keepLease({
     ...{ clock, leaseId: 'mine', ttlMs: TTL, sentAt: clock.steady(), key: 'k', endsWithTrust },
-    client: { renewLease: () => answers.renew(), get: () => answers.read() },
+    client: { renewLease: (_, options) => answers.renew(options), get: () => answers.read() },
+    onTrust: (until) => told.push(until),
     problem: () => undefined,
     closed: new AbortController().signal,
   });
-  return { clock, lease, answers, own };
+  return { clock, lease, answers, own, told };
 }
 
 /** How long from now the lease goes on being trusted, to 100 ms. */
@@ -93,6 +96,32 @@ describe('the trust window', () => {
     answers.renew = async () => ({ ttlMs: TTL, term: '5' });
     await clock.advance(30_000);
     expect(lease.trusted()).toBe(false);
+  });
+
+  it('is told at once and after each confirmed renewal, and not after others', async () => {
+    const { clock, answers, told } = lab(false);
+    const start = clock.steady();
+    expect(told).toEqual([start + WINDOW]);
+    await clock.advance(TTL / 3 + 10);
+    expect(told).toEqual([start + WINDOW, start + TTL / 3 + WINDOW]);
+    answers.renew = async () => ({ ttlMs: TTL, term: '4' });
+    await clock.advance(WINDOW);
+    answers.renew = async () => ({ ttlMs: TTL, term: '5' });
+    await clock.advance(TTL);
+    expect(told).toHaveLength(2);
+  });
+
+  it('leaves time for three attempts that nobody answers, the third before it ends', async () => {
+    const { clock, lease, answers } = lab(true);
+    const begun: number[] = [];
+    const start = clock.steady();
+    answers.renew = async (options) => {
+      begun.push(clock.steady() - start);
+      await clock.sleep(options?.deadlineMs ?? 0);
+      throw transient('no answer in time');
+    };
+    expect(await trustLeft(clock, lease)).toBe(WINDOW);
+    expect(begun).toHaveLength(3);
   });
 
   it('a process that was asleep does not trust itself when it wakes', async () => {

@@ -1,53 +1,23 @@
-import { cpSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openEtcdRegistry } from '../../../registry/etcd-registry.js';
-import type { PlacementView, RegistryMemory } from '../../../registry/registry.js';
+import type { RegistryMemory } from '../../../registry/registry.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
-import { aMachine, aPlace, aUnit } from '../../contracts/registry-contract.js';
+import { aMachine, aUnit } from '../../contracts/registry-contract.js';
 import { memoryOfMachine } from '../../fakes/memory-registry.js';
 import { testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 import { rawEtcd } from './raw-etcd.js';
 import { type LabRegistry, useRegistries } from './registry-lab.js';
+import { holdOf, type StrangeCluster, sizeOf, useStrangeLab } from './strange-lab.js';
 
 const TTL_MS = 3000;
 const ground = useGround('strange-etcd');
 const open = useRegistries();
-let count = 0;
-
-/** A cluster with one agent that has one placement, on an etcd of its own. */
-async function cluster() {
-  count += 1;
-  const name = `etcd-${count}`;
-  const etcd = await testEtcd(ground, { name });
-  const memory = memoryOfMachine();
-  const registry = await open(etcd.port, '/convoy/', memory);
-  await registry.join(aMachine('m1'), TTL_MS);
-  const { generation } = await registry.submitUnit('a.service', aUnit(), 'launched');
-  const term = await registry.campaign('m1', TTL_MS, new AbortController().signal);
-  await registry.commit([aPlace('a.service', 'm1', generation)], term);
-  const view = registry.openPlacementView('m1');
-  await until('the placement', () => sizeOf(view) === 1);
-  return { etcd, dir: join(ground.dir, name), memory, registry, view };
-}
-
-function sizeOf(view: PlacementView): number {
-  const now = view.snapshot();
-  return now.kind === 'hold' ? -1 : now.placements.size;
-}
-
-const holdOf = (view: PlacementView): string | undefined => {
-  const now = view.snapshot();
-  return now.kind === 'hold' ? now.reason : undefined;
-};
+const { cluster, backUp, startWith } = useStrangeLab(ground, open);
 
 /** Held with this reason by a running agent and by one started anew, which both write nothing. */
-async function expectHold(
-  { registry, view, memory, etcd }: Awaited<ReturnType<typeof cluster>>,
-  reason: RegExp,
-): Promise<void> {
+async function expectHold({ registry, view, memory, etcd }: StrangeCluster, reason: RegExp): Promise<void> {
   const revision = await rawEtcd(etcd.url).revision();
   const restarted = await open(etcd.port, '/convoy/', memory);
   for (const [one, its] of [
@@ -70,9 +40,7 @@ async function expectNothingWritten(registry: LabRegistry, reason: RegExp): Prom
 describe('a strange etcd makes agents hold', () => {
   it('when it was emptied', async () => {
     const all = await cluster();
-    await all.etcd.kill();
-    rmSync(all.dir, { recursive: true });
-    await all.etcd.restart();
+    await startWith(all, null);
     await expectHold(all, /no cluster record/);
   });
 
@@ -80,11 +48,8 @@ describe('a strange etcd makes agents hold', () => {
     const all = await cluster();
     const foreign = await cluster();
     await foreign.etcd.kill();
-    await all.etcd.kill();
-    rmSync(all.dir, { recursive: true });
     // Another cluster's data, further on than ours ever was, under the address we know.
-    cpSync(foreign.dir, all.dir, { recursive: true });
-    await all.etcd.restart();
+    await startWith(all, foreign.dir);
     const raw = rawEtcd(all.etcd.url);
     for (let i = 0; i < 50; i += 1) await raw.put('/elsewhere', String(i));
     await expectHold(all, /etcd holds cluster .* was etcd replaced/);
@@ -92,10 +57,7 @@ describe('a strange etcd makes agents hold', () => {
 
   it('when it was restored from a backup, even after it has grown past what was seen', async () => {
     const all = await cluster();
-    await all.etcd.kill();
-    const backup = join(ground.dir, `backup-${count}`);
-    cpSync(all.dir, backup, { recursive: true });
-    await all.etcd.restart();
+    const backup = await backUp(all);
     const raw = rawEtcd(all.etcd.url);
     await until('the agent is back', () =>
       all.registry.readLeader().then(
@@ -107,10 +69,7 @@ describe('a strange etcd makes agents hold', () => {
     for (let i = 0; i < 30; i += 1) await raw.remove(`/convoy/placements/m1/later-${i}`);
     await until('the agent has seen all that', () => sizeOf(all.view) === 1);
     await all.registry.submitUnit('a.service', aUnit('later'), 'launched');
-    await all.etcd.kill();
-    rmSync(all.dir, { recursive: true });
-    cpSync(backup, all.dir, { recursive: true });
-    await all.etcd.restart();
+    await startWith(all, backup);
     await until('the hold', () => /went back from revision/.test(holdOf(all.view) ?? ''), 20_000);
     for (let i = 0; i < 100; i += 1) await rawEtcd(all.etcd.url).put('/elsewhere', String(i));
     await expectHold(all, /went back from revision/);
