@@ -7,7 +7,8 @@ import { waitFor } from './wait.js';
 export interface EndOfRun {
   /** All that live; asked again and again, since processes start processes. */
   readonly members: () => readonly Identity[];
-  readonly main: Identity | null;
+  /** The main process and the command that runs beside it, as far as there are any. */
+  readonly named: readonly Identity[];
   readonly settings: Pick<ServiceSettings, 'killMode' | 'killSignal' | 'finalKillSignal' | 'sendSigkill'>;
   readonly graceMs: number;
   readonly clock: Clock;
@@ -22,9 +23,10 @@ export async function endRun(run: EndOfRun): Promise<'asked' | 'killed' | 'left'
   const { settings, graceMs } = run;
   const { killMode } = settings;
   if (killMode === 'none') return 'asked';
-  const mains = (): readonly Identity[] => run.members().filter(({ pid }) => pid === run.main?.pid);
-  const asked = killMode === 'control-group' ? run.members : mains;
-  const killed = killMode === 'process' ? mains : run.members;
+  const named = (): readonly Identity[] =>
+    run.members().filter(({ pid }) => run.named.some((other) => other.pid === pid));
+  const asked = killMode === 'control-group' ? run.members : named;
+  const killed = killMode === 'process' ? named : run.members;
   const listened = await send(run, settings.killSignal, asked, 'stop-sigterm', graceMs);
   if (!settings.sendSigkill) return listened ? 'asked' : 'left';
   await killOff(run, killed);

@@ -49,7 +49,8 @@ export class Lease {
 
   private async count(): Promise<void> {
     this.counting = true;
-    while (this.counting && this.held) await this.options.clock.sleep(Math.min(this.left(), LOOK_MS));
+    do await this.options.clock.sleep(Math.max(0, Math.min(this.left(), LOOK_MS)));
+    while (this.counting && this.held);
     this.expire();
   }
 

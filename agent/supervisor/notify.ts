@@ -63,6 +63,9 @@ export class Notifier {
     const bound = new Promise<string | null>((resolve) => {
       answer = resolve;
     });
+    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
+    // Units of other users reach their sockets through these folders, and can list neither.
+    if (uid !== process.geteuid?.()) for (const dir of [this.options.runDir, this.dir]) chmodSync(dir, 0o711);
     this.sockets.set(idOf(unit), { uid, onMessage, bound, answer });
     if (this.helper === null) this.start();
     else this.tell(`bind ${idOf(unit)} ${uid}`);
@@ -82,10 +85,7 @@ export class Notifier {
   }
 
   private start(): void {
-    const { runDir, log } = this.options;
-    mkdirSync(this.dir, { recursive: true });
-    // Units of other users reach their sockets through these folders, and can list neither.
-    for (const dir of [runDir, this.dir]) chmodSync(dir, 0o711);
+    const { log } = this.options;
     const script = join(import.meta.dirname, 'notify.pl');
     const helper = spawn('perl', [script, this.dir, String(RECVMSG[process.arch])], {
       stdio: ['pipe', 'pipe', 'inherit'],

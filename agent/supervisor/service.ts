@@ -320,7 +320,7 @@ export class Service implements UnitContext {
     const graceMs = settings.timeoutStopMs;
     const done = await endRun({
       members: () => this.members(),
-      main: this.entry.main,
+      named: [this.entry.main, this.commands.control].filter((one) => one !== null),
       settings,
       graceMs,
       clock,
@@ -335,7 +335,7 @@ export class Service implements UnitContext {
   private async killLeftovers(): Promise<void> {
     await endRun({
       members: () => this.members(),
-      main: null,
+      named: [],
       settings: {
         killMode: 'control-group',
         killSignal: SIGKILL,

@@ -121,8 +121,10 @@ export class Supervisor {
     for (const service of this.services.values()) {
       if (!service.entry.leaseBound) continue;
       if (service.entry.launched) service.set({ launched: false, stoppedWith: null });
-      if (service.alive)
-        this.aside(this.stopWithDependents(service, "stopped: this machine's lease is over"));
+      if (!service.alive) continue;
+      this.stopDependents(service);
+      // Not as a job: this one waits for nobody, whatever After= says.
+      this.aside(service.stop("stopped: this machine's lease is over"));
     }
   }
 
@@ -198,12 +200,15 @@ export class Supervisor {
   }
 
   private async stopWithDependents(service: Service, why: string): Promise<void> {
-    const { name } = service.entry;
+    this.stopDependents(service);
+    await this.job(service, 'stop', () => service.stop(why));
+  }
+
+  private stopDependents({ entry: { name } }: Service): void {
     for (const other of stoppedWith(name, this.relations())) {
       const dependent = this.find(other);
       if (dependent.alive) this.aside(this.stopAlong(dependent, name));
     }
-    await this.job(service, 'stop', () => service.stop(why));
   }
 
   private async stopAlong(service: Service, name: string): Promise<void> {

@@ -3,7 +3,7 @@ import { formatMs } from '../../units/timespan.js';
 import type { Command } from '../command.js';
 import { type Ended, isClean } from '../restart.js';
 import { credentialsDir, environmentOf, type Running, startCommand } from './commands.js';
-import { signalProcess } from './processes.js';
+import { type Identity, signalProcess } from './processes.js';
 import { SUCCESS, type UnitContext } from './unit-context.js';
 import { waitFor } from './wait.js';
 
@@ -17,6 +17,9 @@ export function leaseOver(name: string): Error {
 
 /** Runs the commands of a unit in its environment. */
 export class UnitCommands {
+  /** The last command that is not the main process; it need not run any more. */
+  control: Identity | null = null;
+
   constructor(private readonly unit: UnitContext) {}
 
   /** Runs the commands one after another until one fails. Those of a start end when a stop is asked for. */
@@ -83,6 +86,7 @@ export class UnitCommands {
     const place = { runDir: host.runDir, unit: name, settings, environment, account };
     const started = await startCommand(command, place);
     if ('kind' in started) return started;
+    if (as !== 'main') this.control = started.identity;
     const leaders = [...this.unit.entry.leaders, started.identity];
     this.unit.set(as === 'main' ? { leaders, main: started.identity } : { leaders });
     return { kind: 'running', ...started };
