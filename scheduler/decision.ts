@@ -69,10 +69,11 @@ export function whyLeaves({ kind, detail }: Refusal): string {
 
 /** Why a unit comes to a machine. */
 export function whyPlaced(unit: Placeable, machine: Candidate, transfer: Transfer | undefined): string {
-  const { global, machineId, peers, spread } = unit.constraints;
+  const { global, machineId, peers, spread, prefers } = unit.constraints;
   if (global) return WHY.global;
   if (machineId !== null) return WHY.pinned;
   if (peers.length > 0) return WHY.withPeers(peers);
+  if (transfer === undefined && spread === null && prefers.length === 0) return WHY.fewest;
   const moved = transfer?.why == null ? [] : [transfer.why];
   if (transfer?.to === machine.id) return moved.join('');
   const zone = spread === null ? null : metadataValue(machine.metadata, spread);

@@ -165,6 +165,7 @@ export class Occupancy {
   }
 
   private changeSiblings(machine: string, name: string, by: 1 | -1): void {
+    if (this.spreadTemplate.size === 0) return;
     const counts = this.siblingsOn.get(this.spreadTemplate.get(name) ?? '');
     counts?.set(machine, (counts.get(machine) ?? 0) + by);
   }

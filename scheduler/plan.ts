@@ -50,6 +50,8 @@ export class Plan {
   private readonly holds: Holds;
   /** Seats that are given up, but not before their live machine has reported the unit; machines by unit. */
   private readonly unreported = new Map<string, string[]>();
+  /** Units that may have to go elsewhere though they may stay. */
+  private readonly restless: readonly Placeable[];
   private readonly followers = new Map<string, string[]>();
   private readonly reportedOn = new Map<string, string[]>();
   /** What `alikeKey` says of units that no machine takes. */
@@ -69,6 +71,10 @@ export class Plan {
         .filter(({ name, target }) => target !== 'inactive' && !isTemplate(name))
         .sort((a, b) => compare(a.name, b.name))
         .map(({ name, unit }) => [name, placeable(name, unit)]),
+    );
+    this.restless = [...this.wanted.values()].filter(
+      ({ name, constraints }) =>
+        constraints.moveAfterFailures !== null || snapshot.units.get(name)?.move !== null,
     );
     const replaces = replacesRelation([...this.wanted.values()]);
     this.occupancy = new Occupancy(this.candidates.keys(), this.wanted, replaces);
@@ -109,10 +115,8 @@ export class Plan {
         ...this.occupancy.neighbours(machine),
         has: (name: string) => there.has(seatKey({ unit: name, machine })),
       };
-      const refusal = this.isFixed(unitSeen.name, machine)
-        ? null
-        : whyNot(unitSeen, this.staying(machine), neighbours);
-      if (refusal === null) this.take(machine, unitSeen);
+      const refusal = whyNot(unitSeen, this.staying(machine), neighbours);
+      if (refusal === null || this.isFixed(unit, machine)) this.take(machine, unitSeen);
       else this.giveUp(unit, machine, whyLeaves(refusal));
     }
     for (const { unit, machine } of staying)
@@ -128,10 +132,9 @@ export class Plan {
    */
   move(): boolean {
     let moved = false;
-    for (const unit of this.wanted.values()) {
+    for (const unit of this.restless) {
       const record = this.snapshot.units.get(unit.name);
-      if (record === undefined || (record.move === null && unit.constraints.moveAfterFailures === null))
-        continue;
+      if (record === undefined) continue;
       const assignment = this.snapshot.assigned.get(unit.name);
       if (assignment === undefined) continue;
       const { machine } = assignment;
@@ -188,7 +191,8 @@ export class Plan {
     const waits = this.unreported.get(name)?.find((other) => !constraints.global || other === machine.id);
     if (waits !== undefined) return { kind: 'unreported', detail: `${name} on ${shortId(waits)}` };
     if (constraints.global) return null;
-    const reported = this.reportedOn.get(name) ?? [];
+    const reported = this.reportedOn.get(name);
+    if (reported === undefined) return null;
     // A machine that still has it may take it back as it is, unless it was to leave there or has failed there.
     const anew = this.transfers.has(name) || reported.some((id) => hasFailed(this.snapshot, unit, id));
     const stopping = reported.find((other) => anew || other !== machine.id);
@@ -229,7 +233,9 @@ export class Plan {
     const { machineId, metadata, requires, global } = unit.constraints;
     if (global || this.reportedOn.has(unit.name) || this.unreported.has(unit.name)) return null;
     if (this.holds.units.has(unit.name) || !this.occupancy.isLoner(unit)) return null;
-    return JSON.stringify([machineId, metadata, requires, unit.problem]);
+    const { problem } = unit;
+    if (machineId === null && metadata.length + requires.length === 0 && problem === null) return '';
+    return JSON.stringify([machineId, metadata, requires, problem]);
   }
 
   private isLacking({ name, constraints }: Placeable): boolean {
@@ -263,13 +269,11 @@ export class Plan {
     if (pinned !== null) return pinned;
     const home = constraints.peers[0] === undefined ? null : this.occupancy.machinesOf(constraints.peers[0]);
     if (home !== null && home.size < 2) return [...home];
-    return rankFor(
-      unit,
-      this.occupancy.ranking.machines(),
-      this.candidates,
-      this.occupancy.siblings(name),
-      this.transfers.get(name),
-    );
+    const machines = this.occupancy.ranking.machines();
+    const transfer = this.transfers.get(name);
+    if (constraints.spread === null && constraints.prefers.length === 0 && transfer === undefined)
+      return machines;
+    return rankFor(unit, machines, this.candidates, this.occupancy.siblings(name), transfer);
   }
 
   private whyHere(unit: Placeable, id: string): string {
@@ -353,11 +357,11 @@ export class Plan {
 
   /** Why a machine itself cannot keep a unit, whoever else is there. */
   private whyMachineLoses(unit: Placeable, machine: string): string | null {
-    if (this.holds.machines.has(machine) || this.isUnreported(unit.name, machine)) return null;
+    if (this.holds.machines.has(machine)) return null;
     if (!this.candidates.has(machine))
       return this.holds.units.has(unit.name) ? null : WHY.machineGone(machine);
     const refusal = whyNot(unit, this.staying(machine), ANYBODY);
-    return refusal === null ? null : whyLeaves(refusal);
+    return refusal === null || this.isUnreported(unit.name, machine) ? null : whyLeaves(refusal);
   }
 
   /**

@@ -63,8 +63,7 @@ export function rankFor(
   siblings: ReadonlyMap<string, number>,
   transfer: Transfer | undefined,
 ): readonly string[] {
-  const { spread, prefers } = unit.constraints;
-  if (spread === null && prefers.length === 0 && transfer === undefined) return byCount;
+  const { spread } = unit.constraints;
   const zones = spread === null ? null : zoneCounts(spread, candidates, siblings);
   const scored = byCount.flatMap((id) => {
     const machine = candidates.get(id);
