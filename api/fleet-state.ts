@@ -16,12 +16,13 @@ export function fleetStateRoutes({ registry }: ApiContext, prefix: string): Rout
         async GET(call) {
           const unit = call.query.get('unitName') ?? '';
           const machine = call.query.get('machineID') ?? '';
-          const { rows, next } = await pager.page(call, `${unit}\0${machine}`, async () =>
-            statesToWire(await registry.readAll(call.signal)).filter(
-              ({ name, machineID }) =>
-                (unit === '' || name === unit) && (machine === '' || machineID === machine),
-            ),
-          );
+          const { rows, next } = await pager.page(call, `${unit}\0${machine}`, async () => {
+            const states =
+              unit === ''
+                ? statesToWire(await registry.readAll(call.signal))
+                : (await registry.readStates(unit, call.signal)).map(stateToWire);
+            return states.filter(({ machineID }) => machine === '' || machineID === machine);
+          });
           return {
             status: 200,
             json: {

@@ -60,7 +60,7 @@ export interface RegistryReader {
   /** Everything, at one revision. Cost is that of the whole registry: for lists, never for one unit. */
   readAll(signal?: AbortSignal): Promise<ClusterSnapshot>;
   readUnit(name: string, signal?: AbortSignal): Promise<UnitView | null>;
-  /** The states of one unit on all machines, also after it was destroyed. Cost is that of the machines. */
+  /** The states of one unit by machine, also after it was destroyed. Cost is that of the machines. */
   readStates(name: string, signal?: AbortSignal): Promise<readonly UnitState[]>;
   readMachines(
     signal?: AbortSignal,

@@ -93,10 +93,10 @@ export function operatorContract(use: Use): void {
   describe('states of one unit', () => {
     it('are there on every machine, after it was destroyed too, until they are taken back', async () => {
       const [one, two] = [await use().client(), await use().client()];
-      const first = await one.registry.join(aMachine('m1'), TTL_MS);
       const second = await two.registry.join(aMachine('m2'), TTL_MS);
-      await first.publish([aState('m1', 'a.service'), aState('m1', 'b.service')], []);
+      const first = await one.registry.join(aMachine('m1'), TTL_MS);
       await second.publish([aState('m2', 'a.service', 'failed')], []);
+      await first.publish([aState('m1', 'a.service'), aState('m1', 'b.service')], []);
       const states = [aState('m1', 'a.service'), aState('m2', 'a.service', 'failed')];
       expect(await one.registry.readStates('a.service')).toEqual(states);
       await second.publish([], ['a.service']);

@@ -174,7 +174,8 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     },
     async readStates(name, signal) {
       await reach(signal);
-      return [...tables.snapshot().states.values()].flatMap((rows) => rows.get(name) ?? []);
+      const states = [...tables.snapshot().states.values()].flatMap((rows) => rows.get(name) ?? []);
+      return states.sort((a, b) => (a.machine < b.machine ? -1 : 1));
     },
     async readMachines(signal) {
       await reach(signal);

@@ -23,13 +23,18 @@ function calls(
   return {
     readAll: registry.readAll(),
     readUnit: registry.readUnit('a.service'),
+    readStates: registry.readStates('a.service'),
     readMachines: registry.readMachines(),
     readServices: registry.readServices(),
     readLeader: registry.readLeader(),
     submitUnit: registry.submitUnit('b.service', aUnit(), 'loaded'),
     setTargetState: registry.setTargetState('a.service', 'loaded'),
     requestRestart: registry.requestRestart('a.service'),
+    requestMove: registry.requestMove('a.service', null),
     destroyUnit: registry.destroyUnit('a.service'),
+    changeMachine: registry.changeMachine('m1', { cordoned: true }),
+    evictMachine: registry.evictMachine('m1'),
+    accept: registry.accept(),
     join: registry.join(aMachine('m2'), 5000),
     ...(term === undefined ? {} : { collectContents: registry.collectContents(term) }),
     ...(session === undefined
