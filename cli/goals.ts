@@ -97,13 +97,22 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
   };
 }
 
+/** Its agent has asked for the start, whatever came of that. */
+const startedGoal: Goal = (unit) => {
+  const state = placedState(unit);
+  if ('kind' in state) return state;
+  if (state.reached !== 'launched' && !isRefused(state)) return waiting(describeState(state));
+  return { kind: 'done', state: 'launched', machine: state.machine };
+};
+
 /**
- * On another machine than `from`, on `to` if that is given, and there as it is wanted. A unit that was not running
- * before is not waited for to run.
+ * On another machine than before, on `to` if that is given, and there as it is wanted. A unit that was not running
+ * where it was need not run there either: a move does not mend it.
  */
 export function movedGoal(before: UnitReport, to: string | null): Goal {
   const { record, machine: from } = before;
-  const arrived = record.target === 'launched' ? launchedGoal(before, false) : loadedGoal;
+  const ran = before.states.some((state) => state.machine === from && !isSettled(state));
+  const arrived = record.target !== 'launched' ? loadedGoal : ran ? launchedGoal(before, false) : startedGoal;
   return (unit) => {
     if (unit === null) return DESTROYED;
     if (unit.machine === from) return waiting(unit.pending ?? 'the leader has not moved it yet');

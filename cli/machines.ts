@@ -1,10 +1,11 @@
 import type { MachineReport, UnitReport } from '../api/wire.js';
-import { UsageError } from '../runtime/errors.js';
+import { permanent, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseDuration, parseSwitch } from '../runtime/options.js';
 import type { MachineVerb } from './client.js';
 import { type Command, type Context, command } from './command.js';
 import { emptying, listOccupants } from './drain-view.js';
 import { findMachine, labelOf, machineState } from './machine-names.js';
+import { counted } from './table.js';
 import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';
 
 /** So long a drain looks after the units that have left, once the machine is empty. */
@@ -75,7 +76,7 @@ const drain = command({
     const before = await context.api.unitReports();
     for (const machine of machines) {
       await context.api.changeMachine(machine.id, 'drain');
-      context.out(`Machine ${labelOf(machine)} is drained and takes no new units`);
+      context.out(`Machine ${labelOf(machine)} takes no new units, and its units leave it`);
     }
     if (options.noWait === false) return 0;
     const waits = machines.map((machine) => drainWait(context, machine, before));
@@ -87,16 +88,19 @@ const drain = command({
   },
 });
 
-/** Tells of each unit that has left, and in the end of those that stay and those that found no other machine. */
+/** Tells in the end of the units that stay, and of those that run nowhere, or not here, until the machine is back. */
 function drainWait(
-  context: Context,
+  { out, clock }: Context,
   machine: MachineReport,
   before: readonly UnitReport[],
 ): Wait<readonly UnitReport[]> {
-  const { out, clock } = context;
   const label = labelOf(machine);
-  const displaced = new Set(
-    before.filter((unit) => unit.machine === machine.id).map(({ record }) => record.name),
+  const wereHere = new Set(
+    before
+      .filter(
+        (unit) => unit.machine === machine.id || unit.states.some((state) => state.machine === machine.id),
+      )
+      .map(({ record }) => record.name),
   );
   let emptySince: number | null = null;
   return {
@@ -108,10 +112,8 @@ function drainWait(
       const { leaving, staying } = emptying(machine.id, units);
       if (leaving.length > 0) return { kind: 'waiting', why: listOccupants(leaving) };
       emptySince ??= clock.steady();
-      const nowhere = units.filter(
-        (unit) =>
-          displaced.has(unit.record.name) && unit.machine === null && unit.record.target !== 'inactive',
-      );
+      const left = units.filter(({ record }) => wereHere.has(record.name) && record.target !== 'inactive');
+      const nowhere = left.filter((unit) => unit.machine === null && !unit.record.global);
       if (nowhere.length > 0 && clock.steady() - emptySince < SETTLE_MS)
         return {
           kind: 'waiting',
@@ -119,11 +121,20 @@ function drainWait(
         };
       for (const { unit, why } of staying) out(`Unit ${unit} stays on ${label}: ${why}`);
       for (const { record, reason } of nowhere)
-        out(`Unit ${record.name} left ${label} and has no machine now: ${reason}`);
+        out(
+          `Unit ${record.name} left ${label} and runs nowhere now: ${reason} (convoyctl uncordon ${shortOf(machine)} takes it back)`,
+        );
+      for (const { record } of left)
+        if (record.global)
+          out(
+            `Unit ${record.name} left ${label}: it is global (convoyctl uncordon ${shortOf(machine)} brings it back)`,
+          );
       return { kind: 'done', state: 'empty', machine: null };
     },
   };
 }
+
+const shortOf = ({ id }: MachineReport): string => id.slice(0, 8);
 
 const evict = command({
   name: 'evict',
@@ -137,9 +148,11 @@ const evict = command({
     const machines = await namedMachines(context, args);
     const units = await context.api.unitReports();
     for (const machine of machines) {
+      if (machine.alive)
+        throw permanent(`machine ${labelOf(machine)} is alive: drain it instead, or stop its convoyd first`);
       const count = units.filter((unit) => unit.machine === machine.id).length;
       context.err(
-        `Machine ${labelOf(machine)} is ${machineState(machine)}; ${count} units are placed on it.`,
+        `Machine ${labelOf(machine)} is ${machineState(machine)}; placed on it: ${counted(count, 'unit')}.`,
       );
     }
     context.err(

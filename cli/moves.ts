@@ -6,7 +6,7 @@ import { type Command, type Context, command } from './command.js';
 import { movedGoal } from './goals.js';
 import { findMachine, MachineNames } from './machine-names.js';
 import { noWait, timeout } from './machines.js';
-import { formatTable } from './table.js';
+import { counted, formatTable } from './table.js';
 import { exitCodeOf, lookAtUnits, type Wait, waitForAll } from './wait.js';
 
 const move = command({
@@ -110,7 +110,7 @@ const rebalance = command({
     if (!options.yes) {
       if (context.ask === null)
         throw new UsageError('rebalance: nobody can be asked here: give --yes to carry the plan out');
-      if (!(await context.ask(`Move ${plan.length} units, ${options.atATime} at a time?`))) {
+      if (!(await context.ask(`Move ${counted(plan.length, 'unit')}, ${options.atATime} at a time?`))) {
         context.err('Nothing was changed');
         return 1;
       }
@@ -139,8 +139,8 @@ async function carryOut(
     }
   }
   await Promise.all(Array.from({ length: atATime }, lane));
-  if (code === 0) context.out(`Moved ${made} units`);
-  else context.err(`Stopped: ${made} of ${plan.length} units were moved, ${queue.length} were not begun`);
+  if (code === 0) context.out(`Moved ${counted(made, 'unit')}`);
+  else context.err(`Stopped: ${made} of ${counted(plan.length, 'unit')} moved, ${queue.length} not begun`);
   return code;
 }
 

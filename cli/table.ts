@@ -12,6 +12,11 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${row.map((cell, at) => padded(cell, at, row, widths)).join('')}\n`).join('');
 }
 
+/** `1 unit`, `2 units`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 const TAB = 8;
 
 function padded(cell: string, at: number, row: readonly string[], widths: readonly number[]): string {
