@@ -181,10 +181,21 @@ const SERVICE_READERS: Readonly<Record<string, Reader>> = {
   StartLimitBurst: startLimitBurst,
 };
 
+const INSTALL_READERS: Readonly<Record<string, Reader>> = {
+  WantedBy: (draft, value, expand) => {
+    draft.wantedBy = value === '' ? [] : [...draft.wantedBy, ...words(value, expand)];
+  },
+  RequiredBy: (draft, value, expand) => {
+    draft.requiredBy = value === '' ? [] : [...draft.requiredBy, ...words(value, expand)];
+  },
+  Also: () => undefined,
+  DefaultInstance: () => undefined,
+};
+
 /**
  * What the supervisor has to know of a unit, or every reason why it cannot run it as written. Nothing is ever
- * passed over in silence, but [Install] (the agent decides what starts), Description=, Documentation= and sections
- * whose name begins with `X-`, which systemd ignores too.
+ * passed over in silence, but Description=, Documentation=, Also= and DefaultInstance= (what is enabled is the
+ * agent's matter) and sections whose name begins with `X-`, which systemd ignores too.
  */
 export function readService(name: string, unit: UnitFile, context: SpecifierContext): ServiceReading {
   if (!name.endsWith('.service'))
@@ -193,7 +204,7 @@ export function readService(name: string, unit: UnitFile, context: SpecifierCont
   const draft = emptyDraft();
   const expand = (text: string): string => expandSpecifiers(text, name, context);
   for (const option of unit.options) {
-    if (option.section === 'Install' || option.section.startsWith('X-')) continue;
+    if (option.section.startsWith('X-')) continue;
     const reader = readerOf(option);
     const where = `[${option.section}] ${option.name}=`;
     if (reader === undefined) reasons.push(`${where} is not supported by the supervisor`);
@@ -220,7 +231,7 @@ export function readService(name: string, unit: UnitFile, context: SpecifierCont
 }
 
 function readerOf({ section, name }: UnitOption): Reader | undefined {
-  const readers = { Unit: UNIT_READERS, Service: SERVICE_READERS }[section];
+  const readers = { Unit: UNIT_READERS, Service: SERVICE_READERS, Install: INSTALL_READERS }[section];
   return readers !== undefined && Object.hasOwn(readers, name) ? readers[name] : undefined;
 }
 
@@ -265,6 +276,8 @@ function emptyDraft(): Draft {
     bindsTo: [],
     partOf: [],
     conflicts: [],
+    wantedBy: [],
+    requiredBy: [],
   };
 }
 

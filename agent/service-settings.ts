@@ -52,6 +52,9 @@ export interface UnitRelations {
   readonly bindsTo: readonly string[];
   readonly partOf: readonly string[];
   readonly conflicts: readonly string[];
+  /** Of [Install]: these want, or require, this unit. */
+  readonly wantedBy: readonly string[];
+  readonly requiredBy: readonly string[];
 }
 
 /** A unit file as the supervisor runs it: every value typed, specifiers expanded, defaults filled in. Times in ms. */

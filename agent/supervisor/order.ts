@@ -47,6 +47,22 @@ function reaches(from: Job, to: Job, jobs: readonly Job[]): boolean {
 
 type Relations = ReadonlyMap<string, UnitRelations>;
 
+/** The same relations, with what [Install] says of others said by those others. */
+export function installed<R extends UnitRelations>(units: ReadonlyMap<string, R>): Map<string, R> {
+  const said = new Map(units);
+  for (const [other, { wantedBy, requiredBy }] of units) {
+    for (const name of wantedBy) {
+      const own = said.get(name);
+      if (own !== undefined) said.set(name, { ...own, wants: [...own.wants, other] });
+    }
+    for (const name of requiredBy) {
+      const own = said.get(name);
+      if (own !== undefined) said.set(name, { ...own, requires: [...own.requires, other] });
+    }
+  }
+  return said;
+}
+
 /**
  * What starting a unit starts along with it: what it requires and wants, and what those do, as far as it is known
  * here. `missing` are requirements that are not.

@@ -7,7 +7,7 @@ import type { ManagedUnit, StartOptions, UnitToLoad } from '../unit-manager.js';
 import { type Account, findAccount } from './account.js';
 import { credentialsDir, removeCredentials } from './commands.js';
 import { AT_REST, type Journal, type UnitEntry } from './journal.js';
-import { blockersOf, conflictsOf, type Job, startedWith, stoppedWith } from './order.js';
+import { blockersOf, conflictsOf, installed, type Job, startedWith, stoppedWith } from './order.js';
 import { Service } from './service.js';
 import { leaseOver } from './unit-commands.js';
 import type { ServiceHost, UnitContext } from './unit-context.js';
@@ -169,7 +169,7 @@ export class Supervisor {
   }
 
   private async startIfNeedsAreMet(service: Service): Promise<void> {
-    const { requires, bindsTo, after } = service.settings;
+    const { requires, bindsTo, after } = this.relations().get(service.entry.name) ?? service.settings;
     const down = [...requires, ...bindsTo].find(
       (other) =>
         after.includes(other) && this.services.get(other)?.entry.active !== 'active' && !this.hasRun(other),
@@ -281,7 +281,9 @@ export class Supervisor {
   }
 
   private relations(): Map<string, ServiceSettings> {
-    return new Map([...this.services].map(([name, { settings }]) => [name, settings]));
+    return installed<ServiceSettings>(
+      new Map([...this.services].map(([name, { settings }]) => [name, settings])),
+    );
   }
 
   private find(name: string): Service {

@@ -4,6 +4,7 @@ import type { UnitRelations } from '../../../agent/service-settings.js';
 import {
   blockersOf,
   conflictsOf,
+  installed,
   type Job,
   startedWith,
   stoppedWith,
@@ -17,6 +18,8 @@ const NONE: UnitRelations = {
   bindsTo: [],
   partOf: [],
   conflicts: [],
+  wantedBy: [],
+  requiredBy: [],
 };
 let count = 0;
 const job = (unit: string, kind: Job['kind'], relations: Partial<UnitRelations> = {}): Job => ({
@@ -98,6 +101,21 @@ describe('what goes along', () => {
   test('a stop takes along what requires it, is bound to it or part of it', () => {
     expect(stoppedWith('disk', table)).toEqual(['db', 'app', 'tail']);
     expect(stoppedWith('cache', table)).toEqual([]);
+  });
+
+  test('what [Install] says of others is as if they said it', () => {
+    const said = installed(
+      units({
+        app: { wants: ['cache'] },
+        cache: {},
+        mate: { wantedBy: ['app', 'multi-user.target'] },
+        log: { requiredBy: ['app'] },
+      }),
+    );
+    expect(said.get('app')).toMatchObject({ wants: ['cache', 'mate'], requires: ['log'] });
+    expect(startedWith('app', said).names.sort()).toEqual(['cache', 'log', 'mate']);
+    expect(stoppedWith('log', said)).toEqual(['app']);
+    expect(said.has('multi-user.target')).toBe(false);
   });
 
   test('conflicts hold both ways', () => {

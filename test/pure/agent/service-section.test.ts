@@ -271,11 +271,11 @@ describe('settings', () => {
     expect(['HUP', '9', 'SIGRTMAX-1', 'RTMIN', '64'].map(signal)).toEqual([1, 9, 63, 34, 64]);
   });
 
-  test('relations to other units; [Install] and X-* sections say nothing', () => {
+  test('relations to other units; X-* sections say nothing', () => {
     const reading = read(
       '[Unit]\nDescription=x\nDocumentation=man:x\nAfter=a.service network.target\nAfter=b.service\nRequires=%p-db.service\n' +
         'Wants=c.service\nBindsTo=d.service\nPartOf=e.service\nBefore=f.service\nConflicts=g.service\n' +
-        '[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\n[X-Fleet]\nGlobal=true\n[X-Own]\nAny=thing\n',
+        '[Service]\nExecStart=/x\n[Install]\nWantedBy=%p-main.service\nRequiredBy=h.service\nAlso=x.timer\nDefaultInstance=1\n[X-Fleet]\nGlobal=true\n[X-Own]\nAny=thing\n',
     );
     expect(reading).toMatchObject({
       kind: 'settings',
@@ -287,6 +287,8 @@ describe('settings', () => {
         partOf: ['e.service'],
         before: ['f.service'],
         conflicts: ['g.service'],
+        wantedBy: ['web-main.service'],
+        requiredBy: ['h.service'],
       },
     });
   });
@@ -300,6 +302,7 @@ describe('settings', () => {
     ['[Service]\nExecStart=/x\nRestartKillSignal=SIGTERM\n', 'RestartKillSignal= is not supported'],
     ['[Service]\nExecStart=/x\nMemoryMax=1G\n', 'MemoryMax= is not supported'],
     ['[Service]\nExecStart=/x\nStateDirectory=x\n', 'StateDirectory= is not supported'],
+    ['[Service]\nExecStart=/x\n[Install]\nAlias=y.service\n', '[Install] Alias= is not supported'],
     ['[Service]\nExecStart=/x\nType=dbus\n', 'supports simple, exec, oneshot, forking, notify'],
     ['[Service]\nExecStart=/x\nUser=a b\n', 'expected a name or a number'],
     ['[Service]\nExecStart=/x\nKillMode=some\n', 'supports control-group, mixed, process, none'],

@@ -140,6 +140,17 @@ describe('requirements', () => {
     await until('both are up', async () => (await active('db', 'app')).every((is) => is === 'active'));
   });
 
+  test('WantedBy= of [Install] brings a sidekick up with its unit; BindsTo= takes it down', async () => {
+    await noting('app');
+    const { text } = unitOf('mate.service', 'ExecStart=/bin/sleep 1000', 'BindsTo=app.service');
+    const mate = `${text}\n[Install]\nWantedBy=app.service\n`;
+    await manager.load({ name: 'mate.service', hash: 'mate', text: mate, leaseBound: false });
+    await start('app.service');
+    await until('both are up', async () => (await active('app', 'mate')).every((is) => is === 'active'));
+    await manager.stop('app.service');
+    await until('both are down', async () => (await active('app', 'mate')).every((is) => is === 'inactive'));
+  });
+
   test('BindsTo= follows a unit that ends by itself', async () => {
     await manager.load(
       unitOf('db.service', `ExecStart=/bin/sh -c 'while [ ! -e ${dir}/end ]; do sleep 0.02; done'`),

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { findAccount } from '../../../agent/supervisor/account.js';
 import { alive, killHard, supervisorPid } from '../../support/supervisor.js';
 import { until } from '../../support/until.js';
 import { sh, useSupervisor } from './supervisor-kit.js';
@@ -13,6 +14,42 @@ async function log(unit: string): Promise<string[]> {
   for await (const line of kit.manager.log(unit, options, new AbortController().signal)) got.push(line);
   return got;
 }
+
+test('where no perl is, what needs messages of units is refused', async () => {
+  const { PATH } = process.env;
+  await kit.manager.list();
+  await kit.manager.close();
+  await killHard(supervisorPid(kit.dir));
+  process.env.PATH = kit.file('empty');
+  try {
+    await kit.reopen();
+    const refusal = { kind: 'permanent', code: 'refused', message: expect.stringContaining('needs perl') };
+    await expect(kit.load('web.service', 'Type=notify\nExecStart=/bin/true')).rejects.toMatchObject(refusal);
+    await expect(kit.load('web.service', 'NotifyAccess=all\nExecStart=/x')).rejects.toMatchObject(refusal);
+    await kit.load('web.service', 'ExecStart=/bin/true');
+  } finally {
+    process.env.PATH = PATH;
+  }
+});
+
+test('who is not root runs units as itself, and as nobody else', () => {
+  const [uid, gid] = [vi.spyOn(process, 'geteuid'), vi.spyOn(process, 'getegid')];
+  try {
+    uid.mockReturnValue(1);
+    gid.mockReturnValue(1);
+    const none = { user: null, group: null, supplementaryGroups: [] };
+    expect(findAccount(none)).toBeNull();
+    expect(findAccount({ ...none, user: 'daemon' })).toMatchObject({
+      differs: false,
+      user: { name: 'daemon' },
+    });
+    for (const other of [{ user: 'nobody' }, { group: 'adm' }, { supplementaryGroups: ['adm'] }])
+      expect(() => findAccount({ ...none, ...other })).toThrow('does not run as root');
+  } finally {
+    uid.mockRestore();
+    gid.mockRestore();
+  }
+});
 
 describe('other users', () => {
   // The grounds of tests are their owner's alone.
