@@ -41,6 +41,8 @@ const DEADLINE_MS = 30_000;
 const AWAY =
   /\.(ServiceUnknown|NameHasNoOwner|NoReply|Disconnected|Timeout|TimedOut|LimitsExceeded|NoServer)$/;
 const SIGNAL = 4;
+/** Calls under way at a time: the bus of a stock dbus-daemon refuses more than 128 (max_replies_per_connection). */
+const UNANSWERED = 100;
 
 /** Where the system bus is: `DBUS_SYSTEM_BUS_ADDRESS`, or the place every distribution has it at. */
 export function systemBusAddress(): string {
@@ -82,10 +84,22 @@ export function connectBus(address: string, onSignal: (signal: Signal) => void):
         onSignal({ path: message.path ?? '', member: message.member ?? '', body: message.body ?? [] });
     });
 
+    let unanswered = 0;
+    const waiting: (() => void)[] = [];
+    function send(message: Message, answered: (error: Error | null, values: unknown[]) => void): void {
+      if (unanswered >= UNANSWERED) return void waiting.push(() => send(message, answered));
+      unanswered++;
+      client.invoke(message, (error, ...values) => {
+        unanswered--;
+        answered(error, values);
+        waiting.shift()?.();
+      });
+    }
+
     function invoke<T>(message: Message, read: (...values: unknown[]) => T): Promise<T> {
       return new Promise((settle, fail) => {
-        client.invoke(message, (error, ...values) => {
-          if (error) fail(translate(error, message.member ?? ''));
+        send(message, (error, values) => {
+          if (error !== null) fail(translate(error, message.member ?? ''));
           else settle(read(...values));
         });
       });

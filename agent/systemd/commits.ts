@@ -142,17 +142,18 @@ export function createCommits(options: CommitsOptions): Commits {
       loads.map(({ name }) => name),
     );
     for (const [index, entry] of loads.entries()) {
-      const load = rows[index]?.load;
-      if (load === 'not-found') continue;
+      const row = rows[index];
+      if (row === undefined || row.load === 'not-found') continue;
+      const of = 'org.freedesktop.systemd1.Unit';
+      const path = await readProperty<string>(bus(), entry.name, of, 'FragmentPath');
+      // A slice is there without a file as soon as anybody names it; a mount may be the kernel's.
+      if (path === '' && (row.active === 'inactive' || entry.name.endsWith('.slice'))) continue;
       foreign.add(entry);
-      const path = await readProperty<string>(
-        bus(),
-        entry.name,
-        'org.freedesktop.systemd1.Unit',
-        'FragmentPath',
-      );
       const from = path === '' ? 'of its own' : `from ${path}`;
-      await refuse(entry, `this machine has a unit of that name ${from} (${load}); give yours another name`);
+      await refuse(
+        entry,
+        `this machine has a unit of that name ${from} (${row.load}); give yours another name`,
+      );
     }
     return foreign;
   }

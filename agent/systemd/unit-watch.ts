@@ -33,10 +33,10 @@ export function createUnitWatch(onChange: (name: string) => void): UnitWatch {
     const news = Object.fromEntries(
       kept.map(([key, value]) => [key, Buffer.isBuffer(value) ? value.toString('hex') : value]),
     );
+    const after = { ...before, ...news };
     // systemd forgets a unit that has ended well, and then knows of no run: what was heard before is still true.
-    if ('LoadState' in news && isPristine({ ...before, ...news }) && isEnded(before) && !isPristine(before))
-      return;
-    known.set(name, { ...before, ...news });
+    const forgotten = 'LoadState' in news && isPristine(after) && isEnded(before) && !isPristine(before);
+    known.set(name, forgotten ? { ...before, LoadState: news.LoadState } : after);
     onChange(name);
   }
 

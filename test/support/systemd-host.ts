@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSystemdManager } from '../../agent/systemd/systemd-manager.js';
-import type { UnitManager } from '../../agent/unit-manager.js';
+import type { UnitManager, UnitToLoad } from '../../agent/unit-manager.js';
 import type { Clock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
+import { parse } from '../../units/parse.js';
+import { hashOf } from '../../units/unit-file.js';
 import type { Run } from './fleet.js';
 import { ROOT } from './programs.js';
 import { openWorld, type World } from './world.js';
@@ -11,6 +13,8 @@ import { openWorld, type World } from './world.js';
 /** One host with a real systemd, managed from this process: its bus, and a folder that is at the same path in it. */
 export interface SystemdHost {
   readonly world: World;
+  /** Of its bus, from this process. */
+  readonly address: string;
   /** A run directory of its own, as of a machine that was just booted. */
   runDir(): string;
   manager(runDir: string, clock: Clock): Promise<UnitManager>;
@@ -42,6 +46,7 @@ export async function openSystemdHost(): Promise<SystemdHost> {
     };
     return {
       world,
+      address,
       runDir: () => mkdtempSync(join(world.dir, 'managed/run-')),
       manager: (runDir, clock) =>
         openSystemdManager({
@@ -80,4 +85,8 @@ function pidOfSystemd(socket: string): string {
   });
   if (pid === undefined) throw new Error(`no systemd has its bus at ${socket}`);
   return pid;
+}
+
+export function unitFrom(name: string, text: string): UnitToLoad {
+  return { name, hash: hashOf(parse(text).unit), text, leaseBound: false };
 }
