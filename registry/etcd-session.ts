@@ -1,7 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
 import { permanent } from '../runtime/errors.js';
 import { decodeKnown, encodeKnown, encodeMachine, encodeService, encodeState } from './codec.js';
-import type { Entry, EtcdClient, Operation } from './etcd-calls.js';
+import type { EtcdClient, Operation } from './etcd-calls.js';
 import type { Identity } from './etcd-identity.js';
 import { keepLease } from './etcd-lease.js';
 import { OwnKeys } from './etcd-own-keys.js';
@@ -66,7 +66,6 @@ export async function joinMachine(
     if (answer.succeeded) break;
     [holder, entry] = answer.got;
   }
-  if (resumed !== undefined) await dropStrayStates(context, machine.id);
   return openSession(context, machine.id, lease, onTrust);
 }
 
@@ -90,25 +89,6 @@ async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Pr
   if (renewal.ttlMs === Math.ceil(ttlMs / 1000) * 1000) return { id, ttlMs: renewal.ttlMs, sentAt };
   if (renewal.ttlMs > 0) await client.revokeLease(id);
   return undefined;
-}
-
-/** States the last convoyd left of units that went while there was none. */
-async function dropStrayStates({ client, identity, keys }: EtcdContext, id: string): Promise<void> {
-  const [states, placements] = await Promise.all([
-    client.list(keys.states(id), { keysOnly: true }),
-    client.list(keys.placements(id), { keysOnly: true }),
-  ]);
-  const unitOf = (entry: Entry): string | undefined => {
-    const parsed = keys.parse(entry.key);
-    return parsed !== null && 'unit' in parsed ? parsed.unit : undefined;
-  };
-  const placed = new Set(placements.entries.map(unitOf));
-  const strays = states.entries.filter((entry) => !placed.has(unitOf(entry)));
-  for (let start = 0; start < strays.length; start += 100)
-    await identity.write(
-      [],
-      strays.slice(start, start + 100).map(({ key }) => ({ delete: key })),
-    );
 }
 
 function openSession(
@@ -136,6 +116,8 @@ function openSession(
     });
   });
 
+  let isFirst = true;
+
   /** A write that finds the lease gone is the first to know. */
   async function onLease(write: Promise<void>): Promise<void> {
     try {
@@ -150,10 +132,15 @@ function openSession(
     machineId,
     lost: kept.lost,
     trusted: kept.trusted,
-    publish(now, gone) {
-      const wanted = new Map<string, string | null>(gone.map((unit) => [keys.state(machineId, unit), null]));
-      for (const state of now) wanted.set(keys.state(machineId, state.unit), encodeState(state));
-      return onLease(states.write(() => wanted));
+    async publish(now, gone) {
+      const write = states.write((held) => {
+        const leaving = isFirst ? [...held] : gone.map((unit) => keys.state(machineId, unit));
+        const wanted = new Map<string, string | null>(leaving.map((key) => [key, null]));
+        for (const state of now) wanted.set(keys.state(machineId, state.unit), encodeState(state));
+        return wanted;
+      });
+      await onLease(write);
+      isFirst = false;
     },
     announce(now) {
       const entries = now.map((e) => [keys.service(e.service, e.unit, machineId), encodeService(e)] as const);

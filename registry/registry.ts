@@ -116,7 +116,11 @@ export interface MachineSession {
   readonly lost: AbortSignal;
   /** Whether a quorum has confirmed the lease recently enough (the trust window). */
   trusted(): boolean;
-  /** Writes the given states and deletes those of `gone` units; only what differs from the last call is sent. */
+  /**
+   * Writes the given states and deletes those of `gone` units; only what differs from the last call is sent. The
+   * first call of a session has them all: it deletes whatever else an earlier convoyd of this machine left. Until
+   * then that stays, for the units may still be running.
+   */
   publish(states: readonly UnitState[], gone: readonly string[]): Promise<void>;
   /** The complete set of this machine's services; differences to the last call are written. */
   announce(services: readonly ServiceEntry[]): Promise<void>;

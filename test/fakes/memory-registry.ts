@@ -273,9 +273,6 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       tables.renew(lease.id);
       tables.change(() => {
         tables.machines.set(machine.id, { machine, lease: lease.id });
-        const placed = tables.placements.get(machine.id);
-        for (const unit of tables.states.get(machine.id)?.keys() ?? [])
-          if (!placed?.has(unit)) tables.states.get(machine.id)?.delete(unit);
         const { id } = machine;
         const unknown = { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} };
         tables.known.set(id, { ...(tables.known.get(id) ?? unknown), away: null });

@@ -103,6 +103,7 @@ export function memorySession(
   const { tables } = at;
   const keeper = new Keeper(at, lease, false, onTrust);
   const own = (): Map<string, UnitState> => tables.states.get(machineId) ?? new Map();
+  let isFirst = true;
 
   async function reachLease(): Promise<void> {
     await at.reach();
@@ -117,7 +118,8 @@ export function memorySession(
     trusted: () => keeper.trusted(),
     async publish(states, gone) {
       await reachLease();
-      const next = new Map(own());
+      const next = isFirst ? new Map<string, UnitState>() : new Map(own());
+      isFirst = false;
       for (const unit of gone) next.delete(unit);
       for (const state of states) next.set(state.unit, state);
       if (same([...own().values()], [...next.values()])) return;
