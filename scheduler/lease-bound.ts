@@ -98,6 +98,6 @@ function longer(one: number | null, other: number | null): number | null {
 function words(machine: string | null, waitMs: number): string {
   const seconds = `${waitMs / 1000} s`;
   return machine === null
-    ? `a machine is missing and may still be stopping it (OnPartition=stop): placed ${seconds} after the leader's election`
+    ? `a machine is missing and may still be stopping it (OnPartition=stop): placed ${seconds} after the leader’s election`
     : `machine ${shortId(machine)} is gone and may still be stopping it (OnPartition=stop): placed elsewhere ${seconds} after the machine was missed`;
 }

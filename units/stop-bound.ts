@@ -48,7 +48,8 @@ export function stopBound(name: string, unit: UnitFile): StopBound {
   const posts = commands(unit, 'ExecStopPost');
   const stages = commands(unit, 'ExecStop') + 2 + (posts > 0 ? posts + 2 : 0);
   const aborts = last('TimeoutStopFailureMode') === 'abort' ? (abortMs ?? stopMs) : 0;
-  const boundMs = stages * stopMs + Math.max(0, (abortMs ?? stopMs) - stopMs) + aborts;
+  const longer = abortMs !== null && abortMs > stopMs ? abortMs - stopMs : 0;
+  const boundMs = stages * stopMs + longer + aborts;
   if (boundMs <= LONGEST_STOP_MS) return { boundMs };
   const now =
     boundMs === Number.POSITIVE_INFINITY ? 'there is no bound now' : `the bound is ${formatMs(boundMs)} now`;

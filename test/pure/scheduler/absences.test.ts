@@ -5,7 +5,7 @@ import {
   NO_ABSENCES,
   watchAbsences,
 } from '../../../scheduler/absences.js';
-import { type MachineSketch, sketch } from './cluster.js';
+import { type MachineSketch, sketch, type UnitSketch } from './cluster.js';
 
 const GRACE_MS = 5000;
 const ids = (count: number): string[] => Array.from({ length: count }, (_, n) => `machine${n + 1}`);
@@ -111,5 +111,109 @@ describe('watchAbsences', () => {
     const gone = ids(3);
     const before = look(4, gone, 1000, NO_ABSENCES, { draining: true }).absences;
     expect(look(4, gone, 6000, before, { draining: true })).toMatchObject({ evicted: gone, frozen: null });
+  });
+
+  it('does not wait for machines that left or were given up, nor count them, even while it is frozen', () => {
+    const state = (at: number): MachineSketch => ({
+      ...(at < 5 ? { gone: true } : {}),
+      ...(at === 0 ? { away: 'left' } : at === 1 ? { away: 'evicted' } : {}),
+    });
+    const machines = Object.fromEntries(ids(8).map((id, at) => [id, state(at)]));
+    const units = Object.fromEntries(ids(8).map((id) => [`on-${id}.service`, { on: [id] }]));
+    const snapshot = sketch({ machines, units });
+    const first = watchAbsences(snapshot, NO_ABSENCES, 1000, GRACE_MS);
+    expect(first).toMatchObject({ evicted: ['machine1', 'machine2'], frozen: null, nextDue: 6000 });
+    const later = watchAbsences(snapshot, first.absences, 6000, GRACE_MS);
+    expect(later.evicted).toEqual(['machine1', 'machine2']);
+    expect(later.frozen).toBe(
+      '3 of 8 machines are missing or were given up in the last ten minutes: nothing is moved until they return, or `convoyctl evict MACHINE` gives them up',
+    );
+    expect([...later.absences.evictedAt]).toEqual([]);
+  });
+});
+
+describe('units with OnPartition=stop', () => {
+  const stop = (seconds: number): UnitSketch => ({
+    convoy: ['OnPartition=stop'],
+    service: [`TimeoutStopSec=${seconds}s`],
+  });
+  const [here, there, gone] = [{}, {}, { gone: true }];
+  const watch = (
+    machines: Record<string, MachineSketch>,
+    units: Record<string, UnitSketch>,
+    now: number,
+    before: Absences = NO_ABSENCES,
+  ): AbsenceReport => watchAbsences(sketch({ machines, units }), before, now, GRACE_MS);
+  const held = ({ holds }: AbsenceReport): Record<string, string> => Object.fromEntries(holds.units);
+
+  it('wait for the stop and two seconds after their machine was missed, longer than the grace', () => {
+    const units = { 'a.service': { ...stop(10), on: ['machine1'] }, 'b.service': { on: ['machine1'] } };
+    const first = watch({ machine1: gone, machine2: there }, units, 1000);
+    expect(first).toMatchObject({ nextDue: 6000, evicted: [] });
+    const second = watch({ machine1: gone, machine2: there }, units, 6000, first.absences);
+    expect(second).toMatchObject({ nextDue: 23_000, evicted: ['machine1'] });
+    expect(held(second)).toEqual({
+      'a.service':
+        'machine machine1 is gone and may still be stopping it (OnPartition=stop): placed elsewhere 22 s after the machine was missed',
+    });
+    const third = watch({ machine1: gone, machine2: there }, units, 23_000, second.absences);
+    expect([held(third), third.nextDue]).toEqual([{}, null]);
+  });
+
+  it('wait when the operator gives the machine up, not when it left in order', () => {
+    const units = { 'a.service': { ...stop(10), on: ['machine1'] } };
+    const evicted = watch({ machine1: { ...gone, away: 'evicted' }, machine2: there }, units, 1000);
+    expect([evicted.evicted, Object.keys(held(evicted)), evicted.nextDue]).toEqual([
+      ...[['machine1'], ['a.service'], 23_000],
+    ]);
+    const left = watch({ machine1: { ...gone, away: 'left' }, machine2: there }, units, 1000);
+    expect([left.evicted, held(left), left.nextDue]).toEqual([['machine1'], {}, null]);
+  });
+
+  it('wait as long when they are destroyed, or were to leave the machine just then', () => {
+    const placed = { 'a.service': { ...stop(10), on: ['machine1'] } };
+    const leaving = { 'a.service': { ...stop(10), reported: ['machine1'] } };
+    const stopped = { 'a.service': stop(10) };
+    const first = watch({ machine1: here, machine2: there }, placed, 0);
+    const second = watch({ machine1: here, machine2: there }, leaving, 1000, first.absences);
+    expect(held(second)).toEqual({});
+    const third = watch({ machine1: gone, machine2: there }, stopped, 2000, second.absences);
+    expect([Object.keys(held(third)), third.nextDue]).toEqual([['a.service'], 24_000]);
+    const destroyed = watch({ machine1: gone, machine2: there }, {}, 3000, third.absences);
+    expect(held(destroyed)).toEqual({});
+    const anew = watch({ machine1: gone, machine2: there }, stopped, 4000, destroyed.absences);
+    expect([held(anew), anew.nextDue]).toEqual([held(third), 24_000]);
+    const after = watch({ machine1: gone, machine2: there }, stopped, 24_000, third.absences);
+    expect([held(after), after.absences.leaseBound?.size]).toEqual([{}, 0]);
+    const quick = watch({ machine1: here, machine2: there }, stopped, 1500, second.absences);
+    expect(held(watch({ machine1: gone, machine2: there }, stopped, 2000, quick.absences))).toEqual({});
+  });
+
+  it('wait for a new leader that does not know where they were, if any machine is missing', () => {
+    const units = { 'a.service': stop(10), 'b.service': {}, 'c.service': { ...stop(5), on: ['machine2'] } };
+    const first = watch({ machine1: gone, machine2: there }, units, 1000);
+    expect(held(first)).toEqual({
+      'a.service':
+        'a machine is missing and may still be stopping it (OnPartition=stop): placed 22 s after the leader’s election',
+    });
+    expect(first.nextDue).toBe(23_000);
+    const later = watch(
+      { machine1: gone, machine2: there },
+      { ...units, 'd.service': stop(10) },
+      2000,
+      first.absences,
+    );
+    expect(Object.keys(held(later))).toEqual(['a.service']);
+    expect(held(watch({ machine1: gone, machine2: there }, units, 23_000, later.absences))).toEqual({});
+    expect(held(watch({ machine1: here, machine2: there }, units, 1000))).toEqual({});
+    expect(held(watch({ machine1: { ...gone, away: 'left' }, machine2: there }, units, 1000))).toEqual({});
+  });
+
+  it('do not wait any more once the machine is back', () => {
+    const units = { 'a.service': { ...stop(10), on: ['machine1'] } };
+    const first = watch({ machine1: gone, machine2: there }, units, 1000);
+    const back = watch({ machine1: here, machine2: there }, units, 2000, first.absences);
+    expect(held(back)).toEqual({});
+    expect(watch({ machine1: gone, machine2: there }, units, 20_000, back.absences).nextDue).toBe(25_000);
   });
 });

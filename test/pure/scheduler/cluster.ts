@@ -13,6 +13,7 @@ import { hashOf, type UnitFile } from '../../../units/unit-file.js';
 export interface UnitSketch {
   readonly fleet?: readonly string[];
   readonly convoy?: readonly string[];
+  readonly service?: readonly string[];
   readonly target?: TargetState;
   readonly restarts?: number;
   /** Machines it is placed on; the first is assigned unless `global`. */
@@ -107,11 +108,11 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
   return snapshot;
 }
 
-export function unitOf({ fleet = [], convoy = [] }: UnitSketch): UnitFile {
+export function unitOf({ fleet = [], convoy = [], service = [] }: UnitSketch): UnitFile {
   const section = (name: string, lines: readonly string[]): string =>
     lines.length === 0 ? '' : `[${name}]\n${lines.join('\n')}\n`;
-  return parse(`[Service]\nExecStart=/bin/true\n${section('X-Fleet', fleet)}${section('X-Convoy', convoy)}`)
-    .unit;
+  const text = section('Service', ['ExecStart=/bin/true', ...service]);
+  return parse(`${text}${section('X-Fleet', fleet)}${section('X-Convoy', convoy)}`).unit;
 }
 
 /**

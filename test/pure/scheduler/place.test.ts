@@ -443,6 +443,394 @@ describe('machines that go away', () => {
   });
 });
 
+describe('Spread', () => {
+  const machines = {
+    ...{ aaaaaaaa1: { metadata: { az: 'a' } }, bbbbbbbb2: { metadata: { az: 'a' } } },
+    ...{ cccccccc3: { metadata: { az: 'b' } }, dddddddd4: {} },
+  };
+  const convoy = ['Spread=az'];
+
+  it('takes the zone with the fewest siblings, then the fewest units; no zone is a zone, tried last', () => {
+    const names = [1, 2, 3, 4, 5].map((instance) => `web@${instance}.service`);
+    const { words } = placing(Object.fromEntries(names.map((name) => [name, { convoy }])), machines);
+    expect(words).toEqual([
+      'place web@1.service on aaaaaaaa: fewest of web@ in az=a; fewest units of the machines that may run it',
+      'place web@2.service on cccccccc: fewest of web@ in az=b; fewest units of the machines that may run it',
+      'place web@3.service on dddddddd: fewest of web@ where az is not set; fewest units of the machines that may run it',
+      'place web@4.service on bbbbbbbb: fewest of web@ in az=a; fewest units of the machines that may run it',
+      'place web@5.service on cccccccc: fewest of web@ in az=b; fewest units of the machines that may run it',
+    ]);
+  });
+
+  it('counts siblings that do not ask for it, and nobody else', () => {
+    const { homes } = placing(
+      {
+        'db@1.service': { on: ['cccccccc3'] },
+        'db@2.service': { on: ['cccccccc3'] },
+        'web@1.service': { on: ['aaaaaaaa1'] },
+        'web@2.service': { convoy },
+      },
+      { ...machines, dddddddd4: { cordoned: true } },
+    );
+    expect(homes['web@2.service']).toBe('cccccccc3');
+  });
+});
+
+describe('Prefer', () => {
+  it('takes the machine that meets most, before the one with the fewest units, and any if none does', () => {
+    const machines = {
+      ...{ aaaaaaaa1: {}, bbbbbbbb2: { metadata: { disk: 'ssd' } } },
+      cccccccc3: { metadata: { disk: 'ssd', gpu: 'x' } },
+    };
+    const both = ['Prefer=disk=ssd', 'Prefer=gpu=x'];
+    const { words } = placing(
+      {
+        'a.service': { on: ['cccccccc3'] },
+        'b.service': { convoy: both },
+        'c.service': { convoy: ['Prefer=disk=ssd'] },
+        'd.service': { convoy: ['Prefer=disk=tape'] },
+      },
+      machines,
+    );
+    expect(words).toEqual([
+      'place b.service on cccccccc: most preferred: disk=ssd, gpu=x; fewest units of the machines that may run it',
+      'place c.service on bbbbbbbb: most preferred: disk=ssd; fewest units of the machines that may run it',
+      'place d.service on aaaaaaaa: fewest units of the machines that may run it',
+    ]);
+  });
+
+  it('comes after Spread', () => {
+    const { homes } = placing(
+      {
+        'web@1.service': { on: ['aaaaaaaa1'] },
+        'web@2.service': { convoy: ['Spread=az', 'Prefer=disk=ssd'] },
+      },
+      { aaaaaaaa1: { metadata: { az: 'a', disk: 'ssd' } }, bbbbbbbb2: { metadata: { az: 'b' } } },
+    );
+    expect(homes['web@2.service']).toBe('bbbbbbbb2');
+  });
+});
+
+describe('Require', () => {
+  it('refuses machines that do not meet all of it, globals’ too, and says which', () => {
+    const machines = {
+      ...{ aaaaaaaa1: { metadata: { az: 'eu' } }, bbbbbbbb2: { metadata: { az: 'us', gpu: 'x' } } },
+      cccccccc3: {},
+    };
+    const { homes, placements, refusals } = placing(
+      {
+        'a.service': { convoy: ['Require=az!=eu', 'Require=gpu'] },
+        'b.service': { convoy: ['Require=az in (eu, us)', 'Require=disk'] },
+        'g.service': { fleet: ['Global=true'], convoy: ['Require=az not in (us)'] },
+      },
+      machines,
+    );
+    expect(homes).toEqual({ 'a.service': 'bbbbbbbb2' });
+    expect(placements).toEqual(['a.service bbbbbbbb2', 'g.service aaaaaaaa1', 'g.service cccccccc3']);
+    expect(refusals).toEqual({
+      'b.service': 'pending: 0 of 3 machines: 3 do not meet az in (eu,us), disk',
+      'g.service': 'runs on 2 of 3 machines: 1 does not meet az not in (us)',
+    });
+  });
+
+  it('moves a unit whose machine no longer meets it', () => {
+    const { words } = settling(
+      { 'a.service': { convoy: ['Require=!old'], on: ['aaaaaaaa1'] } },
+      {
+        aaaaaaaa1: { metadata: { old: 'yes' } },
+        bbbbbbbb2: {},
+      },
+    );
+    expect(words).toEqual([
+      'unplace a.service from aaaaaaaa: machine does not meet !old',
+      'place a.service on bbbbbbbb: fewest units of the machines that may run it',
+    ]);
+  });
+});
+
+describe('MoveAfterFailures', () => {
+  const failing: UnitSketch = { convoy: ['MoveAfterFailures=3'], on: ['aaaaaaaa1'], failures: 3 };
+
+  it('moves a unit that failed so often where it is, and remembers where that was', () => {
+    expect(placing({ 'a.service': { ...failing, failures: 2 } }).words).toEqual([]);
+    const { words, after } = settling({ 'a.service': failing });
+    expect(words).toEqual([
+      'unplace a.service from aaaaaaaa: failed 3 times on aaaaaaaa',
+      'place a.service on bbbbbbbb: failed 3 times on aaaaaaaa; fewest units of the machines that may run it',
+    ]);
+    expect(after.assigned.get('a.service')?.failedOn).toEqual(['aaaaaaaa1']);
+  });
+
+  it('counts a failure that it did not come back from', () => {
+    const snapshot = sketch({ machines: THREE, units: { 'a.service': { ...failing, failures: 2 } } });
+    const state = snapshot.states.get('aaaaaaaa1')?.get('a.service');
+    const failed = (active: string, hash = state?.hash ?? ''): ClusterSnapshot => ({
+      ...snapshot,
+      states: new Map(state && [['aaaaaaaa1', new Map([['a.service', { ...state, active, hash }]])]]),
+    });
+    expect(place(failed('failed')).decisions).toHaveLength(1);
+    expect(place(failed('activating')).decisions).toEqual([]);
+    expect(place(failed('failed', 'of the content before')).decisions).toEqual([]);
+  });
+
+  it('goes on to a machine it has not failed on, and stays where none is left', () => {
+    const second = settling({ 'a.service': { ...failing, failedOn: ['bbbbbbbb2'] } });
+    expect(second.homes).toEqual({ 'a.service': 'cccccccc3' });
+    expect(second.after.assigned.get('a.service')?.failedOn).toEqual(['bbbbbbbb2', 'aaaaaaaa1']);
+    const last = placing({ 'a.service': { ...failing, failedOn: ['cccccccc3', 'bbbbbbbb2'] } });
+    expect(last.words).toEqual([]);
+    expect(last.refusals).toEqual({ 'a.service': 'failed on all 3 machines that may run it' });
+    const alone = placing({ 'a.service': failing }, { aaaaaaaa1: {}, bbbbbbbb2: { cordoned: true } });
+    expect([alone.words, alone.refusals]).toEqual([
+      [],
+      { 'a.service': 'failed on the only machine that may run it' },
+    ]);
+  });
+
+  it.each([
+    ['a restart', { restarts: 1 }],
+    ['another content', { oldHash: 'x' }],
+  ])('begins anew with %s', (_, change) => {
+    const { after } = settling({
+      'a.service': { ...failing, ...change, failedOn: ['bbbbbbbb2', 'cccccccc3'] },
+    });
+    expect(after.assigned.get('a.service')).toMatchObject({ machine: 'bbbbbbbb2', failedOn: ['aaaaaaaa1'] });
+  });
+
+  it('begins anew for what was restarted on its way', () => {
+    const snapshot = sketch({
+      machines: THREE,
+      units: { 'a.service': { ...failing, failedOn: ['bbbbbbbb2'] } },
+    });
+    const { decisions, transfers } = place(snapshot);
+    const stopped = settled(decisions.reduce(apply, snapshot));
+    const record = stopped.units.get('a.service');
+    const again = new Map(record && [['a.service', { ...record, restarts: 1 }]]);
+    const { decisions: next } = place({ ...stopped, units: again }, { ...NO_MEMORY, transfers });
+    expect(next).toMatchObject([{ kind: 'place', machine: 'aaaaaaaa1', failedOn: [] }]);
+  });
+
+  it('keeps the list when its machine is lost', () => {
+    const { after } = settling(
+      {
+        'a.service': { ...failing, failures: 0, failedOn: ['bbbbbbbb2'] },
+        'x.service': { on: ['cccccccc3'] },
+      },
+      { aaaaaaaa1: { gone: true }, bbbbbbbb2: {}, cccccccc3: {} },
+    );
+    expect(after.assigned.get('a.service')).toMatchObject({ machine: 'cccccccc3', failedOn: ['bbbbbbbb2'] });
+  });
+});
+
+describe('a move by hand', () => {
+  it('goes to the machine named, or to the best other one, once the unit has stopped', () => {
+    const named = settling({ 'a.service': { on: ['aaaaaaaa1'], move: 'cccccccc3' } });
+    expect(named.words).toEqual([
+      'unplace a.service from aaaaaaaa: moved by hand',
+      'place a.service on cccccccc: moved by hand from aaaaaaaa',
+    ]);
+    const units = { 'a.service': { on: ['aaaaaaaa1'], move: null }, 'b.service': { on: ['bbbbbbbb2'] } };
+    expect(settling(units).homes['a.service']).toBe('cccccccc3');
+    expect(settling(units, { aaaaaaaa1: {}, bbbbbbbb2: {} }).homes['a.service']).toBe('bbbbbbbb2');
+    const first = placing(units);
+    expect(first.words).toEqual(['unplace a.service from aaaaaaaa: moved by hand']);
+    expect(first.refusals).toEqual({
+      'a.service': 'pending: 0 of 3 machines: 3 wait: still stopping on aaaaaaaa',
+    });
+  });
+
+  it('is over once the unit has been placed anew', () => {
+    const { after, words } = settling({ 'a.service': { on: ['aaaaaaaa1'], move: 'bbbbbbbb2' } });
+    expect(words).toHaveLength(2);
+    const lost = { ...after, machines: new Map([...after.machines].filter(([id]) => id !== 'bbbbbbbb2')) };
+    expect(place(lost).decisions.map(inWords)).toEqual([
+      'unplace a.service from bbbbbbbb: machine bbbbbbbb went away',
+      'place a.service on aaaaaaaa: fewest units of the machines that may run it',
+    ]);
+  });
+
+  it('stays where no machine would have it, and says why', () => {
+    const told = (move: string | null, machines: ClusterSketch['machines'], more: UnitSketch = {}) => {
+      const { words, refusals } = placing({ 'a.service': { on: ['aaaaaaaa1'], move, ...more } }, machines);
+      expect(words).toEqual([]);
+      return refusals['a.service'];
+    };
+    const others = { aaaaaaaa1: {}, bbbbbbbb2: { cordoned: true }, cccccccc3: { draining: true } };
+    expect(told(null, others)).toBe('move: 0 of 2 other machines: 1 is cordoned, 1 is draining');
+    expect(told('bbbbbbbb2', others)).toBe('move to bbbbbbbb: machine is cordoned');
+    expect(told('cccccccc3', others)).toBe('move to cccccccc: machine is draining');
+    expect(told('aaaaaaaa1', others)).toBe('move: it is on aaaaaaaa already');
+    expect(told('dddddddd4', others)).toBe('move: machine dddddddd is not there');
+    expect(told(null, { aaaaaaaa1: {} })).toBe('move: no other machine is alive');
+    expect(told(null, THREE, { fleet: ['MachineID=aaaaaaaa'] })).toBe(
+      'move: 0 of 2 other machines: 2 are not aaaaaaaa',
+    );
+    expect(told(null, THREE, { reported: [] })).toBe('move: no report yet of a.service on aaaaaaaa');
+  });
+
+  it('moves sticky units, from lost machines too once they are given up', () => {
+    const redis: UnitSketch = { convoy: ['Sticky=yes'], on: ['aaaaaaaa1'], move: 'cccccccc3' };
+    expect(settling({ 'redis.service': redis }).homes).toEqual({ 'redis.service': 'cccccccc3' });
+    const lost = { ...THREE, aaaaaaaa1: { gone: true } };
+    const moved = placing({ 'redis.service': redis }, lost);
+    expect(moved.homes).toEqual({ 'redis.service': 'cccccccc3' });
+    const held = placing({ 'redis.service': redis }, lost, ['aaaaaaaa1']);
+    expect(held.homes).toEqual({ 'redis.service': 'aaaaaaaa1' });
+    expect(held.refusals).toEqual({ 'redis.service': 'pending: aaaaaaaa1 is in its grace' });
+  });
+
+  it('names the machine for a unit that has to leave anyway', () => {
+    const { homes } = settling(
+      { 'a.service': { on: ['aaaaaaaa1'], move: 'cccccccc3' } },
+      { ...THREE, aaaaaaaa1: { draining: true } },
+    );
+    expect(homes).toEqual({ 'a.service': 'cccccccc3' });
+  });
+
+  it('ends elsewhere, or where it was, if the machine named is lost on the way', () => {
+    const snapshot = sketch({
+      machines: THREE,
+      units: { 'a.service': { on: ['aaaaaaaa1'], move: 'cccccccc3' } },
+    });
+    const { decisions, transfers } = place(snapshot);
+    const stopped = settled(decisions.reduce(apply, snapshot));
+    const without = (...gone: string[]): ClusterSnapshot => ({
+      ...stopped,
+      machines: new Map([...stopped.machines].filter(([id]) => !gone.includes(id))),
+    });
+    const home = (...gone: string[]) =>
+      place(without(...gone), { ...NO_MEMORY, transfers }).decisions.map(({ machine }) => machine);
+    expect([home('cccccccc3'), home('bbbbbbbb2', 'cccccccc3')]).toEqual([['bbbbbbbb2'], ['aaaaaaaa1']]);
+  });
+
+  it('takes followers along', () => {
+    const { homes } = settling({
+      'ping.service': { on: ['aaaaaaaa1'], move: 'cccccccc3' },
+      'pong.service': { fleet: ['MachineOf=ping.service'], on: ['aaaaaaaa1'] },
+    });
+    expect(homes).toEqual({ 'ping.service': 'cccccccc3', 'pong.service': 'cccccccc3' });
+  });
+});
+
+describe('draining', () => {
+  it('empties a machine of units, followers and globals, and leaves the sticky', () => {
+    const { words, refusals, placements } = settling(
+      {
+        'g.service': { fleet: ['Global=true'], on: ['aaaaaaaa1', 'bbbbbbbb2'], global: true },
+        'ping.service': { on: ['aaaaaaaa1'] },
+        'pong.service': { fleet: ['MachineOf=ping.service'], on: ['aaaaaaaa1'] },
+        'redis.service': { convoy: ['Sticky=yes'], on: ['aaaaaaaa1'] },
+      },
+      { aaaaaaaa1: { draining: true }, bbbbbbbb2: {} },
+    );
+    expect(words.slice(0, 3)).toEqual([
+      'unplace g.service from aaaaaaaa: machine is draining',
+      'unplace ping.service from aaaaaaaa: machine is draining',
+      'unplace pong.service from aaaaaaaa: machine is draining',
+    ]);
+    expect(placements).toEqual([
+      ...['g.service bbbbbbbb2', 'ping.service bbbbbbbb2', 'pong.service bbbbbbbb2'],
+      'redis.service aaaaaaaa1',
+    ]);
+    expect(refusals).toEqual({
+      'g.service': 'runs on 1 of 2 machines: 1 is draining',
+      'redis.service': 'moved only by hand (Sticky=yes): move or unload it, for machine is draining',
+    });
+  });
+});
+
+describe('what a live machine has not reported yet', () => {
+  const unseen: UnitSketch = { on: ['aaaaaaaa1'], reported: [] };
+
+  it('is neither moved nor taken away', () => {
+    const { words, refusals } = placing(
+      {
+        'a.service': unseen,
+        'b.service': { ...unseen, target: 'inactive' },
+        'c.service': { ...unseen, destroyed: true },
+        'g.service': { ...unseen, global: true, fleet: ['Global=true'] },
+        'h.service': { ...unseen, global: true, destroyed: true },
+      },
+      { aaaaaaaa1: { draining: true }, bbbbbbbb2: {} },
+    );
+    expect(words).toEqual(['place g.service on bbbbbbbb: global: runs on every machine that may run it']);
+    expect(refusals).toEqual({
+      'a.service': 'stays until aaaaaaaa has reported it, though machine is draining',
+    });
+  });
+
+  it('is brought up to date where it is', () => {
+    expect(placing({ 'a.service': { ...unseen, oldHash: 'x' } }).words).toEqual([
+      'update a.service on aaaaaaaa: unit file replaced',
+    ]);
+  });
+
+  it('keeps away what would replace it or is in conflict with it', () => {
+    const { words, refusals } = placing(
+      {
+        ...{ 'new.service': { fleet: ['Replaces=a.service'] }, 'a.service': unseen },
+        ...{ 'foe.service': { fleet: ['Conflicts=b.service'] }, 'b.service': { ...unseen, destroyed: true } },
+      },
+      { aaaaaaaa1: {} },
+    );
+    expect(words).toEqual([]);
+    expect(refusals).toEqual({
+      'foe.service': 'pending: 0 of 1 machine: 1 conflicts with b.service',
+      'new.service': 'pending: 0 of 1 machine: 1 waits: no report yet of a.service',
+    });
+  });
+
+  it('is not placed anew beside what it was', () => {
+    const ceased = placing({ 'a.service': { ...unseen, global: true } });
+    expect([ceased.words, ceased.refusals]).toEqual([
+      [],
+      { 'a.service': 'pending: 0 of 3 machines: 3 wait: no report yet of a.service on aaaaaaaa' },
+    ]);
+    const became = placing({ 'a.service': { ...unseen, fleet: ['Global=true'] } });
+    expect(became.placements).toEqual(['a.service aaaaaaaa1', 'a.service bbbbbbbb2', 'a.service cccccccc3']);
+    expect(became.words).toHaveLength(2);
+    expect(became.refusals).toEqual({
+      'a.service': 'runs on 2 of 3 machines: 1 waits: no report yet of a.service on aaaaaaaa',
+    });
+  });
+
+  it('goes the way of everything else when the machine is lost', () => {
+    const lost = { aaaaaaaa1: { gone: true }, bbbbbbbb2: {} };
+    expect(placing({ 'a.service': unseen, 'b.service': { ...unseen, destroyed: true } }, lost).homes).toEqual(
+      {
+        'a.service': 'bbbbbbbb2',
+      },
+    );
+  });
+});
+
+describe('a unit that may still be stopping out of sight', () => {
+  const hold = (units: Sketches, machines: ClusterSketch['machines']) => {
+    const holds = { machines: new Map(), units: new Map([['a.service', 'it may still be stopping']]) };
+    const { decisions, refusals } = place(sketch({ machines, units }), { ...NO_MEMORY, holds });
+    return { words: decisions.map(inWords), refusals: Object.fromEntries(refusals) };
+  };
+  const lost = { aaaaaaaa1: { gone: true }, bbbbbbbb2: {} };
+
+  it.each<[string, UnitSketch]>([
+    ['assigned to a machine that was given up', { on: ['aaaaaaaa1'] }],
+    ['not assigned any more', {}],
+  ])('is not placed: %s', (_, unit) => {
+    expect(hold({ 'a.service': unit }, lost)).toEqual({
+      words: [],
+      refusals: { 'a.service': 'pending: it may still be stopping' },
+    });
+  });
+
+  it.each<[string, UnitSketch]>([
+    ['destroyed', { destroyed: true }],
+    ['unloaded', { target: 'inactive' }],
+    ['moved by hand', { convoy: ['Sticky=yes'], move: null }],
+  ])('keeps its assignment: %s', (_, change) => {
+    expect(hold({ 'a.service': { on: ['aaaaaaaa1'], ...change } }, lost).words).toEqual([]);
+  });
+});
+
 describe('what got past submit', () => {
   it('is never placed, and says why', () => {
     const { words, refusals } = placing({ 'a.service': { fleet: ['MachineMetadata=az'] } });

@@ -204,6 +204,71 @@ describe('[X-Convoy]', () => {
     expect(whyBadOptions('a.service', convoy(...lines))).toBe(why);
   });
 
+  it('reads where a unit rather is, and has to be, specifiers replaced', () => {
+    const lines = ['Spread=az', 'Prefer=disk=ssd', 'Prefer=host=%i', 'Require=az in (a,b)', 'Require=!%p'];
+    expect(read(convoy(...lines, 'MoveAfterFailures=3'))).toMatchObject({
+      spread: 'az',
+      prefers: [
+        { key: 'disk', value: 'ssd' },
+        { key: 'host', value: '3' },
+      ],
+      requires: [{ text: 'az in (a,b)' }, { text: '!web' }],
+      moveAfterFailures: 3,
+      stopBoundMs: null,
+    });
+    expect(whyBadOptions('web@.service', convoy('Spread=az', 'Require=host=%i'))).toBeNull();
+  });
+
+  it('reads OnPartition=stop as how long a stop takes, and keep as nothing', () => {
+    const bound = (line: string) =>
+      read(parse(`[Service]\nTimeoutStopSec=5s\n[X-Convoy]\n${line}\n`).unit).stopBoundMs;
+    expect([bound('OnPartition=stop'), bound('OnPartition=keep')]).toEqual([10_000, null]);
+    expect(problems(convoy('OnPartition=stop'))).toEqual([
+      'OnPartition=stop needs a stop that ends within 60 s: set TimeoutStopSec= to 30 s or less (the bound is 180 s now)',
+    ]);
+  });
+
+  it.each([
+    [['OnPartition=maybe'], 'OnPartition=maybe is neither stop nor keep'],
+    [['Spread=az=b'], 'Spread=az=b is not the name of a metadata key'],
+    [['Spread='], 'Spread= is not the name of a metadata key'],
+    [['Spread=az', 'Spread=rack'], 'Spread= is given twice in [X-Convoy]'],
+    [['Prefer=ssd'], 'Prefer=ssd is not of the form key=value'],
+    [['Prefer=a=b=c'], 'Prefer=a=b=c is not of the form key=value'],
+    [
+      ['Require=az > 3'],
+      'Require=az > 3 is none of key=value, key!=value, key in (a,b), key not in (a,b), key, !key',
+    ],
+    [['MoveAfterFailures=0'], 'MoveAfterFailures=0 is not a number from 1 to 999999'],
+    [['MoveAfterFailures=often'], 'MoveAfterFailures=often is not a number from 1 to 999999'],
+    [['Sticky=yes', 'MoveAfterFailures=1'], 'Sticky cannot be used with MoveAfterFailures'],
+  ])('refuses %j', (lines, why) => {
+    expect(problems(convoy(...lines))).toEqual([why]);
+  });
+
+  it.each([
+    ['Global=true', 'Spread=az', 'Global cannot be used with Spread'],
+    ['Global=true', 'Prefer=a=b', 'Global cannot be used with Prefer'],
+    ['Global=true', 'MoveAfterFailures=1', 'Global cannot be used with MoveAfterFailures'],
+    ['Global=true', 'OnPartition=stop', 'Global cannot be used with OnPartition=stop'],
+    ['Global=true', 'Require=a!=b', null],
+    ['Global=true', 'OnPartition=keep', null],
+    ['MachineID=abc', 'Spread=az', 'MachineID cannot be used with Spread'],
+    ['MachineID=abc', 'OnPartition=stop', null],
+    ['MachineOf=b.service', 'Prefer=a=b', 'Peers cannot be used with Prefer'],
+    ['MachineOf=b.service', 'MoveAfterFailures=1', 'Peers cannot be used with MoveAfterFailures'],
+    ['MachineOf=b.service', 'Require=a', null],
+  ])('judges %s with %s', (one, other, why) => {
+    const text = `[Service]\nTimeoutStopSec=1s\n[X-Fleet]\n${one}\n[X-Convoy]\n${other}\n`;
+    expect(whyBadOptions('web@1.service', parse(text).unit)).toBe(why);
+  });
+
+  it('refuses Spread= of a unit that has no siblings', () => {
+    expect(whyBadOptions('web.service', convoy('Spread=az'))).toBe(
+      'Spread=az is for instances of a template, such as web@1.service',
+    );
+  });
+
   it('refuses a global unit that is sticky', () => {
     const unit = parse('[X-Fleet]\nGlobal=true\n[X-Convoy]\nSticky=yes\n').unit;
     expect(whyBadOptions('a.service', unit)).toBe('Global cannot be used with Sticky');
