@@ -85,8 +85,18 @@ function entry(database: 'passwd' | 'group', key: string): string[] | undefined 
   return getent(database, key)?.trimEnd().split(':');
 }
 
+/** Answers of this turn of the event loop: hundreds of units are loaded, or adopted, in one. */
+const answers = new Map<string, string | undefined>();
+
 /** The machine's databases, wherever it keeps them (nsswitch.conf). */
 function getent(database: string, key: string): string | undefined {
+  const question = `${database} ${key}`;
+  if (answers.size === 0) setImmediate(() => answers.clear());
+  if (!answers.has(question)) answers.set(question, ask(database, key));
+  return answers.get(question);
+}
+
+function ask(database: string, key: string): string | undefined {
   try {
     return execFileSync('getent', [database, key], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {

@@ -20,11 +20,13 @@ const LOOK_MS = 1000;
 /** Until when the lease-bound units of this machine may run. The deadline is absolute: nothing that is late moves it. */
 export class Lease {
   private until: number;
+  /** A lease was held and its end not acted upon yet. */
+  private owesEnd = false;
   private counting = false;
 
   constructor(private readonly options: LeaseOptions) {
     this.until = stored(options);
-    if (this.held) void this.count();
+    if (this.held) this.begin();
   }
 
   /** Judged anew each time: a process that was frozen past the deadline does not believe what it last knew. */
@@ -40,6 +42,11 @@ export class Lease {
     writeFileSync(`${file}.new`, JSON.stringify({ boot, until }), { mode: 0o600 });
     renameSync(`${file}.new`, file);
     this.until = until;
+    this.begin();
+  }
+
+  private begin(): void {
+    this.owesEnd = true;
     if (!this.counting) void this.count();
   }
 
@@ -50,13 +57,14 @@ export class Lease {
   private async count(): Promise<void> {
     this.counting = true;
     do await this.options.clock.sleep(Math.max(0, Math.min(this.left(), LOOK_MS)));
-    while (this.counting && this.held);
+    while (this.held);
+    this.counting = false;
     this.expire();
   }
 
   private expire(): void {
-    if (!this.counting || this.held) return;
-    this.counting = false;
+    if (!this.owesEnd || this.held) return;
+    this.owesEnd = false;
     this.options.onOver();
   }
 }
