@@ -60,7 +60,7 @@ await runMain('convoy-supervisor', async () => {
   let server: SocketServer | undefined;
   const boot = bootId();
   const lease = new Lease({
-    file: join(runDir, 'lease.json'),
+    file: join(runDir, 'supervisor-lease.json'),
     boot,
     uptime,
     clock,

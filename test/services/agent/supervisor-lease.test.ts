@@ -99,7 +99,7 @@ test.each([
   await kit.manager.holdLease(kit.clock.steady() + 60_000);
   await kit.start('bound.service');
   await kit.start('web.service');
-  const path = join(kit.dir, 'lease.json');
+  const path = join(kit.dir, 'supervisor-lease.json');
   const changed = JSON.stringify(change(JSON.parse(readFileSync(path, 'utf8'))));
   const pid = supervisorPid(kit.dir);
   process.kill(pid, 'SIGSTOP');
