@@ -23,8 +23,6 @@ afterEach(async () => {
 const SLEEP = '[Service]\nExecStart=/bin/sleep 100000\n';
 const mainPid = async (name: string) => (await host.ask('systemctl', 'show', '-P', 'MainPID', name)).trim();
 const start = (name: string) => manager.start(name, { environment: { A: 'b' }, restarts: 3 });
-const restartBus = (): Promise<unknown> =>
-  host.ask('sh', '-c', 'kill -9 $(systemctl show -P MainPID dbus.service)');
 
 test('what runs is adopted, and not touched', async () => {
   await manager.load(unitFrom('web.service', SLEEP));
@@ -62,8 +60,7 @@ test('a lost bus is said, is found again, and what happened meanwhile is seen', 
     for await (const _change of manager.changes(done.signal)) changes++;
   })();
 
-  await host.ask('systemctl', 'stop', 'dbus.socket');
-  await restartBus();
+  await host.ask('systemctl', 'stop', 'dbus.socket', 'dbus.service');
   const away = await until('calls are rejected', () =>
     manager.list().then(
       () => null,
@@ -101,6 +98,20 @@ test('a lost bus is said, is found again, and what happened meanwhile is seen', 
   );
   done.abort();
   await listening;
+});
+
+test('a dbus-daemon that is killed is found again by what systemd starts in its place', async () => {
+  await manager.load(unitFrom('web.service', SLEEP));
+  await start('web.service');
+  const pid = await mainPid('web.service');
+  const daemon = await mainPid('dbus.service');
+  await host.ask('systemctl', 'kill', '--signal=KILL', 'dbus.service');
+  await until('there is another', async () => !['0', daemon].includes(await mainPid('dbus.service')), 30_000);
+  const unit = await until('it is asked again', () => manager.list().catch(() => null), 30_000);
+  expect(unit).toMatchObject([{ active: 'active', launched: true, restarts: 3 }]);
+  expect(await mainPid('web.service')).toBe(pid);
+  await manager.stop('web.service');
+  expect(await manager.list()).toMatchObject([{ active: 'inactive', exit: 'SIGTERM' }]);
 });
 
 test('systemd that was executed anew knows us again', async () => {
