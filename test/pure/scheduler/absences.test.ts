@@ -154,7 +154,7 @@ describe('units with OnPartition=stop', () => {
     expect(second).toMatchObject({ nextDue: 23_000, evicted: ['machine1'] });
     expect(held(second)).toEqual({
       'a.service':
-        'machine machine1 is gone and may still be stopping it (OnPartition=stop): placed elsewhere 22 s after the machine was missed',
+        'machine machine1 went away and may still be stopping it (OnPartition=stop): placed elsewhere 22 s after it was missed',
     });
     const third = watch({ machine1: gone, machine2: there }, units, 23_000, second.absences);
     expect([held(third), third.nextDue]).toEqual([{}, null]);

@@ -260,6 +260,75 @@ describe('scheduler', () => {
     expect(await homes()).toEqual({ 'web.service': 'bbbbbbbb2' });
   });
 
+  it('moves a unit by hand to another machine than the one it left, however long its stop takes', async () => {
+    const scheduler = start();
+    const machines = await join('aaaaaaaa1', 'bbbbbbbb2', 'cccccccc3');
+    await submit('web.service');
+    await submit('other.service');
+    await settle();
+    await report(machines);
+    const present = (await homes())['web.service'];
+    await registry.requestMove('web.service', null);
+    await settle();
+    expect((await homes())['web.service']).toBeUndefined();
+    await pass(60_000);
+    expect(scheduler.status().refusals?.get('web.service')).toContain('still stopping on bbbbbbbb');
+    await report(machines);
+    expect([present, (await homes())['web.service']]).toEqual(['bbbbbbbb2', 'cccccccc3']);
+  });
+
+  it('moves a unit on from machine to machine when it fails, and gives up when there is none left', async () => {
+    const scheduler = start();
+    const machines = await join('aaaaaaaa1', 'bbbbbbbb2');
+    const sketchOf = { convoy: ['MoveAfterFailures=2'] };
+    await submit('web.service', sketchOf);
+    await settle();
+    const fail = async (machine: string): Promise<void> => {
+      const state = { ...running('web.service', machine), hash: hashOf(unitOf(sketchOf)) };
+      await machines[machine]?.session.publish([{ ...state, autoRestarts: 1, active: 'failed' }], []);
+      await settle();
+    };
+    await fail('aaaaaaaa1');
+    expect(await homes()).toEqual({});
+    await machines.aaaaaaaa1?.session.publish([], ['web.service']);
+    await settle();
+    expect(await homes()).toEqual({ 'web.service': 'bbbbbbbb2' });
+    await fail('bbbbbbbb2');
+    expect(await homes()).toEqual({ 'web.service': 'bbbbbbbb2' });
+    expect(scheduler.status().refusals?.get('web.service')).toBe('failed on all 2 machines that may run it');
+  });
+
+  it('places a unit that must not run twice only when its stop must be over, on an evicted machine too', async () => {
+    start();
+    const { aaaaaaaa1 } = await join('aaaaaaaa1', 'bbbbbbbb2');
+    await submit('redis.service', { convoy: ['OnPartition=stop'], service: ['TimeoutStopSec=10s'] });
+    await settle();
+    aaaaaaaa1?.client.cut();
+    await pass(TTL_MS);
+    await registry.evictMachine('aaaaaaaa1');
+    await pass(21_999);
+    expect(await homes()).toEqual({ 'redis.service': 'aaaaaaaa1' });
+    await pass(1);
+    expect(await homes()).toEqual({ 'redis.service': 'bbbbbbbb2' });
+    const { assigned } = await registry.readAll();
+    expect(assigned.get('redis.service')?.stopBoundMs).toBe(20_000);
+  });
+
+  it('moves the units of an evicted machine at once, and says so once', async () => {
+    start();
+    const { aaaaaaaa1 } = await join('aaaaaaaa1', 'bbbbbbbb2');
+    await submit('web.service');
+    await submit('redis.service', { convoy: ['Sticky=yes'], fleet: ['MachineID=aaaaaaaa'] });
+    await settle();
+    aaaaaaaa1?.client.cut();
+    await pass(TTL_MS);
+    await registry.evictMachine('aaaaaaaa1');
+    await pass(0);
+    expect((await homes())['web.service']).toBe('bbbbbbbb2');
+    await pass(60_000);
+    expect(logged.filter((line) => line === 'machine is given up; its units move')).toHaveLength(1);
+  });
+
   it('stops deciding when its lease is lost and stands again when the registry is back', async () => {
     const mine = cluster.client();
     const one = start('leader01', mine);
