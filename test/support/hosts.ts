@@ -73,7 +73,7 @@ export interface HostsOptions {
   /** Of hosts 1, 2 ...; missing ones are made up. */
   readonly machineIds?: readonly string[];
   readonly etcd?: WorldEtcdOptions;
-  /** false: the hosts alone, /opt/convoy is there and nothing is installed. */
+  /** false: machines that have never seen Convoy; settings are not written. */
   readonly install?: boolean;
 }
 
@@ -85,13 +85,12 @@ export async function useHosts(options: HostsOptions): Promise<Hosts> {
 }
 
 export async function openHosts(options: HostsOptions): Promise<Hosts> {
-  const { count, machineIds = [] } = options;
-  const world = await openWorld((dir) => [
-    `${dir}/convoy:/opt/convoy`,
-    `${join(ROOT, 'node_modules')}:/opt/convoy/node_modules`,
-  ]);
+  const { count, machineIds = [], install = true } = options;
+  const world = await openWorld((dir) =>
+    install ? [`${dir}/convoy:/opt/convoy`, `${join(ROOT, 'node_modules')}:/opt/convoy/node_modules`] : [],
+  );
   try {
-    copyProduct(join(world.dir, 'convoy'));
+    if (install) copyProduct(join(world.dir, 'convoy'));
     const units = join(world.dir, 'units');
     mkdirSync(units);
     for (const [index, id] of machineIds.entries()) {
@@ -102,7 +101,7 @@ export async function openHosts(options: HostsOptions): Promise<Hosts> {
     const members = await startWorldEtcd(world, options.etcd);
     const etcd = members[0] as WorldEtcd;
     const all = Array.from({ length: count }, (_, index) => hostOf(world, index + 1, units));
-    if (options.install !== false)
+    if (install)
       await Promise.all(
         all.map(async (host, index) => {
           await host.exec('mkdir', '-p', '/etc/convoy');

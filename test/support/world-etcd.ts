@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { startProxy, type Proxy as TcpProxy } from './proxy.js';
+import { getOver } from './unix-get.js';
 import { until } from './until.js';
 import { WORLD_IP, type World, type WorldProcess } from './world.js';
 
@@ -81,7 +81,7 @@ async function startMember(
     await until(`${name} is healthy`, () => healthy(socket), 30_000);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    process.kill(current.pid, signal);
+    current.signal(signal);
     await current.ended;
   };
   await start();
@@ -89,8 +89,8 @@ async function startMember(
     url,
     outside: await startProxy(socket),
     socket,
-    freeze: () => void process.kill(current.pid, 'SIGSTOP'),
-    thaw: () => void process.kill(current.pid, 'SIGCONT'),
+    freeze: () => current.signal('SIGSTOP'),
+    thaw: () => current.signal('SIGCONT'),
     kill: () => end('SIGKILL'),
     restart: start,
     async wipe() {
@@ -111,7 +111,9 @@ async function startMember(
       await start();
     },
     async metric(metric) {
-      const line = (await get(socket, '/metrics')).split('\n').find((each) => each.startsWith(`${metric} `));
+      const line = (await getOver(socket, '/metrics'))
+        .split('\n')
+        .find((each) => each.startsWith(`${metric} `));
       if (line === undefined) throw new Error(`etcd has no metric ${metric}`);
       return Number(line.split(' ')[1]);
     },
@@ -124,20 +126,6 @@ function copyAll(from: string, to: string): void {
 }
 
 async function healthy(socket: string): Promise<boolean> {
-  const answer = await get(socket, '/health').catch(() => '{}');
+  const answer = await getOver(socket, '/health').catch(() => '{}');
   return (JSON.parse(answer) as { health?: string }).health === 'true';
-}
-
-function get(socketPath: string, path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: 5000, agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      response.once('end', () => resolve(text)).once('error', reject);
-    });
-    asked.once('timeout', () => asked.destroy(new Error('no answer within 5 s')));
-    asked.once('error', reject).end();
-  });
 }

@@ -26,8 +26,7 @@ export interface World {
 }
 
 export interface WorldProcess {
-  /** Of the program itself, for signals. */
-  readonly pid: number;
+  signal(name: NodeJS.Signals): void;
   /** Its exit code, null after a signal. */
   readonly ended: Promise<number | null>;
 }
@@ -79,7 +78,14 @@ export async function openWorld(bindReadOnly: (dir: string) => readonly string[]
         if (over) throw new Error(`${name} ended at once: ${readFileSync(join(dir, `${name}.log`), 'utf8')}`);
         return childOf(outer.pid);
       });
-      return { pid, ended };
+      return {
+        signal(signal) {
+          process.kill(pid, signal);
+          // nsenter stops along with its child, and would then not see it end.
+          if (signal === 'SIGCONT') outer.kill(signal);
+        },
+        ended,
+      };
     },
     async close() {
       keeper.ref();
