@@ -17,7 +17,7 @@ export interface EndOfRun {
 
 /**
  * Ends a run as KillMode= says: KillSignal= and, after the grace, FinalKillSignal=. Answers what had to be done:
- * nothing more than to ask, to kill what did not listen, or to leave that alone because of SendSIGKILL=no.
+ * nothing more than to ask, to kill what did not listen, or to leave it: because of SendSIGKILL=no, or in vain.
  */
 export async function endRun(run: EndOfRun): Promise<'asked' | 'killed' | 'left'> {
   const { settings, graceMs } = run;
@@ -29,16 +29,14 @@ export async function endRun(run: EndOfRun): Promise<'asked' | 'killed' | 'left'
   const killed = killMode === 'process' ? named : run.members;
   const listened = await send(run, settings.killSignal, asked, 'stop-sigterm', graceMs);
   if (!settings.sendSigkill) return listened ? 'asked' : 'left';
-  await killOff(run, killed);
+  const gone = await send(run, settings.finalKillSignal, killed, 'stop-sigkill', UNKILLABLE_MS);
+  if (!gone) return 'left';
   return listened ? 'asked' : 'killed';
 }
 
+const SIGCONT = 18;
 /** How long something may outlive SIGKILL before it is given up: it hangs in the kernel. */
 const UNKILLABLE_MS = 90_000;
-
-async function killOff(run: EndOfRun, victims: EndOfRun['members']): Promise<void> {
-  await send(run, run.settings.finalKillSignal, victims, 'stop-sigkill', UNKILLABLE_MS);
-}
 
 /** Sends a signal once to each process there is and comes to be. Answers whether all ended in time. */
 async function send(
@@ -69,5 +67,3 @@ async function send(
   }
   return left.length === 0;
 }
-
-const SIGCONT = 18;

@@ -121,13 +121,13 @@ describe('what goes wrong', () => {
   });
 
   test('a unit that is refused is published with the reason and loaded again only when it changes', async () => {
-    await kit.place('bad.service', unit('ExecStart=/bin/true', 'KillMode=none\n'));
+    await kit.place('bad.service', unit('ExecStart=/bin/true', 'WatchdogSec=5\n'));
     const [state] = await until('the refusal is published', async () => {
       const states = await kit.states('bad.service');
       return states.length > 0 ? states : undefined;
     });
     expect(state).toMatchObject({ load: 'error', active: 'inactive', reached: 'loaded' });
-    expect(state?.reason).toContain('KillMode=');
+    expect(state?.reason).toContain('WatchdogSec=');
     await fence();
     expect(kit.units.calls.filter((call) => call === 'load bad.service')).toHaveLength(1);
     await kit.place('bad.service', unit());
@@ -135,7 +135,7 @@ describe('what goes wrong', () => {
   });
 
   test('a refused unit that goes is unpublished', async () => {
-    await kit.place('bad.service', unit('ExecStart=/bin/true', 'KillMode=none\n'));
+    await kit.place('bad.service', unit('ExecStart=/bin/true', 'WatchdogSec=5\n'));
     await until('the refusal is published', async () => (await kit.states('bad.service')).length > 0);
     await kit.unplace('bad.service');
     await until('it is unpublished', async () => (await kit.states('bad.service')).length === 0);
@@ -179,7 +179,7 @@ describe('the registry', () => {
     kit.registry.hold(null);
     await untilActive('new.service');
     await until('the old unit has gone', async () => (await find('web.service')) === undefined);
-    expect(kit.agent.status()).toEqual({ joined: true, problem: null });
+    expect(kit.agent.status()).toMatchObject({ joined: true, problem: null });
   });
 
   test('away: everything goes on, and what changed meanwhile is published afterwards', async () => {

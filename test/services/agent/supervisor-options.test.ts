@@ -263,9 +263,13 @@ describe('reloads', () => {
   });
 });
 
-test('units of a supervisor that knew less are adopted', async () => {
-  await kit.load('web.service', 'ExecStart=/bin/sleep 1000');
+test('units of a supervisor that knew less are adopted, and brought back', async () => {
+  await kit.load(
+    'web.service',
+    `Restart=always\nRestartSec=1ms\nExecStart=${sh(`echo $$$$ >>${kit.file('pid')}; exec sleep 1000`)}`,
+  );
   await kit.start('web.service');
+  const pid = await kit.pidIn('pid');
   const before = await kit.find('web.service');
   await killHard(supervisorPid(kit.dir));
   const path = join(kit.dir, 'units', 'web.service.json');
@@ -273,9 +277,12 @@ test('units of a supervisor that knew less are adopted', async () => {
   for (const added of ['leaseBound', 'startWindow', 'logFrom']) delete stored.entry[added];
   writeFileSync(path, JSON.stringify(stored));
   expect(await kit.find('web.service')).toEqual(before);
-  await kit.manager.stop('web.service');
-  await kit.start('web.service');
-  expect(await kit.find('web.service')).toMatchObject({ active: 'active' });
+  await killHard(pid);
+  await kit.untilUnit(
+    'web.service',
+    'is back',
+    ({ active, autoRestarts }) => active === 'active' && autoRestarts === 1,
+  );
 });
 
 test('a reason has the lines of the last run only', async () => {
