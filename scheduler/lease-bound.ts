@@ -54,10 +54,12 @@ export function watchLeaseBound(
   for (const [unit, last] of before ?? []) {
     if (units.has(unit) || assigned.has(unit)) continue;
     const { machine, boundMs } = last;
-    if (machine !== null && !missing(machine)) {
-      if (states.get(machine)?.has(unit)) units.set(unit, { ...last, missingSince: null });
+    if (machine !== null && states.get(machine)?.has(unit)) {
+      units.set(unit, { ...last, missingSince: null });
       continue;
     }
+    // It has reported the unit gone. One that is back from being missing may not have reported anything yet.
+    if (machine !== null && !missing(machine) && last.missingSince === null) continue;
     const since = last.missingSince ?? now;
     if (now < since + boundMs + SLACK_MS) units.set(unit, { ...last, missingSince: since });
   }
@@ -99,5 +101,5 @@ function words(machine: string | null, waitMs: number): string {
   const seconds = `${waitMs / 1000} s`;
   return machine === null
     ? `a machine is missing and may still be stopping it (OnPartition=stop): placed ${seconds} after the leader’s election`
-    : `machine ${shortId(machine)} is gone and may still be stopping it (OnPartition=stop): placed elsewhere ${seconds} after the machine was missed`;
+    : `machine ${shortId(machine)} went away and may still be stopping it (OnPartition=stop): placed elsewhere ${seconds} after it was missed`;
 }
