@@ -1,4 +1,4 @@
-import { ConvoyError, messageOf, permanent } from '../../runtime/errors.js';
+import { ConvoyError, kindOf, messageOf, permanent } from '../../runtime/errors.js';
 import { parse } from '../../units/parse.js';
 import type { UnitFile } from '../../units/unit-file.js';
 import type { UnitToLoad } from '../unit-manager.js';
@@ -69,16 +69,22 @@ export function createCommits(options: CommitsOptions): Commits {
       await commitAll(lot);
     } catch (error) {
       const [first, ...more] = lot;
-      if (more.length === 0 || (error instanceof ConvoyError && error.kind === 'transient')) {
+      if (more.length === 0 || kindOf(error) === 'transient') {
         for (const entry of lot) await giveUp(entry, error);
       } else for (const entry of [first, ...more]) if (entry !== undefined) await commit([entry]);
     }
   }
 
   async function giveUp(entry: Entry, error: unknown): Promise<void> {
-    if (entry.kind === 'unload' || (error instanceof ConvoyError && error.kind === 'transient'))
-      return entry.reject(error);
-    await refuse(entry, messageOf(error));
+    if (entry.kind === 'load' && kindOf(error) !== 'transient') return refuse(entry, messageOf(error));
+    // Not known to be loaded is not loaded: it is loaded again.
+    if (entry.kind === 'load') forget(entry.name);
+    entry.reject(error);
+  }
+
+  function forget(name: string): void {
+    files.forget(name);
+    options.onUnloaded(name);
   }
 
   /** Takes back what was done for a load, then rejects it. */
@@ -99,7 +105,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const leaving = [...unloads, ...replaced].map(({ name }) => name);
     if (leaving.length > 0) await manager('DisableUnitFiles', 'asb', leaving, true);
     await Promise.all(leaving.map(resetFailed));
-    for (const { name } of unloads) files.forget(name);
+    for (const { name } of unloads) forget(name);
 
     const plain: string[] = loads.some(({ unit }) => unit.leaseBound) ? leaseUnit() : [];
     const installed: string[] = [];
@@ -112,10 +118,7 @@ export function createCommits(options: CommitsOptions): Commits {
     if (installed.length > 0) await manager('EnableUnitFiles', 'asbb', installed, true, true);
     await manager('Reload', '');
 
-    for (const { name, resolve } of unloads) {
-      options.onUnloaded(name);
-      resolve();
-    }
+    for (const { resolve } of unloads) resolve();
     if (loads.length === 0) return;
     const rows = await listUnits(
       bus(),

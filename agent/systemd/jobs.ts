@@ -5,8 +5,11 @@ import { type Bus, MANAGER } from './bus.js';
 export type JobResult = string;
 
 export interface Jobs {
-  /** Enqueues a job for a unit (StartUnit, StopUnit, ReloadUnit) and resolves with its result when it is over. */
-  run(bus: Bus, member: string, unit: string): Promise<JobResult>;
+  /**
+   * Enqueues a job for a unit (StartUnit, StopUnit, ReloadUnit) and resolves with its result when it is over. Says so
+   * as soon as systemd has it: from then on it is carried out whatever becomes of us.
+   */
+  run(bus: Bus, member: string, unit: string, onTaken?: () => void): Promise<JobResult>;
   /** What systemd said with JobRemoved. */
   removed(job: string, result: JobResult): void;
   /** The bus is gone: nobody will say what becomes of the jobs. They go on. */
@@ -21,13 +24,14 @@ interface Waiting {
 export function createJobs(): Jobs {
   const waiting = new Map<string, Waiting[]>();
   return {
-    run(bus, member, unit) {
+    run(bus, member, unit, onTaken) {
       return new Promise((resolve, reject) => {
         const call = { ...MANAGER, member, signature: 'ss', body: [unit, 'replace'] };
         bus
           .call(call, (job) => {
             // Here and not later: the job's end may be the very next message. Jobs that are alike are one.
             waiting.set(String(job), [...(waiting.get(String(job)) ?? []), { resolve, reject }]);
+            onTaken?.();
           })
           .catch(reject);
       });

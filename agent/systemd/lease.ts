@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock.js';
 import { replaceFile } from './files.js';
@@ -42,10 +42,13 @@ export interface Lease {
   /** As `UnitManager.holdLease`. */
   hold(until: number): void;
   isHeld(): boolean;
+  /** Unless it is held by us, what the file says is of no account any more. */
+  drop(): void;
 }
 
 export function openLease(runDir: string, clock: Clock): Lease {
   let last = Number.NEGATIVE_INFINITY;
+  const isHeld = (): boolean => clock.steady() < last;
   return {
     hold(until) {
       // In this order: time that passes between the two looks shortens the lease.
@@ -55,6 +58,9 @@ export function openLease(runDir: string, clock: Clock): Lease {
       last = until;
       replaceFile(leasePath(runDir), `${Math.floor((uptime * 1000 + left) / 10)}\n`, 0o600);
     },
-    isHeld: () => clock.steady() < last,
+    isHeld,
+    drop() {
+      if (!isHeld()) rmSync(leasePath(runDir), { force: true });
+    },
   };
 }

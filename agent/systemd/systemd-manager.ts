@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock.js';
-import { ConvoyError, messageOf, permanent, transient } from '../../runtime/errors.js';
+import { ConvoyError, kindOf, messageOf, permanent, transient } from '../../runtime/errors.js';
 import type { Log } from '../../runtime/log.js';
 import { createWakeUps } from '../../runtime/wake-ups.js';
 import type { StartOptions, UnitManager } from '../unit-manager.js';
@@ -72,6 +72,8 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     async onConnected(bus) {
       await watch.readAll(bus);
       checkedAt = clock.steady();
+      // It may be of another boot, if the folder outlived that.
+      if (leaseRun() === null) lease.drop();
       // Taken away by somebody, or we were killed before systemd had it: the agent loads it again.
       for (const name of remembered.keys()) {
         const known = watch.properties(name);
@@ -128,15 +130,28 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     return run;
   }
 
-  async function launch(name: string, found: Remembered): Promise<void> {
+  async function launch(name: string, asked: Remembered): Promise<void> {
     const failed = text(watch.properties(name).ActiveState) === 'failed';
     // Or a unit that was started too often would not be started now either.
     if (failed) await unitCall('ResetFailedUnit', name);
-    const result = await jobs.run(connection.bus(), 'StartUnit', name);
-    if (result === 'done') return;
-    if (found.leaseBound && (!lease.isHeld() || leaseRun() !== found.lease)) throw leaseOver(name);
-    if (result === 'canceled') throw transient(`the start of ${name} was cancelled`, { code: 'cancelled' });
-    const reason = await endings.startFailed(name, result);
+    // Not before systemd has it: if we are killed until then, the next convoyd asks again, which hurts nothing.
+    const remember = (): void => {
+      files.remember(name, asked);
+      wakeUps.wake();
+    };
+    let why: string;
+    try {
+      why = await jobs.run(connection.bus(), 'StartUnit', name, remember);
+    } catch (error) {
+      if (kindOf(error) !== 'permanent') throw error;
+      // systemd may not even try: that is the outcome of the start.
+      remember();
+      why = messageOf(error);
+    }
+    if (why === 'done') return;
+    if (asked.leaseBound && (!lease.isHeld() || leaseRun() !== asked.lease)) throw leaseOver(name);
+    if (why === 'canceled') throw transient(`the start of ${name} was cancelled`, { code: 'cancelled' });
+    const reason = await endings.startFailed(name, why);
     throw permanent(`${name} could not be started: ${reason}`, { code: 'failed' });
   }
 
@@ -151,33 +166,24 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
       name,
       Object.fromEntries(Object.entries(environment).filter(([key]) => !own.has(key))),
     );
-    const asked = {
-      ...before,
-      launched: true,
-      restarts,
-      environment,
-      lease: run,
-      touched: clock.now(),
-      end: null,
-    };
-    files.remember(name, asked);
+    const asked = { launched: true, restarts, environment, lease: run, touched: clock.now(), end: null };
     starting.add(name);
-    wakeUps.wake();
     try {
-      await launch(name, asked);
+      await launch(name, { ...before, ...asked });
     } catch (error) {
-      if (!(error instanceof ConvoyError)) throw error;
-      // systemd knows no such unit or may not start it: that is the answer to the start too.
-      const late = error.kind === 'permanent' && error.code !== 'failed';
-      if (!late) throw error;
-      throw permanent(`${name} could not be started: ${await endings.startFailed(name, error.message)}`, {
-        code: 'failed',
-        cause: error,
-      });
+      // Nobody knows what has become of it, or it was not started after all: whoever wants it running asks again.
+      if (kindOf(error) === 'transient') forgetLaunch(name);
+      throw error;
     } finally {
       starting.delete(name);
       wakeUps.wake();
     }
+  }
+
+  function forgetLaunch(name: string): void {
+    const found = remembered.get(name);
+    if (found?.launched) files.remember(name, { ...found, launched: false });
+    wakeUps.wake();
   }
 
   async function stopped(name: string): Promise<void> {
@@ -187,11 +193,6 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     });
     if (result === 'done' || isEnded(watch.properties(name))) return;
     throw transient(`${name} could not be stopped (${result})`, { code: 'failed' });
-  }
-
-  function forgetLaunch(name: string, found: Remembered): void {
-    if (found.launched) files.remember(name, { ...found, launched: false });
-    wakeUps.wake();
   }
 
   return {
@@ -217,9 +218,9 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     },
     start,
     async stop(name) {
-      connection.bus();
-      forgetLaunch(name, need(name));
+      need(name);
       await stopped(name);
+      forgetLaunch(name);
     },
     async reload(name) {
       need(name);
@@ -227,7 +228,7 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
         permanent(`${name} was not reloaded: ${why}`, { code: 'failed' });
       if (text(watch.properties(name).ActiveState) !== 'active') throw failed('it does not run');
       const result = await jobs.run(connection.bus(), 'ReloadUnit', name).catch((error) => {
-        if (error instanceof ConvoyError && error.kind === 'permanent') throw failed(messageOf(error));
+        if (kindOf(error) === 'permanent') throw failed(messageOf(error));
         throw error;
       });
       if (result !== 'done') throw failed(`its ExecReload= ended badly (${result})`);
@@ -237,9 +238,7 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     },
     async unload(name) {
       connection.bus();
-      const found = remembered.get(name);
-      if (found === undefined) return;
-      forgetLaunch(name, found);
+      if (!remembered.has(name)) return;
       await stopped(name);
       await commits.unload(name);
     },

@@ -73,12 +73,12 @@ describe('types other than service', () => {
   });
 
   test('a mount is mounted and unmounted', async () => {
-    await load('run-there.mount', '[Mount]\nWhat=tmpfs\nWhere=/run/there\nType=tmpfs\n');
-    await start('run-there.mount');
-    expect(await find('run-there.mount')).toMatchObject({ active: 'active', sub: 'mounted' });
-    expect((await host.exec('mountpoint', '-q', '/run/there')).code).toBe(0);
-    await manager.unload('run-there.mount');
-    expect((await host.exec('mountpoint', '-q', '/run/there')).code).not.toBe(0);
+    await load('run-over\\x2dthere.mount', '[Mount]\nWhat=tmpfs\nWhere=/run/over-there\nType=tmpfs\n');
+    await start('run-over\\x2dthere.mount');
+    expect(await find('run-over\\x2dthere.mount')).toMatchObject({ active: 'active', sub: 'mounted' });
+    expect((await host.exec('mountpoint', '-q', '/run/over-there')).code).toBe(0);
+    await manager.unload('run-over\\x2dthere.mount');
+    expect((await host.exec('mountpoint', '-q', '/run/over-there')).code).not.toBe(0);
   });
 
   test('a mount that fails says why', async () => {
