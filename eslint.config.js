@@ -20,7 +20,7 @@ const PURE = [
   'runtime/{backoff,errors}.ts',
   'units/*.ts',
   'registry/{model,keys,codec}.ts',
-  'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain}.ts',
+  'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures}.ts',
   'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
   'agent/{command,environment-file,specifiers,words}.ts',
   'agent/supervisor/order.ts',

@@ -3,6 +3,7 @@ import type { Constraints } from '../units/constraints.js';
 import { type Placeable, Tally } from '../units/eligibility.js';
 import { type Holds, NO_HOLDS } from './absences.js';
 import { WHY, whyLeaves } from './decision.js';
+import { Departures } from './departures.js';
 import { Plan } from './plan.js';
 import { compareSeats, placeDecision, type Seat, seatKey, unplaceDecision, updateDecision } from './seats.js';
 import type { Transfers } from './transfers.js';
@@ -36,13 +37,14 @@ export const NO_MEMORY: Memory = { holds: NO_HOLDS, transfers: new Map() };
  */
 export function place(snapshot: ClusterSnapshot, { holds, transfers }: Memory = NO_MEMORY): Placing {
   const plan = new Plan(snapshot, holds, transfers);
+  const departures = new Departures(plan);
   plan.keep();
-  plan.move();
+  departures.move();
   do plan.fill();
-  while (plan.move());
+  while (departures.move());
   return {
     decisions: decide(snapshot, plan),
-    refusals: explain(plan, holds),
+    refusals: explain(plan, holds, departures.unmoved),
     transfers: plan.transfers,
   };
 }
@@ -82,7 +84,7 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
   return [...unplaces, ...updates, ...places];
 }
 
-function explain(plan: Plan, holds: Holds): Map<string, string> {
+function explain(plan: Plan, holds: Holds, unmoved: ReadonlyMap<string, string>): Map<string, string> {
   const refusals = new Map<string, string>();
   // A thousand units that ask the same of a machine get the same answer, and it is worked out once.
   const known = new Map<string, string>();
@@ -91,7 +93,7 @@ function explain(plan: Plan, holds: Holds): Map<string, string> {
     const alike = home === undefined ? plan.alikeKey(unit) : null;
     const words =
       home !== undefined
-        ? explainPlaced(plan, holds, unit, home)
+        ? (unmoved.get(name) ?? explainPlaced(plan, holds, unit, home))
         : ((alike === null ? undefined : known.get(alike)) ?? explainLacking(plan, holds, unit));
     if (words !== null) refusals.set(name, words);
     if (alike !== null && words !== null) known.set(alike, words);
@@ -102,15 +104,12 @@ function explain(plan: Plan, holds: Holds): Map<string, string> {
 /** What a unit that keeps its machine waits for, or null. */
 function explainPlaced(plan: Plan, holds: Holds, unit: Placeable, machine: string): string | null {
   const { name, constraints } = unit;
-  const unmoved = plan.unmoved.get(name);
   if (!plan.candidates.has(machine))
-    return (
-      unmoved ?? `pending: ${holds.machines.get(machine) ?? holds.units.get(name) ?? WHY.sticky(machine)}`
-    );
+    return `pending: ${holds.machines.get(machine) ?? holds.units.get(name) ?? WHY.sticky(machine)}`;
   const refusal = plan.stuck(unit, machine);
-  if (refusal === null) return unmoved ?? null;
-  if (constraints.sticky) return unmoved ?? WHY.stuck(whyLeaves(refusal));
-  return plan.isUnreported(name, machine) ? WHY.unreported(machine, whyLeaves(refusal)) : (unmoved ?? null);
+  if (refusal === null) return null;
+  if (constraints.sticky) return WHY.stuck(whyLeaves(refusal));
+  return plan.isUnreported(name, machine) ? WHY.unreported(machine, whyLeaves(refusal)) : null;
 }
 
 /** Why a unit without a machine, or a global one, is not where it is not; null if a global is everywhere. */

@@ -5,7 +5,6 @@ import {
   placeable,
   type Refusal,
   shortId,
-  Tally,
   whyNot,
 } from '../units/eligibility.js';
 import { isTemplate } from '../units/name.js';
@@ -15,23 +14,15 @@ import { WHY, whyLeaves, whyPlaced } from './decision.js';
 import { Occupancy } from './occupancy.js';
 import { rankFor } from './rank.js';
 import { compare, seatKey, type TakenSeat, takenSeats, whyUnwanted } from './seats.js';
-import {
-  failedBefore,
-  hasFailed,
-  openMove,
-  type Transfer,
-  type Transfers,
-  transferNow,
-  transferOf,
-  whyFailed,
-} from './transfers.js';
+import { hasFailed, type Transfer, type Transfers, transferNow, transferOf } from './transfers.js';
 
 /**
- * One placement being worked out: first what stays where it is (`keep`), then what is to go elsewhere (`move`) and
- * what finds a place (`fill`), in turns until nothing more goes. Everything happens in an order that follows from
- * names alone.
+ * One placement being worked out: first what stays where it is (`keep`), then what finds a place (`fill`). Everything
+ * happens in an order that follows from names alone.
  */
 export class Plan {
+  readonly snapshot: ClusterSnapshot;
+  readonly holds: Holds;
   readonly taken: readonly TakenSeat[];
   /** Units that are to be somewhere, by name. */
   readonly wanted: ReadonlyMap<string, Placeable>;
@@ -43,15 +34,9 @@ export class Plan {
   readonly came = new Map<string, string>();
   /** Units that were taken from a machine for a reason that is still to be known when they are placed. */
   readonly transfers = new Map<string, Transfer>();
-  /** Why units that are to go elsewhere stay for now. */
-  readonly unmoved = new Map<string, string>();
 
-  private readonly snapshot: ClusterSnapshot;
-  private readonly holds: Holds;
   /** Seats that are given up, but not before their live machine has reported the unit; machines by unit. */
   private readonly unreported = new Map<string, string[]>();
-  /** Units that may have to go elsewhere though they may stay. */
-  private readonly restless: readonly Placeable[];
   private readonly followers = new Map<string, string[]>();
   private readonly reportedOn = new Map<string, string[]>();
   /** What `alikeKey` says of units that no machine takes. */
@@ -71,10 +56,6 @@ export class Plan {
         .filter(({ name, target }) => target !== 'inactive' && !isTemplate(name))
         .sort((a, b) => compare(a.name, b.name))
         .map(({ name, unit }) => [name, placeable(name, unit)]),
-    );
-    this.restless = [...this.wanted.values()].filter(
-      ({ name, constraints }) =>
-        constraints.moveAfterFailures !== null || snapshot.units.get(name)?.move !== null,
     );
     const replaces = replacesRelation([...this.wanted.values()]);
     this.occupancy = new Occupancy(this.candidates.keys(), this.wanted, replaces);
@@ -124,41 +105,6 @@ export class Plan {
     // What nobody wants is there until it can be taken away: nothing in conflict with it comes meanwhile.
     for (const [unit, machines] of this.unreported)
       if (!this.wanted.has(unit)) for (const machine of machines) this.occupancy.add(machine, unit);
-  }
-
-  /**
-   * Takes units from their machines that are to go elsewhere, by the operator's wish or because they failed too
-   * often, if there is a machine that would have them. Answers whether any was.
-   */
-  move(): boolean {
-    let moved = false;
-    for (const unit of this.restless) {
-      const record = this.snapshot.units.get(unit.name);
-      if (record === undefined) continue;
-      const assignment = this.snapshot.assigned.get(unit.name);
-      if (assignment === undefined) continue;
-      const { machine } = assignment;
-      if (unit.constraints.global || !this.occupancy.has(machine, unit.name)) continue;
-      if (this.came.has(seatKey(assignment)) || this.holds.machines.has(machine)) continue;
-      const request = openMove(record, assignment);
-      const failed = hasFailed(this.snapshot, unit, machine);
-      if (this.holds.units.has(unit.name) || (request === null && !failed)) continue;
-      if (this.isUnreported(unit.name, machine)) {
-        this.unmoved.set(unit.name, `move: no report yet of ${unit.name} on ${shortId(machine)}`);
-        continue;
-      }
-      const why =
-        request === null
-          ? this.whyNoneLeft(unit, machine, failedBefore(this.snapshot, record, assignment))
-          : this.whyNotMoved(unit, machine, request.to);
-      if (why !== null) this.unmoved.set(unit.name, why);
-      else {
-        this.unmoved.delete(unit.name);
-        this.leave(unit.name, machine, request === null ? whyFailed(unit, machine) : WHY.moved);
-        moved = true;
-      }
-    }
-    return moved;
   }
 
   /** Finds a place for whatever has none, globals first, then by name, until nothing more can be placed. */
@@ -282,43 +228,13 @@ export class Plan {
   }
 
   /** Why a unit may not be on a machine, whatever it takes to bring it there. */
-  private whyNotHere(unit: Placeable, machine: Candidate): Refusal | null {
+  whyNotHere(unit: Placeable, machine: Candidate): Refusal | null {
     const refusal = whyNot(unit, machine, this.occupancy.neighbours(machine.id));
     if (refusal !== null || unit.constraints.replaces.length === 0) return refusal;
     const victim = this.occupancy
       .victims(machine.id, unit)
       .find((name) => this.isUnreported(name, machine.id));
     return victim === undefined ? null : { kind: 'unreported', detail: victim };
-  }
-
-  /** Why the operator's wish to have a unit elsewhere cannot be met now, in words, or null. */
-  private whyNotMoved(unit: Placeable, from: string, to: string | null): string | null {
-    if (to === from) return `move: it is on ${shortId(to)} already`;
-    if (to !== null) {
-      const machine = this.candidates.get(to);
-      if (machine === undefined) return `move: machine ${shortId(to)} is not there`;
-      const refusal = this.whyNotHere(unit, machine);
-      return refusal === null ? null : `move to ${shortId(to)}: ${whyLeaves(refusal)}`;
-    }
-    const tally = new Tally();
-    for (const [id, machine] of this.candidates) {
-      if (id === from) continue;
-      const refusal = this.whyNotHere(unit, machine);
-      if (refusal === null) return null;
-      tally.add(refusal);
-    }
-    return `move: ${tally.summary(0, 'other ')}`;
-  }
-
-  /** Why a unit that failed too often stays where it is, or null if there is a machine it has not failed on. */
-  private whyNoneLeft(unit: Placeable, from: string, failedOn: readonly string[]): string | null {
-    const may = [...this.candidates.values()].filter(
-      (machine) => machine.id === from || this.whyNotHere(unit, machine) === null,
-    );
-    if (may.some(({ id }) => id !== from && !failedOn.includes(id))) return null;
-    return may.length === 1
-      ? 'failed on the only machine that may run it'
-      : `failed on all ${may.length} machines that may run it`;
   }
 
   /** Puts a unit on a machine; whom it replaces leaves, and those who are there only with them. Answers if any did. */
@@ -330,7 +246,8 @@ export class Plan {
     return victims.length > 0;
   }
 
-  private leave(unit: string, machine: string, reason: string): void {
+  /** Takes a unit from a machine, and its followers with it. */
+  leave(unit: string, machine: string, reason: string): void {
     this.occupancy.remove(machine, unit);
     this.came.delete(seatKey({ unit, machine }));
     this.giveUp(unit, machine, reason);
