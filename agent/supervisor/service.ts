@@ -308,8 +308,10 @@ export class Service implements UnitContext {
   private async listen(): Promise<Extract<Ended, { kind: 'resources' }> | null> {
     if (!this.listens) return null;
     const uid = this.account?.uid ?? process.geteuid?.() ?? 0;
-    const problem = await this.host.notifier.bind(this.entry.name, uid, (message) => this.main.hear(message));
-    if (problem === null) return null;
+    const { clock, notifier } = this.host;
+    const bound = notifier.bind(this.entry.name, uid, (message) => this.main.hear(message));
+    const problem = await waitFor(bound, this.settings.timeoutStartMs, clock, this.halt.signal);
+    if (problem === null || problem === 'stopped') return null;
     return { kind: 'resources', status: null, what: `$NOTIFY_SOCKET cannot be made: ${problem}` };
   }
 

@@ -147,3 +147,19 @@ test('what waits until its message was taken, as systemd-notify does, need not w
   };
   await until('it was taken', async () => (await log()).includes('taken'));
 });
+
+test('a helper that does not answer fails the start in time, and holds up no stop', async () => {
+  await startReady();
+  process.kill(helperPid(), 'SIGSTOP');
+  const lines = 'Type=notify\nExecStart=/bin/sleep 1000\n';
+  await kit.load('late.service', `TimeoutStartSec=300ms\n${lines}`);
+  await expect(kit.start('late.service')).rejects.toMatchObject({
+    code: 'failed',
+    message: expect.stringContaining('NOTIFY_SOCKET'),
+  });
+  await kit.load('stopped.service', lines);
+  const started = kit.start('stopped.service').catch((error) => error.code);
+  await kit.untilUnit('stopped.service', 'is starting', ({ sub }) => sub === 'start-pre');
+  await kit.manager.stop('stopped.service');
+  expect(await started).toBe('failed');
+});
