@@ -63,7 +63,8 @@ const CONTEXT = {
   credentials: '/run/credentials',
 };
 
-export function openMemoryUnits(clock: Clock): MemoryUnits {
+/** Stopping a unit that is active takes `stopMs`. */
+export function openMemoryUnits(clock: Clock, stopMs = 0): MemoryUnits {
   const units = new Map<string, MemoryUnit>();
   const wakeUps = createWakeUps();
   const calls: string[] = [];
@@ -151,6 +152,7 @@ export function openMemoryUnits(clock: Clock): MemoryUnits {
 
   async function stop(unit: MemoryUnit): Promise<void> {
     await held.get(unit.state.name)?.promise;
+    if (stopMs > 0 && unit.state.active === 'active') await clock.sleep(stopMs, closing.signal);
     unit.run++;
     const { active, sub } = unit.state;
     const exit = sub === 'running' || sub === 'start' ? { exit: 'SIGTERM' } : {};

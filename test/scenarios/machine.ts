@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly note: (line: string) => void;
   readonly id: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** How long stopping a unit takes here. */
+  readonly stopMs: number;
 }
 
 /** A host: its unit manager, its disk, its network, and a convoyd that can be killed and started again. */
@@ -37,7 +39,7 @@ export class ScriptedMachine {
   constructor(options: MachineOptions) {
     this.options = options;
     this.id = options.id;
-    this.units = openMemoryUnits(options.clock);
+    this.units = openMemoryUnits(options.clock, options.stopMs);
   }
 
   get agent(): Agent | undefined {
@@ -98,7 +100,7 @@ export class ScriptedMachine {
   powerCut(): void {
     this.kill();
     this.units.close();
-    this.units = openMemoryUnits(this.options.clock);
+    this.units = openMemoryUnits(this.options.clock, this.options.stopMs);
     this.run = memoryOfMachine();
   }
 

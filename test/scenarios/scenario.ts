@@ -21,17 +21,20 @@ export class Scenario {
   private readonly lines: string[] = [];
   private readonly callsSeen = new Map<readonly string[], number>();
 
-  constructor() {
+  private readonly stopMs: number;
+
+  constructor(stopMs = 0) {
+    this.stopMs = stopMs;
     this.operator = this.cluster.client();
   }
 
   async addMachine(name: string, id: string, metadata: Readonly<Record<string, string>>): Promise<void> {
     if (this.machines.has(name)) throw new Error(`there is a machine ${name} already`);
-    const { cluster, clock } = this;
+    const { cluster, clock, stopMs } = this;
     const note = (line: string): void => {
       this.lines.push(`${this.time()} ${line}`);
     };
-    const machine = new ScriptedMachine({ cluster, clock, note, id, metadata });
+    const machine = new ScriptedMachine({ cluster, clock, note, id, metadata, stopMs });
     this.machines.set(name, machine);
     machine.start();
     await this.settle();
