@@ -4,16 +4,17 @@ import type { ClusterSnapshot, UnitState } from '../registry/model.js';
  * Whether two snapshots of one cluster are the same to `place`. Most changes are of unit states, and of those only
  * few matter: which units a machine reports, with which content, and how often they failed.
  *
- * Records are compared by identity: snapshots share those that did not change. Answering `false` is always right.
+ * Records without a revision are compared by identity: snapshots share those that did not change. Answering `false`
+ * is always right.
  */
 export function samePlacing(one: ClusterSnapshot, other: ClusterSnapshot): boolean {
   return (
     one === other ||
-    (same(one.units, other.units, identical) &&
+    (same(one.units, other.units, (a, b) => a.generation === b.generation) &&
       same(one.machines, other.machines, identical) &&
       same(one.known, other.known, identical) &&
-      same(one.assigned, other.assigned, identical) &&
-      same(one.placements, other.placements, identical) &&
+      same(one.assigned, other.assigned, sameRevision) &&
+      same(one.placements, other.placements, (rows, others) => same(rows, others, sameRevision)) &&
       same(one.states, other.states, (rows, others) => same(rows, others, sameState)))
   );
 }
@@ -31,6 +32,7 @@ function same<T>(one: Rows<T>, other: Rows<T>, alike: (a: T, b: T) => boolean): 
 }
 
 const identical = (): boolean => false;
+const sameRevision = (a: { revision: number }, b: { revision: number }): boolean => a.revision === b.revision;
 
 function sameState(one: UnitState, other: UnitState): boolean {
   return (

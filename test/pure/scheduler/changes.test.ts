@@ -42,15 +42,27 @@ describe('samePlacing', () => {
     expect(samePlacing({ ...snapshot, states }, snapshot)).toBe(false);
   });
 
-  it.each(['units', 'machines', 'known', 'assigned', 'placements'] as const)(
-    'sees a change of %s',
-    (table) => {
-      const less = new Map<string, unknown>([...snapshot[table]].slice(1));
-      const other = new Map<string, unknown>(
-        [...snapshot[table]].map(([key, value]: [string, object]) => [key, { ...value }]),
-      );
-      expect(samePlacing(snapshot, { ...snapshot, [table]: less })).toBe(false);
-      expect(samePlacing(snapshot, { ...snapshot, [table]: other })).toBe(false);
-    },
-  );
+  it.each([
+    ['units', { generation: 3000 }],
+    ['machines', { ip: '::1' }],
+    ['known', { cordoned: true }],
+    ['assigned', { revision: 3000 }],
+  ] as const)('sees a change of %s', (table, change) => {
+    const [first, ...rest] = snapshot[table];
+    const [key, value] = first ?? ['', {}];
+    const changed = new Map<string, unknown>([[key, { ...value, ...change }], ...rest]);
+    expect(samePlacing(snapshot, { ...snapshot, [table]: changed })).toBe(false);
+    expect(samePlacing(snapshot, { ...snapshot, [table]: new Map<string, unknown>(rest) })).toBe(false);
+  });
+
+  it('sees a change of placements', () => {
+    const [first, ...rest] = snapshot.placements.get('aaaaaaaa1')?.values() ?? [];
+    if (first === undefined) throw new Error('nothing is placed');
+    const placements = (rows: readonly (typeof first)[]) =>
+      new Map([...snapshot.placements, ['aaaaaaaa1', new Map(rows.map((row) => [row.unit, row]))]]);
+    const having = (rows: readonly (typeof first)[]) => ({ ...snapshot, placements: placements(rows) });
+    expect(samePlacing(snapshot, having([first, ...rest]))).toBe(true);
+    expect(samePlacing(snapshot, having([{ ...first, revision: 3000 }, ...rest]))).toBe(false);
+    expect(samePlacing(snapshot, having(rest))).toBe(false);
+  });
 });

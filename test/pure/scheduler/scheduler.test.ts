@@ -329,6 +329,22 @@ describe('scheduler', () => {
     expect(logged.filter((line) => line === 'machine is given up; its units move')).toHaveLength(1);
   });
 
+  it('does not work everything out again for states that decide nothing', async () => {
+    const scheduler = start();
+    const machines = await join('aaaaaaaa1');
+    await submit('web.service');
+    await settle();
+    await report(machines);
+    const last = scheduler.status().refusals;
+    const state = running('web.service', 'aaaaaaaa1');
+    await machines.aaaaaaaa1?.session.publish([{ ...state, active: 'reloading' }], []);
+    await settle();
+    expect(scheduler.status().refusals).toBe(last);
+    await machines.aaaaaaaa1?.session.publish([{ ...state, active: 'failed' }], []);
+    await settle();
+    expect(scheduler.status().refusals).not.toBe(last);
+  });
+
   it('stops deciding when its lease is lost and stands again when the registry is back', async () => {
     const mine = cluster.client();
     const one = start('leader01', mine);
