@@ -24,6 +24,8 @@ export interface ApiContext {
   readonly planRebalance: (snapshot: ClusterSnapshot) => readonly PlannedMove[];
   /** Why this machine touches nothing for now, or null. */
   readonly hold: () => string | null;
+  /** Why this machine is none of the cluster, or null: then nothing is served but what tells about itself. */
+  readonly outsider: () => string | null;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;

@@ -23,6 +23,8 @@ const BODY_LIMIT = 4 * 1024 * 1024;
 /** How long `stop` lets requests in hand finish before it cuts them. */
 const STOP_MS = 2_000;
 const TEXT = 'text/plain; charset=utf-8';
+/** What a machine answers that is none of the cluster. */
+const ABOUT_ITSELF = /^\/(v1\/rejoin|healthz|readyz)$/;
 const FLEET_UNAVAILABLE = 'fleet server unable to communicate with etcd';
 
 /** Serves the API on all addresses or, if one cannot be had, on none (rejects with the reason). */
@@ -138,6 +140,8 @@ async function dispatch(
   const target = request.url ?? '/';
   const query = target.indexOf('?');
   const path = decodePath(query < 0 ? target : target.slice(0, query));
+  const outsider = serving.outsider();
+  if (outsider !== null && !ABOUT_ITSELF.test(path)) throw refuse(503, 'outsider', outsider);
   if (dialect === 'fleet') await serving.gate.pass();
   const clean = cleanPath(path);
   if (clean !== path) return { location: encodeURI(clean) + (query < 0 ? '' : target.slice(query)) };

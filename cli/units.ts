@@ -7,7 +7,7 @@ import { serialize } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
 import { inactiveGoal, isRefused, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
 import { prepareUnits } from './prepare.js';
-import { ATTEMPT_MS, type Look, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { ATTEMPT_MS, FEW, type Look, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 
 const replace = {
   flag: '--replace',
@@ -304,9 +304,11 @@ function goneWait(name: string): Wait<readonly WireState[]> {
 
 /** The states of units that may be in the registry no more. */
 function lookAtStates({ api }: Context): Look<readonly WireState[]> {
-  return async () => {
-    const states = await api.states();
-    return (unit) => states.filter(({ name }) => name === unit);
+  return async (units) => {
+    const few = units.length <= FEW;
+    const states = few ? await Promise.all(units.map((unit) => api.states(unit))) : [await api.states()];
+    const found = states.flat();
+    return (unit) => found.filter(({ name }) => name === unit);
   };
 }
 

@@ -7,7 +7,7 @@ import { MachineNames } from './machine-names.js';
 /** Fleet's: an attempt is two seconds of polling. */
 export const ATTEMPT_MS = 2_000;
 /** Up to so many are asked about one by one, more of them in one list, which costs the registry more. */
-const FEW = 8;
+export const FEW = 8;
 const POLL_FEW_MS = 250;
 const POLL_MANY_MS = 1_000;
 /** From then on a wait says what it waits for. */

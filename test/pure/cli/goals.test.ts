@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { UnitReport } from '../../../api/wire.js';
-import { inactiveGoal, launchedGoal, loadedGoal, stoppedGoal } from '../../../cli/goals.js';
+import { inactiveGoal, launchedGoal, loadedGoal, movedGoal, stoppedGoal } from '../../../cli/goals.js';
 import type { UnitState } from '../../../registry/model.js';
 
 const STATE: UnitState = {
@@ -108,4 +108,47 @@ test('inactive: on no machine, without a state', () => {
   expect(inactiveGoal(unit('m1', [])).kind).toBe('waiting');
   expect(inactiveGoal(unit(null, [{ active: 'inactive' }])).kind).toBe('waiting');
   expect(inactiveGoal(null).kind).toBe('failed');
+});
+
+describe('moved', () => {
+  const m2 = { machine: 'm2', since: 200 } as const;
+  const before = unit('m1', [{}]);
+  test.each<[string, UnitReport | null, string]>([
+    ['destroyed', null, 'failed'],
+    ['still where it was', unit('m1', [{}], 'move to m2: machine is cordoned'), 'waiting'],
+    ['still stopping', unit(null, [{ active: 'deactivating' }], 'pending: still stopping on m1'), 'waiting'],
+    ['placed, not loaded there', unit('m2', []), 'waiting'],
+    ['starting there', unit('m2', [{ ...m2, active: 'activating' }]), 'waiting'],
+    ['active there', unit('m2', [m2]), 'done'],
+    ['failed there', unit('m2', [{ ...m2, active: 'failed', exit: '1' }]), 'failed'],
+    ['somewhere else', unit('m3', [{ ...m2, machine: 'm3' }]), 'failed'],
+  ])('%s', (_what, report, kind) => {
+    expect(movedGoal(before, 'm2')(report).kind).toBe(kind);
+  });
+  test('says why it is still there', () => {
+    expect(movedGoal(before, 'm2')(unit('m1', [{}], 'move to m2: machine is cordoned'))).toEqual({
+      kind: 'waiting',
+      why: 'move to m2: machine is cordoned',
+    });
+  });
+  test('anywhere else will do when no machine was named', () => {
+    expect(movedGoal(before, null)(unit('m3', [{ ...m2, machine: 'm3' }])).kind).toBe('done');
+  });
+  test('what did not run need not run there', () => {
+    const goal = movedGoal(unit('m1', [{ active: 'failed', exit: '7' }]), 'm2');
+    expect(goal(unit('m2', [{ ...m2, reached: 'loaded', active: 'inactive' }])).kind).toBe('waiting');
+    expect(goal(unit('m2', [{ ...m2, active: 'failed', exit: '7' }])).kind).toBe('done');
+  });
+});
+
+test('a failure is told with the lines of its log, a wait in one line', () => {
+  const reason = 'exited with code 7\nfirst words\nlast words';
+  expect(fresh(unit('m1', [{ active: 'failed', sub: 'failed', exit: '7', reason }]))).toEqual({
+    kind: 'failed',
+    why: 'failed (failed), exit 7: exited with code 7\n    first words\n    last words',
+  });
+  expect(fresh(unit('m1', [{ active: 'activating', sub: 'start', reason }]))).toEqual({
+    kind: 'waiting',
+    why: 'activating (start): exited with code 7',
+  });
 });
