@@ -60,7 +60,7 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
     }
     if (isPristine(now)) return;
     const end = endOf(now, whyOf(now, null));
-    if (found.end !== null && found.end.active === end.active && found.end.since === end.since) return;
+    if (found.end !== null && isSame(found.end, end)) return;
     files.remember(name, { ...found, end });
     if (end.active !== 'failed') return;
     const explained = explain(name, end)
@@ -123,4 +123,14 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
       await Promise.allSettled(underWay.values());
     },
   };
+}
+
+/** The exit may come later than the rest, or be that of a control process, which only `explain` finds. */
+function isSame(known: End, now: End): boolean {
+  return (
+    known.active === now.active &&
+    known.since === now.since &&
+    known.autoRestarts === now.autoRestarts &&
+    (now.exit === null || now.exit === known.exit)
+  );
 }

@@ -118,8 +118,16 @@ test('systemd that was executed anew knows us again', async () => {
   await manager.load(unitFrom('web.service', SLEEP));
   await start('web.service');
   await host.exec('systemctl', 'daemon-reexec');
-  await until('it hears of a kill', async () => {
-    await host.exec('systemctl', 'kill', '--signal=KILL', 'web.service');
-    return (await manager.list().catch(() => [])).some(({ exit }) => exit === 'SIGKILL');
-  });
+  const state = () =>
+    manager.list().then(
+      ([unit]) => unit?.active,
+      () => undefined,
+    );
+  for (const [verb, active] of [
+    ['stop', 'inactive'],
+    ['start', 'active'],
+  ] as const) {
+    await until(`systemd can ${verb}`, async () => (await host.exec('systemctl', verb, 'web')).code === 0);
+    await until(`it is seen to be ${active}`, async () => (await state()) === active, 30_000);
+  }
 });
