@@ -32,6 +32,8 @@ export interface AgentStatus {
   readonly problem: string | null;
   /** Why nothing may be touched; `null` when that is not so. */
   readonly hold: string | null;
+  /** Why this is no machine of the cluster: it could not join yet, or another machine has its id; else `null`. */
+  readonly outsider: string | null;
 }
 
 export interface Agent {
@@ -225,7 +227,11 @@ export function startAgent(options: AgentOptions): Agent {
     status() {
       const snapshot = view.snapshot();
       const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
-      return { joined: session.current() !== null, problem: session.problem() ?? hold, hold };
+      const notJoined = session.problem();
+      return {
+        ...{ joined: session.current() !== null, problem: notJoined ?? hold, hold },
+        outsider: session.entitled() ? null : notJoined,
+      };
     },
     async stop({ drain } = { drain: false }) {
       await reconciler.stop();

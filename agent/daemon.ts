@@ -91,6 +91,7 @@ export async function startDaemon(
     explain: explainPending,
     planRebalance,
     hold: () => agent?.status().hold ?? null,
+    outsider: () => agent?.status().outsider ?? null,
     clock,
     log: log.child({ part: 'api' }),
     version: options.version,
@@ -118,7 +119,9 @@ export async function startDaemon(
     log: log.child({ part: 'agent' }),
     ttlMs,
   });
-  shutdown.onClose('agent', () => agent?.stop({ drain: options.drainOnStop }));
+  // SIGHUP: a service manager starts us again at once, with the settings as they are now.
+  const drains = () => options.drainOnStop && shutdown.signal.reason !== 'SIGHUP';
+  shutdown.onClose('agent', () => agent?.stop({ drain: drains() }));
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
 }
 

@@ -1,9 +1,10 @@
+import { constants } from 'node:os';
 import { messageOf } from './errors.js';
 import type { Log } from './log.js';
 
 /** What a program opened, closed in reverse order exactly once. */
 export interface Shutdown {
-  /** Fires on the first SIGTERM, SIGINT or call of `begin`. */
+  /** Fires on the first SIGTERM, SIGINT, SIGHUP (with that name as its reason) or call of `begin`. */
   readonly signal: AbortSignal;
   begin(): void;
   /** Registers a closer; closers run in reverse order, each failure is logged and does not stop the rest. */
@@ -12,6 +13,8 @@ export interface Shutdown {
   close(): Promise<void>;
 }
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
 /** The second signal ends the process at once: an operator who asks twice means it. */
 export function createShutdown(log: Log, process_: NodeJS.Process = process): Shutdown {
   const controller = new AbortController();
@@ -19,11 +22,10 @@ export function createShutdown(log: Log, process_: NodeJS.Process = process): Sh
   let closing: Promise<void> | undefined;
 
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process_.exit(name === 'SIGINT' ? 130 : 143);
-    controller.abort();
+    if (controller.signal.aborted) process_.exit(128 + constants.signals[name]);
+    controller.abort(name);
   };
-  process_.on('SIGTERM', onSignal);
-  process_.on('SIGINT', onSignal);
+  for (const name of SIGNALS) process_.on(name, onSignal);
 
   async function runClosers(): Promise<void> {
     for (const { name, close } of closers.reverse()) {
@@ -33,8 +35,7 @@ export function createShutdown(log: Log, process_: NodeJS.Process = process): Sh
         log.error({ closing: name }, messageOf(error));
       }
     }
-    process_.off('SIGTERM', onSignal);
-    process_.off('SIGINT', onSignal);
+    for (const name of SIGNALS) process_.off(name, onSignal);
   }
 
   return {

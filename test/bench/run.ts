@@ -1,11 +1,11 @@
 /** `npm run bench [NAME...]`: runs the measurements one after another, each in a process of its own. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const asked = process.argv.slice(2);
 const all = readdirSync(import.meta.dirname)
-  .filter((file) => file.endsWith('.ts') && file !== 'run.ts')
+  .filter((file) => file !== 'run.ts')
   .map((file) => file.replace(/\.ts$/, ''));
 const unknown = asked.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
@@ -15,13 +15,9 @@ if (unknown.length > 0) {
 let failed = 0;
 for (const name of asked.length > 0 ? asked : all) {
   console.log(`\n== ${name}`);
-  const { status } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', join(import.meta.dirname, `${name}.ts`)],
-    {
-      stdio: 'inherit',
-    },
-  );
+  const file = join(import.meta.dirname, `${name}.ts`);
+  const main = existsSync(file) ? file : join(import.meta.dirname, name, 'main.ts');
+  const { status } = spawnSync(process.execPath, ['--import', 'tsx', main], { stdio: 'inherit' });
   if (status !== 0) failed += 1;
 }
 process.exit(failed === 0 ? 0 : 1);

@@ -82,6 +82,7 @@ export async function startFakeFleet(
       explain: refusals,
       planRebalance: () => [],
       hold: () => null,
+      outsider: () => null,
       clock,
       log: silentLog,
       version: '0.1.0',

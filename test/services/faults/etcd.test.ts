@@ -1,0 +1,165 @@
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import { activeOn, ctl, mainPid, readStates, untilActive, untilMachines } from '../../support/fleet-view.js';
+import { until } from '../../support/until.js';
+import { type FaultKit, useFaultKit } from './kit.js';
+
+/** What happens to etcd and to the way there, on three hosts with the default lease of 10 s. */
+let kit: FaultKit;
+beforeAll(async () => {
+  kit = await useFaultKit({ count: 3 });
+}, 120_000);
+afterEach(() => kit.expectNeverTwo());
+
+const SLEEPERS = Array.from({ length: 300 }, (_, n) => `sleeper@${n + 1}.service`);
+
+/** The main processes of all units on all hosts, a line each. */
+async function processes(): Promise<string[]> {
+  const lines = await Promise.all(
+    kit.hosts.all.map(async (host) => {
+      const units = (
+        await host.ask('systemctl', 'list-units', '--plain', '--no-legend', 'sleeper@*', 'keep.service')
+      )
+        .split('\n')
+        .flatMap((line) => line.split(' ')[0] || []);
+      if (units.length === 0) return [];
+      const shown = await host.ask(
+        'systemctl',
+        'show',
+        '-p',
+        'Id',
+        '-p',
+        'MainPID',
+        '-p',
+        'NRestarts',
+        ...units,
+      );
+      return shown
+        .trim()
+        .split('\n\n')
+        .map((block) => `${host.name} ${block.replaceAll('\n', ' ')}`);
+    }),
+  );
+  return lines.flat().sort();
+}
+
+it('etcd away for a minute: all goes on and what dies is restarted; OnPartition=stop pauses', async () => {
+  const keep = await kit.untilOnlyOn('keep');
+  kit.hosts.etcd.freeze();
+  const frozenAt = performance.now();
+  await until('once has stopped', () => kit.witness.running('once').length === 0, 20_000);
+  const pid = await mainPid(keep, 'keep.service');
+  await keep.ask('kill', '-9', String(pid));
+  await until(
+    'systemd has restarted keep',
+    async () => ![0, pid].includes(await mainPid(keep, 'keep.service')),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 60_000 - (performance.now() - frozenAt)));
+  expect(await kit.untilOnlyOn('keep')).toBe(keep);
+  kit.hosts.etcd.thaw();
+  await untilMachines(kit.hosts.host(1), 3);
+  await kit.untilOnlyOn('once');
+  expect(await kit.untilOnlyOn('keep')).toBe(keep);
+}, 180_000);
+
+it('etcd restarted under 300 units: none of them restarts', async () => {
+  kit.hosts.unit('sleeper@.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  const asked = kit.hosts.host(1);
+  await ctl(asked, 'start', ...SLEEPERS);
+  const at = await untilActive(asked, SLEEPERS);
+  const before = await processes();
+  expect(before).toHaveLength(301);
+  await kit.hosts.etcd.kill();
+  await kit.hosts.etcd.restart();
+  await untilMachines(asked, 3);
+  expect(await untilActive(asked, SLEEPERS)).toEqual(at);
+  // Whoever acts on what it sees now has to have seen this unit too.
+  kit.hosts.unit('after.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  await ctl(asked, 'start', 'after.service');
+  expect(await processes()).toEqual(before);
+  await ctl(asked, 'destroy', 'after.service', ...SLEEPERS);
+}, 180_000);
+
+it('20 % of all packets lost: units start, and what runs stays where it is', async () => {
+  const keep = await kit.untilOnlyOn('keep');
+  const before = await mainPid(keep, 'keep.service');
+  const units = Array.from({ length: 10 }, (_, n) => `lossy@${n + 1}.service`);
+  kit.hosts.unit('lossy@.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  await kit.hosts.lossy(20);
+  try {
+    await until(
+      'ten units run',
+      async () => {
+        await kit.hosts.host(1).convoyctl('start', '--no-block', ...units);
+        const active = await activeOn(kit.hosts.host(1)).catch(() => new Map());
+        return units.every((unit) => active.has(unit));
+      },
+      90_000,
+    );
+  } finally {
+    await kit.hosts.lossy(0);
+  }
+  await untilMachines(kit.hosts.host(1), 3);
+  await untilActive(kit.hosts.host(1), units);
+  expect(await kit.untilOnlyOn('keep')).toBe(keep);
+  expect(await mainPid(keep, 'keep.service')).toBe(before);
+  await kit.untilOnlyOn('once');
+  await ctl(kit.hosts.host(1), 'destroy', ...units);
+}, 180_000);
+
+it('a way to etcd that swallows everything without breaking: the machine is given up, and comes back', async () => {
+  const slow = await kit.untilOnlyOn('once');
+  const { url, proxy } = await kit.hosts.slowEtcd();
+  await slow.configure({ CONVOY_ETCD: url });
+  await untilMachines(slow, 3);
+  expect(await kit.untilOnlyOn('once')).toBe(slow);
+  proxy.blackHole();
+  const next = await kit.untilOnlyOn('once', [slow], 60_000);
+  expect(next).not.toBe(slow);
+  proxy.restore();
+  await untilMachines(slow, 3);
+  await slow.configure({ CONVOY_ETCD: kit.hosts.etcd.url });
+  await untilMachines(slow, 3);
+  expect(await kit.untilOnlyOn('once')).toBe(next);
+}, 180_000);
+
+it('etcd restored from an old copy, emptied, or another: all hold, nothing stops, until the operator accepts', async () => {
+  const asked = kit.hosts.host(1);
+  await kit.hosts.etcd.snapshot();
+  await untilMachines(asked, 3);
+  kit.hosts.unit('late.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  await ctl(asked, 'start', 'late.service');
+  const late = kit.host((await untilActive(asked, ['late.service'])).get('late.service'));
+  const keep = await kit.untilOnlyOn('keep');
+  const pids = async () => [await mainPid(keep, 'keep.service'), await mainPid(late, 'late.service')];
+  const before = await pids();
+
+  await kit.hosts.etcd.restore();
+  await untilAllHold(/went back from revision/);
+  expect(await pids()).toEqual(before);
+  await kit.hosts.etcd.wipe();
+  await untilAllHold(/etcd has no cluster record/);
+  expect(await pids()).toEqual(before);
+  const [foreign] = await kit.hosts.startEtcd({ name: 'foreign', port: 3379 });
+  for (const host of kit.hosts.all) await host.configure({ CONVOY_ETCD: foreign?.url ?? '' });
+  await untilAllHold(/etcd has no cluster record/);
+  expect(await pids()).toEqual(before);
+
+  await kit.hosts.etcd.restore();
+  for (const host of kit.hosts.all) await host.configure({ CONVOY_ETCD: kit.hosts.etcd.url });
+  await untilAllHold(/went back from revision/);
+  for (const host of kit.hosts.all) await ctl(host, 'rejoin', '--accept');
+  await untilMachines(asked, 3);
+  await until(
+    'the unit the restored registry does not know is gone',
+    async () => (await late.exec('systemctl', 'is-active', 'late.service')).stdout !== 'active\n',
+  );
+  expect(await mainPid(keep, 'keep.service')).toBe(before[0]);
+  await kit.untilOnlyOn('once');
+  expect((await readStates(asked)).map(({ unit }) => unit).sort()).toEqual(['keep.service', 'once.service']);
+}, 240_000);
+
+/** Each convoyd has said why it holds. */
+async function untilAllHold(why: RegExp): Promise<void> {
+  for (const host of kit.hosts.all)
+    await until(`${host.name} holds`, async () => why.test((await host.convoyctl('rejoin')).stderr), 40_000);
+}
