@@ -29,19 +29,15 @@
  * A command whose wish is refused prints `refused: ` and the reason. Every command lets the cluster come to rest
  * before the next; only `tick` lets time pass.
  */
-import { decidePut } from '../../api/put-unit.js';
-import { isRefused, isSettled } from '../../cli/goals.js';
-import { messageOf, permanent } from '../../runtime/errors.js';
+import { messageOf } from '../../runtime/errors.js';
 import { parseDuration } from '../../runtime/options.js';
 import { planRebalance } from '../../scheduler/rebalance.js';
-import { templateOf } from '../../units/name.js';
-import { parse } from '../../units/parse.js';
-import type { TargetState } from '../../units/state.js';
-import type { UnitOption } from '../../units/unit-file.js';
 import type { ScriptedMachine } from './machine.js';
+import { asked, Refused, type Run } from './run.js';
 import type { Scenario } from './scenario.js';
 import type { Command } from './script.js';
 import { SHOWS } from './show.js';
+import { UNIT_COMMANDS } from './unit-commands.js';
 
 /** Runs a command to its end; answers what it prints. Throws for what is not a command. */
 export async function perform(scenario: Scenario, { words, text, line }: Command): Promise<string[]> {
@@ -60,11 +56,6 @@ export async function perform(scenario: Scenario, { words, text, line }: Command
     await scenario.settle();
   }
 }
-
-/** The cluster said no, a line for each reason: what a script wants to show, unlike a mistake in the script. */
-class Refused extends Error {}
-
-type Run = (scenario: Scenario, args: readonly string[], text: string) => Promise<void> | void;
 
 const COMMANDS: Readonly<Record<string, Run>> = {
   async 'machine add'(scenario, args) {
@@ -95,34 +86,7 @@ const COMMANDS: Readonly<Record<string, Run>> = {
     each(scenario, [name], (machine) => machine.setHold(why.join(' '))),
   accept: (scenario, args) => asked(() => each(scenario, args, (machine) => machine.accept())),
 
-  'unit submit': (scenario, names, text) => bringUp(scenario, names, text, 'inactive'),
-  'unit load': (scenario, names, text) => bringUp(scenario, names, text, 'loaded'),
-  'unit start': (scenario, names, text) => bringUp(scenario, names, text, 'launched'),
-  'unit stop': (scenario, names) => takeDown(scenario, names, 'loaded'),
-  'unit unload': (scenario, names) => takeDown(scenario, names, 'inactive'),
-  'unit restart': ({ operator }, names) =>
-    eachUnit(names, async (name) => {
-      const view = await operator.readUnit(name);
-      if (view?.record.target === 'inactive')
-        throw permanent(`Unable to restart unit ${name} in state inactive`);
-      await operator.requestRestart(name);
-    }),
-  'unit destroy': (scenario, names) =>
-    eachUnit(names, async (name) => {
-      if (!(await scenario.operator.destroyUnit(name))) throw permanent(`there is no unit ${name}`);
-    }),
-  'unit unchecked': ({ operator }, names, text) =>
-    eachUnit(names, async (name) => {
-      await operator.submitUnit(name, { options: optionsOf(name, text) }, 'launched');
-    }),
-  async 'unit end'(scenario, [unit = '', how, value = '', , on]) {
-    const machines = on === undefined ? await whereActive(scenario, unit) : [scenario.machine(on)];
-    const [machine] = machines;
-    if (machine === undefined || machines.length > 1)
-      throw new Error(`${unit} is active on ${machines.length} machines`);
-    if (how === 'exit') machine.units.end(unit, { kind: 'exit', code: Number(value) });
-    else machine.units.end(unit, { kind: 'signal', signal: value });
-  },
+  ...UNIT_COMMANDS,
   'stops hang': (scenario, [unit = '', name = '']) => scenario.machine(name).units.holdStop(unit),
   'stops go': (scenario, [unit = '', name = '']) => scenario.machine(name).units.letStop(unit),
   'manager away': (scenario, [name = '']) => scenario.machine(name).units.cut(),
@@ -165,15 +129,6 @@ async function show(scenario: Scenario, whats: readonly string[]): Promise<strin
   return printed;
 }
 
-/** What the operator asks of the registry, with its no told from a mistake of the script. */
-async function asked<T>(call: () => Promise<T>): Promise<void> {
-  try {
-    await call();
-  } catch (error) {
-    throw new Refused(messageOf(error), { cause: error });
-  }
-}
-
 async function each(
   { machines }: Scenario,
   [name = '']: readonly string[],
@@ -184,17 +139,6 @@ async function each(
     if (machine === undefined) throw new Error(`there is no machine ${name}`);
     await call(machine);
   }
-}
-
-/** One after the other; a refusal of one does not keep the others from being asked for. */
-async function eachUnit(names: readonly string[], call: (name: string) => Promise<void>): Promise<void> {
-  const refusals: string[] = [];
-  for (const name of names)
-    await call(name).catch((error) => {
-      const reason = messageOf(error);
-      refusals.push(reason.includes(name) ? reason : `${name}: ${reason}`);
-    });
-  if (refusals.length > 0) throw new Refused(refusals.join('\n'));
 }
 
 /** A machine of the script, or an id that no machine ever had. */
@@ -213,57 +157,4 @@ function change(
 function pairOf(text: string): [key: string, value: string] {
   const at = text.indexOf('=');
   return [text.slice(0, at), text.slice(at + 1)];
-}
-
-async function whereActive({ machines }: Scenario, unit: string): Promise<ScriptedMachine[]> {
-  const found: ScriptedMachine[] = [];
-  for (const machine of machines.values())
-    for (const { name, active } of await machine.units.manager().list())
-      if (name === unit && active === 'active') found.push(machine);
-  return found;
-}
-
-/** As convoyctl and the API: instances are made of their template, `start` of a unit that has ended starts it. */
-function bringUp(
-  { operator }: Scenario,
-  names: readonly string[],
-  text: string,
-  target: TargetState,
-): Promise<void> {
-  return eachUnit(names, async (name) => {
-    const view = await operator.readUnit(name);
-    const template = await operator.readUnit(templateOf(name) ?? name);
-    const known = (view ?? template)?.record.unit.options;
-    const options = known === undefined || text !== '' ? optionsOf(name, text) : known;
-    const decision = decidePut(name, { name, options, desiredState: target }, view?.record ?? null);
-    if (decision.kind === 'refuse') throw permanent(decision.message);
-    if (decision.kind === 'submit') await operator.submitUnit(name, decision.unit, decision.target);
-    else if (target === 'launched' && view?.record.target === 'launched') {
-      const ended = view.states.some((state) =>
-        state.reached === 'launched' ? isSettled(state) : isRefused(state),
-      );
-      if (ended) await operator.requestRestart(name);
-    } else if (target !== 'inactive') await operator.setTargetState(name, target);
-  });
-}
-
-function takeDown(
-  { operator }: Scenario,
-  names: readonly string[],
-  target: 'inactive' | 'loaded',
-): Promise<void> {
-  return eachUnit(names, async (name) => {
-    const view = await operator.readUnit(name);
-    if (target === 'loaded' && view?.record.target === 'inactive')
-      throw permanent(`Unable to stop unit ${name} in state inactive`);
-    await operator.setTargetState(name, target);
-  });
-}
-
-function optionsOf(name: string, text: string): readonly UnitOption[] {
-  const { unit, problems } = parse(text);
-  if (problems[0] !== undefined) throw permanent(`line ${problems[0].line}: ${problems[0].what}`);
-  if (!name.endsWith('.service') || unit.options.some(({ section }) => section === 'Service'))
-    return unit.options;
-  return [...unit.options, { section: 'Service', name: 'ExecStart', value: '/bin/server' }];
 }
