@@ -26,9 +26,21 @@ export async function openBuiltManager(runDir: string, clock = systemClock()): P
 
 /** The pid of the supervisor of a folder, which must be running. */
 export function supervisorPid(runDir: string): number {
-  const pid = processes().find(({ args }) => args.includes(`--run-dir ${runDir} `))?.pid;
+  const pid = findSupervisor(runDir);
   if (pid === undefined) throw new Error(`no supervisor runs in ${runDir}`);
   return pid;
+}
+
+/** What stands in the environment of the supervisor of a folder, which may still be starting. */
+export async function supervisorEnvironment(runDir: string): Promise<string> {
+  const pid = await until('the supervisor starts', () => findSupervisor(runDir));
+  return readFileSync(`/proc/${pid}/environ`, 'utf8');
+}
+
+function findSupervisor(runDir: string): number | undefined {
+  return processes().find(
+    ({ args }) => args.includes('supervisor-main') && args.includes(`--run-dir ${runDir} `),
+  )?.pid;
 }
 
 /** SIGKILL, and waits until it is dead; its pid is never used again by then. */

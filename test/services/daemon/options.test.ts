@@ -2,7 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../../support/fleet.js';
+import { program } from '../../support/programs.js';
 import { useGround } from '../../support/services.js';
+import { supervisorEnvironment } from '../../support/supervisor.js';
 
 const ground = useGround('options');
 const pem = join(ground.dir, 'some.pem');
@@ -84,4 +86,19 @@ test('the password is no option', async () => {
   const result = await convoyd(['--etcd-password', 'secret']);
   expect(result.code).toBe(2);
   expect(result.stderr).toContain("unknown option '--etcd-password'");
+});
+
+test('nothing that convoyd starts knows the password', async () => {
+  const dir = join(ground.dir, 'started');
+  ground.spawn(
+    'started',
+    process.execPath,
+    [
+      ...[program('agent/daemon-main.js'), '--etcd', 'http://127.0.0.1:1', '--etcd-username', 'convoy'],
+      ...['--unit-manager', 'supervisor', '--public-ip', '127.0.0.1', '--machine-id', 'e'.repeat(32)],
+      ...['--run-dir', dir, '--state-dir', dir, '--unit-root', dir],
+    ],
+    { ...process.env, CONVOY_ETCD_PASSWORD: 'hidden' },
+  );
+  expect(await supervisorEnvironment(dir)).not.toContain('hidden');
 });
