@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
@@ -156,16 +157,18 @@ describe('main processes of Type=forking', () => {
     chmodSync(kit.dir, 0o711);
     mkdirSync(kit.file('open'), { mode: 0o777 });
     chmodSync(kit.file('open'), 0o777);
+    const stranger = spawn('/bin/sleep', ['1000'], { stdio: 'ignore' });
     const path = join(kit.file('open'), 'pid');
     await kit.load(
       'web.service',
-      `Type=forking\nUser=nobody\nTimeoutStartSec=500ms\nPIDFile=${path}\nExecStart=${sh(`echo ${process.pid} >${path}`)}`,
+      `Type=forking\nUser=nobody\nTimeoutStartSec=500ms\nPIDFile=${path}\nExecStart=${sh(`echo ${stranger.pid} >${path}`)}`,
     );
     await expect(kit.start('web.service')).rejects.toMatchObject({
       code: 'failed',
       message: expect.stringContaining('not of this unit'),
     });
-    expect(alive(process.pid)).toBe(true);
+    expect(alive(stranger.pid as number)).toBe(true);
+    stranger.kill('SIGKILL');
   });
 
   test('one that forked away from its session and its environment is stopped', async () => {
