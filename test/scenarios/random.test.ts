@@ -30,7 +30,7 @@ const anyMachine = fc.constantFrom(...MACHINES);
 const anyUnit = fc.constantFrom(...UNITS);
 const step = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom(0.2, 0.7, 1.5, 3, 4, 6, 9, 13).map((s) => ['tick', `${s}s`]) },
-  { weight: 6, arbitrary: fc.tuple(fc.constantFrom('cut', 'kill', 'die', 'freeze'), anyMachine) },
+  { weight: 6, arbitrary: fc.tuple(fc.constantFrom('cut', 'kill', 'die', 'freeze', 'hold'), anyMachine) },
   { weight: 4, arbitrary: fc.tuple(fc.constant('mend'), anyMachine) },
   {
     weight: 4,
@@ -45,12 +45,14 @@ const WHAT_MENDS = {
   kill: (machine: string) => `machine boot ${machine}`,
   die: (machine: string) => `convoyd start ${machine}`,
   freeze: (machine: string) => `convoyd thaw ${machine}`,
+  hold: (machine: string) => `accept ${machine}`,
 };
 const WHAT_HURTS = {
   cut: 'machine cut',
   kill: 'machine kill',
   die: 'convoyd kill',
   freeze: 'convoyd freeze',
+  hold: 'hold',
 };
 
 /** Steps -> a script in which each machine has one trouble at a time, and none in the end. */
