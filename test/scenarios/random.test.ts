@@ -131,6 +131,6 @@ it('after any weather every unit is where it belongs, and none of those with OnP
         await scenario.close();
       }
     }),
-    seeded(10),
+    seeded(6),
   );
 }, 60_000);
