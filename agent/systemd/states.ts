@@ -6,9 +6,9 @@ export type Properties = Readonly<Record<string, unknown>>;
 
 /** What is kept of it: all that anything here is decided by. */
 export const KEPT: ReadonlySet<string> = new Set([
-  ...['LoadState', 'ActiveState', 'SubState', 'InvocationID', 'CanReload', 'Result'],
+  ...['LoadState', 'ActiveState', 'SubState', 'InvocationID', 'Result'],
   ...['ActiveEnterTimestamp', 'ActiveExitTimestamp', 'InactiveEnterTimestamp', 'InactiveExitTimestamp'],
-  ...['ExecMainCode', 'ExecMainStatus', 'ExecMainExitTimestamp', 'NRestarts'],
+  ...['ExecMainCode', 'ExecMainStatus', 'NRestarts'],
 ]);
 
 /** What a unit was like when it had ended. systemd forgets that of every unit that did not fail. */
@@ -68,7 +68,7 @@ export function isPristine(properties: Properties): boolean {
 }
 
 /** `since` is when the unit came into its active state; 0 if systemd does not know. */
-export function sinceOf(properties: Properties): number {
+function sinceOf(properties: Properties): number {
   const of = {
     active: 'ActiveEnterTimestamp',
     reloading: 'ActiveEnterTimestamp',

@@ -18,6 +18,13 @@ export function typeInterface(name: string): string {
   return `org.freedesktop.systemd1.${type.charAt(0).toUpperCase()}${type.slice(1)}`;
 }
 
+/** What there is to know of a unit of this type beside what every unit has. */
+export function typeProperties(name: string): readonly string[] {
+  const type = typeOf(name);
+  if (type === 'service') return ['Result', 'ExecMainCode', 'ExecMainStatus', 'NRestarts'];
+  return type === 'target' || type === 'slice' ? [] : ['Result'];
+}
+
 /**
  * The text given to systemd: the unit as it is, and what Convoy needs.
  *

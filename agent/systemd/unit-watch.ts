@@ -1,6 +1,6 @@
 import { type Bus, MANAGER, PROPERTIES, type Signal, unitPath } from './bus.js';
 import { isEnded, isPristine, KEPT, type Properties } from './states.js';
-import { typeInterface } from './unit-text.js';
+import { typeInterface, typeProperties } from './unit-text.js';
 
 /** A row of ListUnitsByNames, in the order asked for. */
 export interface UnitRow {
@@ -56,13 +56,22 @@ export function createUnitWatch(onChange: (name: string) => void): UnitWatch {
         merge(name, body[1] as Record<string, unknown>);
     },
     async readAll(bus) {
-      const interfaces = (name: string): string[] => ['org.freedesktop.systemd1.Unit', typeInterface(name)];
-      const call = { interface: PROPERTIES, member: 'GetAll', signature: 's' };
-      const reads = [...names].flatMap(([path, name]) =>
-        interfaces(name).map((of) =>
-          bus.call({ ...call, path, body: [of] }, (all) => merge(name, all as Record<string, unknown>)),
+      const all = {
+        interface: PROPERTIES,
+        member: 'GetAll',
+        signature: 's',
+        body: ['org.freedesktop.systemd1.Unit'],
+      };
+      const one = { interface: PROPERTIES, member: 'Get', signature: 'ss' };
+      const reads = [...names].flatMap(([path, name]) => [
+        bus.call({ ...all, path }, (values) => merge(name, values as Record<string, unknown>)),
+        // A service has 300 properties more, and their reading takes longer than all else.
+        ...typeProperties(name).map((property) =>
+          bus.call({ ...one, path, body: [typeInterface(name), property] }, (value) =>
+            merge(name, { [property]: value }),
+          ),
         ),
-      );
+      ]);
       await Promise.all(reads);
     },
   };

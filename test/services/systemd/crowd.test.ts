@@ -13,7 +13,8 @@ afterAll(() => host?.close());
 test(`${COUNT} units are loaded, started, looked at and destroyed side by side`, {
   timeout: 240_000,
 }, async () => {
-  const manager = await host.manager(host.runDir(), systemClock());
+  const runDir = host.runDir();
+  let manager = await host.manager(runDir, systemClock());
   const units = Array.from({ length: COUNT }, (_, index) =>
     unitFrom(`crowd@${index}.service`, '[Service]\nExecStart=/bin/sleep 100000\n'),
   );
@@ -41,6 +42,11 @@ test(`${COUNT} units are loaded, started, looked at and destroyed side by side`,
   );
   const listed = await manager.list();
   expect(listed.filter(({ active, sub }) => active === 'active' && sub === 'running')).toHaveLength(COUNT);
+  await phase('adopt', async () => {
+    await manager.close();
+    manager = await host.manager(runDir, systemClock());
+    expect(await manager.list()).toEqual(listed);
+  });
   await phase('destroy', () => Promise.all(units.map(({ name }) => manager.unload(name))));
   expect(await manager.list()).toEqual([]);
   expect(await host.ask('systemctl', 'list-units', '--all', '--no-legend', 'crowd@*')).toBe('');
