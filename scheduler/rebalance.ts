@@ -21,6 +21,7 @@ export interface Move {
  * many siblings the zones have. Every step goes from a machine with more units to one with fewer, keeps all
  * constraints, and makes neither kind of evenness worse; there are no more of them than needed. It ends when nothing
  * helps any more, so a second plan for what the first has made is empty.
+ * Units that wait for a place are not reckoned with.
  *
  * Machines that are cordoned, draining or gone are left out. So are units that are sticky, global, pinned to a
  * machine, in a `MachineOf=` relation, or on their way already.
