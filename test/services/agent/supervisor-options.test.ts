@@ -157,7 +157,7 @@ describe('main processes of Type=forking', () => {
     chmodSync(kit.dir, 0o711);
     mkdirSync(kit.file('open'), { mode: 0o777 });
     chmodSync(kit.file('open'), 0o777);
-    const stranger = spawn('/bin/sleep', ['1000'], { stdio: 'ignore' });
+    const stranger = spawn('/bin/sleep', ['1000'], { stdio: 'ignore', detached: true });
     const path = join(kit.file('open'), 'pid');
     await kit.load(
       'web.service',
