@@ -191,7 +191,7 @@ async function writeSettings(host: Host, changes: Readonly<Record<string, string
 
 /** Both where packets for etcd come in and go out (the bridge's own address) and where hosts talk to each other. */
 async function lose(world: World, percent: number): Promise<void> {
-  const drop = `numgen random mod 100 < ${percent} drop`;
+  const drop = `numgen random mod 100 <= ${percent - 1} drop`;
   const rules = [
     'table inet loss',
     'delete table inet loss',

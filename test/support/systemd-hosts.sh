@@ -246,5 +246,5 @@ world)
   find /sys/fs/cgroup -depth -type d -path "*/sdhosts-$PREFIX-*" -exec rmdir {} \; 2>/dev/null
   rm -rf --one-file-system "$DIR"
   ;;
-*) sed -n 2,32p "$0" ;;
+*) sed -n '2,/^set -u/{/^#/p}' "$0" ;;
 esac
