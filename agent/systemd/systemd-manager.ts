@@ -14,7 +14,7 @@ import { openJournal } from './journal.js';
 import { LEASE_UNIT, leaseUnitText, openLease } from './lease.js';
 import { isEnded, managedUnit, type Remembered, text } from './states.js';
 import { whyNotLoadable } from './unit-text.js';
-import { createUnitWatch } from './unit-watch.js';
+import { createUnitWatch, readProperty } from './unit-watch.js';
 
 export interface SystemdManagerOptions {
   /** What is remembered of units, and the lease: gone after a reboot, as the units are. */
@@ -130,6 +130,12 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
     return run;
   }
 
+  /** Asks: when a job is cancelled because the lease is over, no signal has said yet that it is. */
+  async function isLeaseUp(): Promise<boolean> {
+    const of = 'org.freedesktop.systemd1.Unit';
+    return (await readProperty(connection.bus(), LEASE_UNIT, of, 'ActiveState')) === 'active';
+  }
+
   async function launch(name: string, asked: Remembered): Promise<void> {
     const failed = text(watch.properties(name).ActiveState) === 'failed';
     // Or a unit that was started too often would not be started now either.
@@ -149,7 +155,7 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
       why = messageOf(error);
     }
     if (why === 'done') return;
-    if (asked.leaseBound && (!lease.isHeld() || leaseRun() !== asked.lease)) throw leaseOver(name);
+    if (asked.leaseBound && (!lease.isHeld() || !(await isLeaseUp()))) throw leaseOver(name);
     if (why === 'canceled') throw transient(`the start of ${name} was cancelled`, { code: 'cancelled' });
     const reason = await endings.startFailed(name, why);
     throw permanent(`${name} could not be started: ${reason}`, { code: 'failed' });
