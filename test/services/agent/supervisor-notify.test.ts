@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { alive, killHard, supervisorPid } from '../../support/supervisor.js';
@@ -94,10 +95,12 @@ test('the helper ends with its supervisor', async () => {
 
 test('MAINPID= names another main process, which must be one of the unit', async () => {
   const first = await startReady(`ExecStartPost=${sh(`sleep 1000 & echo $! >${kit.file('second')}`)}\n`);
-  say(`MAINPID=${process.pid}`);
+  const stranger = spawn('/bin/sleep', ['1000'], { stdio: 'ignore', detached: true });
+  say(`MAINPID=${stranger.pid}`);
   say('RELOADING=1');
   await kit.untilUnit('web.service', 'heard both', ({ sub }) => sub === 'reload');
   expect(await mainPid()).toBe(first);
+  stranger.kill('SIGKILL');
   const second = await kit.pidIn('second');
   say(`MAINPID=${second}`);
   await until('the other is the main process', async () => (await mainPid()) === second);
