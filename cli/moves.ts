@@ -33,6 +33,8 @@ const move = command({
     for (const name of new Set(args.map(nameFromArgument))) {
       const unit = await movable(context, name);
       if (unit.machine === to) {
+        // It takes the place of a move that was asked for before and could not be made.
+        if (unit.pending !== null) await context.api.moveUnit(name, to);
         context.out(`Unit ${name} is on ${await names.short(to ?? '')} already`);
         continue;
       }

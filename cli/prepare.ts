@@ -29,16 +29,17 @@ export async function prepareUnits(
   args: readonly string[],
   options: PrepareOptions,
 ): Promise<readonly string[] | null> {
-  const names: string[] = [];
-  const submitted: string[] = [];
+  const names = args.map(nameFromArgument);
+  const seen = await lookAtUnits(context)(names);
+  const submitted = new Set<string>();
   for (const arg of args) {
     const name = nameFromArgument(arg);
-    names.push(name);
-    if (await prepareUnit(context, arg, name, options)) submitted.push(name);
+    if (submitted.has(name)) continue;
+    if (await prepareUnit(context, arg, name, seen(name), options)) submitted.add(name);
   }
   const { failed, late } = await waitForAll(
     context,
-    submitted.map((name) => unitWait(name, 'inactive', inactiveGoal)),
+    [...submitted].map((name) => unitWait(name, 'inactive', inactiveGoal)),
     { look: lookAtUnits(context), timeoutMs: options.attempts * ATTEMPT_MS },
   );
   return failed.length + late.length === 0 ? names : null;
@@ -49,9 +50,9 @@ async function prepareUnit(
   context: Context,
   arg: string,
   name: string,
+  existing: UnitReport | null,
   options: PrepareOptions,
 ): Promise<boolean> {
-  const existing = await context.api.unit(name);
   const file = await readUnitFile(resolve(context.cwd, dirname(arg)), name);
   if (existing !== null) {
     if (file === null) return false;

@@ -91,8 +91,10 @@ function activation({ name, doing, summary, replaces, move }: Activation): Comma
       if (names === null) return 1;
       const arrived = await reporting(context, doing, async () => {
         const waits: UnitWait[] = [];
+        const seen = await lookAtUnits(context)(names);
         for (const unit of names) {
-          const report = await reportOf(context, unit);
+          const report = seen(unit);
+          if (report === null) throw permanent(`Unit ${unit} was destroyed meanwhile`);
           const wait = await move(context, report);
           if (wait === null) continue;
           if (report.record.global) context.out(`Triggered global unit ${unit} ${name}`);
@@ -104,12 +106,6 @@ function activation({ name, doing, summary, replaces, move }: Activation): Comma
       return arrived ? 0 : 1;
     },
   });
-}
-
-async function reportOf(context: Context, unit: string): Promise<UnitReport> {
-  const report = await context.api.unit(unit);
-  if (report === null) throw permanent(`Unit ${unit} was destroyed meanwhile`);
-  return report;
 }
 
 const load = activation({
@@ -201,11 +197,9 @@ function deactivation({ name, done, target, state, summary, goal, before }: Deac
 
 /** Those of the arguments that are in the registry; says so if none is. */
 async function knownUnits(context: Context, args: readonly string[]): Promise<UnitReport[]> {
-  const units: UnitReport[] = [];
-  for (const name of new Set(args.map(nameFromArgument))) {
-    const unit = await context.api.unit(name);
-    if (unit !== null) units.push(unit);
-  }
+  const names = [...new Set(args.map(nameFromArgument))];
+  const seen = await lookAtUnits(context)(names);
+  const units = names.flatMap((name) => seen(name) ?? []);
   if (units.length === 0) context.err('Units not found in registry');
   return units;
 }

@@ -160,6 +160,14 @@ describe('units are moved by hand', () => {
         `Error waiting for units: timed out waiting for unit eu.service to be launched on ${label(c)} (${why})\n`,
     });
     expect((await a.ctl('status', 'eu.service')).stdout).toContain(`  Pending: ${why}\n`);
+    expect(await a.ctl('move', '--to=a', 'eu.service')).toMatchObject({
+      code: 0,
+      stdout: `Unit eu.service is on ${label(a)} already\n`,
+    });
+    expect((await a.ctl('status', 'eu.service')).stdout).not.toContain(why);
+    expect((await a.ctl('move', '--to=c', '--no-wait', 'eu.service')).stdout).toBe(
+      `Unit eu.service is to leave ${label(a)}\n`,
+    );
     await a.ctl('uncordon', 'c');
     await until('the move', async () =>
       (await listed('unit,active,machine')).some((row) => row.join() === `eu.service,active,${label(c)}`),
