@@ -119,7 +119,8 @@ type ListedState = Partial<WireState> & Pick<WireState, 'name'> & { readonly rea
 
 const listUnits = list<ListedState>({
   name: 'list-units',
-  summary: "list the units on the machines, with systemd's states",
+  summary:
+    "list the units on the machines, with systemd's states; with the field reason also those that run nowhere",
   fields: {
     unit: ({ name }) => name,
     load: ({ systemdLoadState = '' }) => systemdLoadState,

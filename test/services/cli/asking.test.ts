@@ -27,7 +27,9 @@ afterAll(() => fleet.stop());
 /** Types the answer once the question is there; null: the end of the input. */
 function onTerminal(args: string, answer: string | null): Promise<{ text: string; exit: number | null }> {
   const command = `${process.execPath} ${program('cli/main.js')} --endpoint=${endpoint} ${args}`;
-  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   let text = '';
   let answered = false;
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
