@@ -69,7 +69,7 @@ export function startAgent(options: AgentOptions): Agent {
 
   const publishing = createAttempts('states are not published', log);
   const holding = createAttempts('the time that lease-bound units may run is not extended', log);
-  const session = keepSession({ ...options, signal: ending.signal, onJoin: wakeAll, onTrust: trust });
+  const session = keepSession({ ...options, signal: ending.signal, onJoin: lookAnew, onTrust: trust });
   /** `clock.steady()`, ms: until when this machine's units are nobody else's. */
   let trustedUntil = Number.NEGATIVE_INFINITY;
 
@@ -136,6 +136,14 @@ export function startAgent(options: AgentOptions): Agent {
     announcer.wake();
   }
 
+  /** Read before the machine was there again: what was placed on it may have been given to another meanwhile. */
+  const isStale = ({ revision }: MachineSnapshot): boolean => revision < (session.current()?.revision ?? 0);
+
+  function lookAnew(): void {
+    view.refresh();
+    wakeAll();
+  }
+
   const reconciler = startLoop({
     name: 'agent',
     intervalMs: LOOK_MS,
@@ -144,7 +152,7 @@ export function startAgent(options: AgentOptions): Agent {
     async round(signal) {
       const actual = await manager.list();
       const snapshot = placements();
-      if (snapshot === null || signal.aborted || !session.entitled()) return;
+      if (snapshot === null || signal.aborted || !session.entitled() || isStale(snapshot)) return;
       const desired = desiredUnits(snapshot);
       for (const [unit, wish] of refused)
         if (!sameWish(wish.desired, desired.get(unit))) refused.delete(unit);

@@ -1,4 +1,4 @@
-import { Client, type Dispatcher } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type {
   AcceptedRegistry,
   HoldReport,
@@ -28,6 +28,7 @@ export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
 
 /** How long convoyd may take to begin an answer; its own calls of the registry have shorter deadlines. */
 const ANSWER_MS = 15_000;
+const CONNECTIONS = 16;
 
 export interface UnitChange {
   readonly options?: readonly UnitOption[];
@@ -176,16 +177,20 @@ export function openClient(endpoint: string): ApiClient {
   };
 }
 
-function connectTo(endpoint: string): Client {
+function connectTo(endpoint: string): Pool {
   let url: URL;
   try {
     url = new URL(endpoint);
   } catch {
     throw wrongEndpoint(endpoint);
   }
-  if (url.protocol === 'http:' && url.host !== '') return new Client(url.origin, { bodyTimeout: 0 });
+  if (url.protocol === 'http:' && url.host !== '')
+    return new Pool(url.origin, { connections: CONNECTIONS, bodyTimeout: 0 });
   if (url.protocol === 'unix:' && url.host === '' && url.pathname.length > 1)
-    return new Client('http://convoyd', { bodyTimeout: 0, connect: { socketPath: url.pathname } });
+    return new Pool('http://convoyd', {
+      ...{ connections: CONNECTIONS, bodyTimeout: 0 },
+      connect: { socketPath: url.pathname },
+    });
   throw wrongEndpoint(endpoint);
 }
 

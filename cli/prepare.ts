@@ -9,6 +9,7 @@ import type { TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import type { Context } from './command.js';
 import { inactiveGoal } from './goals.js';
+import { sideBySide } from './side-by-side.js';
 import { ATTEMPT_MS, lookAtUnits, unitWait, waitForAll } from './wait.js';
 
 export interface PrepareOptions {
@@ -31,15 +32,13 @@ export async function prepareUnits(
 ): Promise<readonly string[] | null> {
   const names = args.map(nameFromArgument);
   const seen = await lookAtUnits(context)(names);
-  const submitted = new Set<string>();
-  for (const arg of args) {
-    const name = nameFromArgument(arg);
-    if (submitted.has(name)) continue;
-    if (await prepareUnit(context, arg, name, seen(name), options)) submitted.add(name);
-  }
+  const first = [...new Set(names)].map((name) => ({ name, arg: args[names.indexOf(name)] ?? name }));
+  const submitted = await sideBySide(first, async ({ name, arg }) =>
+    (await prepareUnit(context, arg, name, seen(name), options)) ? [name] : [],
+  );
   const { failed, late } = await waitForAll(
     context,
-    [...submitted].map((name) => unitWait(name, 'inactive', inactiveGoal)),
+    submitted.flat().map((name) => unitWait(name, 'inactive', inactiveGoal)),
     { look: lookAtUnits(context), timeoutMs: options.attempts * ATTEMPT_MS },
   );
   return failed.length + late.length === 0 ? names : null;

@@ -7,6 +7,7 @@ import { serialize } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
 import { inactiveGoal, isRefused, isSettled, launchedGoal, loadedGoal, stoppedGoal } from './goals.js';
 import { prepareUnits } from './prepare.js';
+import { sideBySide } from './side-by-side.js';
 import { ATTEMPT_MS, FEW, type Look, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 
 const replace = {
@@ -90,18 +91,17 @@ function activation({ name, doing, summary, replaces, move }: Activation): Comma
       );
       if (names === null) return 1;
       const arrived = await reporting(context, doing, async () => {
-        const waits: UnitWait[] = [];
         const seen = await lookAtUnits(context)(names);
-        for (const unit of names) {
+        const waits = await sideBySide([...new Set(names)], async (unit) => {
           const report = seen(unit);
           if (report === null) throw permanent(`Unit ${unit} was destroyed meanwhile`);
           const wait = await move(context, report);
-          if (wait === null) continue;
-          if (report.record.global) context.out(`Triggered global unit ${unit} ${name}`);
-          else if (options.block !== false) waits.push(wait);
-          else context.out(`Triggered unit ${unit} ${name}`);
-        }
-        return allArrive(context, waits, attempts);
+          if (wait === null) return [];
+          if (!report.record.global && options.block !== false) return [wait];
+          context.out(`Triggered ${report.record.global ? 'global unit' : 'unit'} ${unit} ${name}`);
+          return [];
+        });
+        return allArrive(context, waits.flat(), attempts);
       });
       return arrived ? 0 : 1;
     },
@@ -169,25 +169,22 @@ function deactivation({ name, done, target, state, summary, goal, before }: Deac
       if (args.length === 0) return noUnits(context);
       const units = await knownUnits(context, args);
       if (units.length === 0) return 0;
-      const waits: UnitWait[] = [];
-      const touched: string[] = [];
-      for (const unit of units) {
-        const { record } = unit;
-        const verdict = before(unit);
-        if (verdict === 'skip') continue;
-        if (verdict !== 'go') {
-          context.err(verdict.refusal);
-          return 1;
-        }
+      const verdicts = units.map((unit) => ({ ...unit.record, verdict: before(unit) }));
+      const refused = verdicts.findIndex(({ verdict }) => typeof verdict !== 'string');
+      const going = verdicts.slice(0, refused < 0 ? units.length : refused);
+      const changed = going.filter(({ verdict }) => verdict === 'go');
+      await sideBySide(changed, async (record) => {
         await context.api.changeUnit(record.name, { desiredState: target });
-        if (record.global) {
-          context.out(`Triggered global unit ${record.name} ${name}`);
-          continue;
-        }
-        touched.push(record.name);
-        if (options.block !== false) waits.push(unitWait(record.name, state, goal));
-        else context.out(`Triggered unit ${record.name} ${name}`);
+        if (record.global || options.block === false)
+          context.out(`Triggered ${record.global ? 'global unit' : 'unit'} ${record.name} ${name}`);
+      });
+      const refusal = verdicts[refused]?.verdict;
+      if (typeof refusal === 'object') {
+        context.err(refusal.refusal);
+        return 1;
       }
+      const touched = changed.filter(({ global }) => !global).map((record) => record.name);
+      const waits = options.block === false ? [] : touched.map((unit) => unitWait(unit, state, goal));
       if (!(await allArrive(context, waits, options.blockAttempts))) return 1;
       context.err(`Successfully ${done} units [${touched.join(' ')}].`);
       return 0;
@@ -237,23 +234,23 @@ const restart = command({
   run: async (context, args, options) => {
     if (args.length === 0) return noUnits(context);
     const names = args.map(nameFromArgument);
-    const units = await Promise.all(names.map((name) => context.api.unit(name)));
+    const units = await sideBySide(names, (name) => context.api.unit(name));
     const absent = names.find((_, at) => units[at] === null);
     if (absent !== undefined) {
       context.err(`Error restarting units: Unit ${absent} does not exist`);
       return 1;
     }
     const arrived = await reporting(context, 'restarting', async () => {
-      const waits: UnitWait[] = [];
-      for (const unit of units) {
-        if (unit === null) continue;
+      const waits = await sideBySide(units, async (unit) => {
+        if (unit === null) return [];
         const { name, target, global } = unit.record;
         if (target === 'inactive') throw permanent(`Unable to restart unit ${name} in state inactive`);
         await context.api.restartUnit(name);
-        if (global) context.out(`Triggered global unit ${name} restart`);
-        else waits.push(unitWait(name, 'launched', launchedGoal(unit, true)));
-      }
-      return allArrive(context, waits, options.blockAttempts);
+        if (!global) return [unitWait(name, 'launched', launchedGoal(unit, true))];
+        context.out(`Triggered global unit ${name} restart`);
+        return [];
+      });
+      return allArrive(context, waits.flat(), options.blockAttempts);
     });
     return arrived ? 0 : 1;
   },
@@ -268,13 +265,13 @@ const destroy = command({
   run: async (context, args, options) => {
     if (args.length === 0) return noUnits(context);
     const units = await knownUnits(context, args);
-    const waits: Wait<readonly WireState[]>[] = [];
-    for (const { record } of units) {
-      if (!(await context.api.destroyUnit(record.name))) continue;
-      if (options.block !== false) waits.push(goneWait(record.name));
-      else context.out(`Destroyed ${record.name}`);
-    }
-    const { late } = await waitForAll(context, waits, {
+    const waits = await sideBySide(units, async ({ record }) => {
+      if (!(await context.api.destroyUnit(record.name))) return [];
+      if (options.block !== false) return [goneWait(record.name)];
+      context.out(`Destroyed ${record.name}`);
+      return [];
+    });
+    const { late } = await waitForAll(context, waits.flat(), {
       look: lookAtStates(context),
       timeoutMs: Math.max(0, options.blockAttempts) * ATTEMPT_MS,
     });

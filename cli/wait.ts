@@ -8,6 +8,8 @@ import { MachineNames } from './machine-names.js';
 export const ATTEMPT_MS = 2_000;
 /** Up to so many are asked about one by one, more of them in one list, which costs the registry more. */
 export const FEW = 8;
+/** Between looks: at first soon, then as long as a look at so many may cost. */
+const POLL_FIRST_MS = 50;
 const POLL_FEW_MS = 250;
 const POLL_MANY_MS = 1_000;
 /** From then on a wait says what it waits for. */
@@ -72,8 +74,9 @@ export async function waitForAll<Seen>(
   const started = clock.steady();
   let answered = started;
 
-  for (let open = waits; open.length > 0; ) {
-    await clock.sleep(open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
+  for (let open = waits, pause = 0; open.length > 0; ) {
+    await clock.sleep(pause);
+    pause = Math.min(pause * 2 || POLL_FIRST_MS, open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
     let judge: (wait: Wait<Seen>) => Verdict;
     try {
       const seen = await look(open.map(({ name }) => name));

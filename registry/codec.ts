@@ -8,6 +8,7 @@ import type {
   Machine,
   Placement,
   PlacementToWrite,
+  PresentLeader,
   ServiceEntry,
   UnitRecord,
   UnitState,
@@ -78,7 +79,7 @@ const unitState = v.object({
   autoRestarts: count,
 });
 const service = v.object({ host: text, port: count });
-const leader = v.object({ machine: text });
+const leader = v.object({ machine: text, frozen: v.optional(v.nullable(text), null) });
 
 export interface ClusterRecord {
   /** UUID of the cluster, made by the first convoyd. */
@@ -175,11 +176,11 @@ export function decodeService(key: Omit<ServiceEntry, 'host' | 'port'>, json: st
   return { service: name, unit, machine: id, ...decode(service, json, `services/${name}/${unit}/${id}`) };
 }
 
-export function encodeLeader(machineId: string): string {
-  return write({ machine: machineId });
+export function encodeLeader({ machine: id, frozen }: PresentLeader): string {
+  return write({ machine: id, frozen });
 }
-export function decodeLeader(json: string): string {
-  return decode(leader, json, 'leader').machine;
+export function decodeLeader(json: string): PresentLeader {
+  return decode(leader, json, 'leader');
 }
 
 function write(record: object): string {

@@ -1,8 +1,9 @@
-import { aborted, ConvoyError, messageOf, transient } from '../runtime/errors.js';
+import { aborted, ConvoyError, conflict, messageOf, transient } from '../runtime/errors.js';
 import { decodeLeader, encodeLeader } from './codec.js';
 import { keepLease } from './etcd-lease.js';
 import type { EtcdContext } from './etcd-session.js';
 import { follow } from './etcd-watch.js';
+import type { PresentLeader } from './model.js';
 import type { LeaderTerm } from './registry.js';
 
 /** Pause after an attempt that failed because etcd did not answer. */
@@ -48,7 +49,7 @@ async function tryToLead(
   await identity.ready();
   const sentAt = clock.steady();
   const lease = await client.grantLease(ttlMs);
-  const put = { put: keys.leader, value: encodeLeader(machineId), lease: lease.id };
+  const put = { put: keys.leader, value: encodeLeader({ machine: machineId, frozen: null }), lease: lease.id };
   let fence: number | undefined;
   try {
     const { succeeded, revision } = await identity.write([{ key: keys.leader, created: 0 }], [put]);
@@ -56,14 +57,15 @@ async function tryToLead(
   } finally {
     if (fence === undefined) await client.revokeLease(lease.id).catch(() => undefined);
   }
-  return fence === undefined ? undefined : openTerm(context, { ...lease, sentAt, fence });
+  return fence === undefined ? undefined : openTerm(context, machineId, { ...lease, sentAt, fence });
 }
 
 function openTerm(
   context: EtcdContext,
+  machine: string,
   { id, ttlMs, sentAt, fence }: { id: string; ttlMs: number; sentAt: number; fence: number },
 ): LeaderTerm {
-  const { client, clock, keys, problem, closed } = context;
+  const { client, identity, clock, keys, problem, closed } = context;
   const kept = keepLease({
     ...{ client, clock, problem, closed, leaseId: id, ttlMs, sentAt, key: keys.leader, endsWithTrust: true },
   });
@@ -71,6 +73,11 @@ function openTerm(
     fence,
     trusted: kept.trusted,
     lost: kept.lost,
+    async tell(frozen) {
+      const put = { put: keys.leader, value: encodeLeader({ machine, frozen }), lease: id };
+      const { succeeded } = await identity.write([{ key: keys.leader, created: fence }], [put]);
+      if (!succeeded) throw conflict('another machine leads', { code: 'deposed' });
+    },
     async resign() {
       kept.end(true);
       await client.revokeLease(id);
@@ -102,8 +109,8 @@ async function untilNobodyLeads(context: EtcdContext, signal: AbortSignal): Prom
   await following.ended;
 }
 
-/** The machine that leads at this moment, or null. */
-export async function readLeader({ client, keys }: EtcdContext): Promise<string | null> {
+/** Who leads at this moment, or null. */
+export async function readLeader({ client, keys }: EtcdContext): Promise<PresentLeader | null> {
   const { entry } = await client.get(keys.leader);
   return entry === undefined ? null : decodeLeader(entry.value);
 }

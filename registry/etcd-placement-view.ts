@@ -96,6 +96,7 @@ export function openPlacementView(context: EtcdContext, machineId: string): Plac
   return {
     snapshot: view.snapshot,
     changes: view.changes,
+    refresh: view.refresh,
     async close() {
       closing.abort();
       await view.close();

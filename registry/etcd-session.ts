@@ -63,10 +63,9 @@ export async function joinMachine(
       { key: knownKey, modified: entry?.modified ?? 0 },
     ];
     const answer = await identity.write(compares, puts, gets);
-    if (answer.succeeded) break;
+    if (answer.succeeded) return openSession(context, machine.id, answer.revision, lease, onTrust);
     [holder, entry] = answer.got;
   }
-  return openSession(context, machine.id, lease, onTrust);
 }
 
 function newlyKnown(id: string, clock: Clock): KnownMachine {
@@ -94,6 +93,7 @@ async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Pr
 function openSession(
   context: EtcdContext,
   machineId: string,
+  revision: number,
   lease: HeldLease,
   onTrust: ((until: number) => void) | undefined,
 ): MachineSession {
@@ -130,6 +130,7 @@ function openSession(
 
   return {
     machineId,
+    revision,
     lost: kept.lost,
     trusted: kept.trusted,
     async publish(now, gone) {

@@ -23,6 +23,8 @@ export interface ViewContent<Snapshot> {
 export interface OpenView<Snapshot> extends View<Snapshot> {
   /** Wakes whoever waits for changes. */
   wake(): void;
+  /** Lists again as soon as possible. */
+  refresh(): void;
   /** Resolves at the first list or hold, or when the view is closed. */
   readonly listed: Promise<void>;
 }
@@ -136,6 +138,7 @@ export function openView<Snapshot>(
     },
     changes: (given) => wakes.changes(AbortSignal.any([given, signal])),
     wake: wakes.wake,
+    refresh: following.listAgain,
     listed,
     async close() {
       closing.abort();

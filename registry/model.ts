@@ -104,6 +104,13 @@ export interface ServiceEntry {
   readonly port: number;
 }
 
+/** Who leads, with what any machine has to be able to say although the leader may not be asked from there. */
+export interface PresentLeader {
+  readonly machine: string;
+  /** Why units of missing machines are not placed elsewhere for the time being, or null. */
+  readonly frozen: string | null;
+}
+
 /** The whole cluster at one revision. Maps are keyed by name or id; placements and states by machine first. */
 export interface ClusterSnapshot {
   readonly revision: number;

@@ -19,6 +19,7 @@ import type {
   KnownMachine,
   Machine,
   Placement,
+  PresentLeader,
   ServiceEntry,
   UnitRecord,
   UnitState,
@@ -46,7 +47,10 @@ export interface MachineSnapshot {
 }
 
 export interface ClusterView extends View<ClusterSnapshot & { readonly kind: 'cluster' }> {}
-export interface PlacementView extends View<MachineSnapshot> {}
+export interface PlacementView extends View<MachineSnapshot> {
+  /** Asks for all to be read anew, in case it lags; a snapshot of the present revision or a later one follows. */
+  refresh(): void;
+}
 
 /** One unit as the API shows it: all at one revision. `states` has one entry per machine that published one. */
 export interface UnitView {
@@ -109,6 +113,8 @@ export interface DesiredMachines {
 /** An agent's presence. All it publishes hangs on one lease and is gone when that runs out. */
 export interface MachineSession {
   readonly machineId: string;
+  /** The registry's revision at which the machine was there. What was read before may have been true of its former self only. */
+  readonly revision: number;
   /**
    * Fires when the lease is known to be gone, or was renewed too late to be trusted again. The holder joins
    * again; units are left alone.
@@ -152,14 +158,15 @@ export interface LeaderTerm {
   trusted(): boolean;
   /** Fires when the term is over: resigned, lease gone, deposed, or the trust window has run out. */
   readonly lost: AbortSignal;
+  /** Writes down for every machine why evictions stand still; null: they do not. `conflict`/`deposed` if another leads. */
+  tell(frozen: string | null): Promise<void>;
   resign(): Promise<void>;
 }
 
 export interface Leadership {
   /** Resolves when this machine is elected. Retries by itself while the registry is away; rejects on abort. */
   campaign(machineId: string, ttlMs: number, signal: AbortSignal): Promise<LeaderTerm>;
-  /** The present leader's machine id. */
-  readLeader(): Promise<string | null>;
+  readLeader(): Promise<PresentLeader | null>;
 }
 
 export type CommitResult =

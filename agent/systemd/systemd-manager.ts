@@ -210,6 +210,8 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
       }
       const run = leaseRun();
       return [...remembered]
+        // What systemd has not said a word about is being loaded right now.
+        .filter(([name]) => text(watch.properties(name).LoadState) !== '')
         .map(([name, found]) => managedUnit(name, found, watch.properties(name), run, starting.has(name)))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },

@@ -257,6 +257,18 @@ export function placementContract(use: Use): void {
       await view.close();
     });
 
+    it('of placements, read anew, are as new as the join before it', async () => {
+      const { registry } = await use().client();
+      await registry.join(aMachine('m2'), TTL_MS);
+      const view = registry.openPlacementView('m1');
+      await use().pass('the view is listed', () => revisionOf(view) > 0);
+      const session = await registry.join(aMachine('m1'), TTL_MS);
+      expect(session.revision).toBe((await registry.readAll()).revision);
+      view.refresh();
+      await use().pass('the view is as new as the session', () => revisionOf(view) >= session.revision);
+      await view.close();
+    });
+
     it('end their wake-ups when told so', async () => {
       const { registry } = await use().client();
       const view = registry.openPlacementView('m1');

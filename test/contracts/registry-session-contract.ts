@@ -196,7 +196,7 @@ export function sessionContract(use: Use): void {
       const [one, two] = [await use().client(), await use().client()];
       expect(await one.registry.readLeader()).toBeNull();
       const first = await one.registry.campaign('m1', TTL_MS, forever);
-      expect(await two.registry.readLeader()).toBe('m1');
+      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: null });
       let second: Awaited<typeof first> | undefined;
       const waiting = two.registry.campaign('m2', TTL_MS, forever).then((term) => {
         second = term;
@@ -210,7 +210,22 @@ export function sessionContract(use: Use): void {
       await use().pass('the second is elected', () => second !== undefined);
       await waiting;
       expect(second!.fence).toBeGreaterThan(first.fence);
-      expect(await one.registry.readLeader()).toBe('m2');
+      expect(await one.registry.readLeader()).toEqual({ machine: 'm2', frozen: null });
+    });
+
+    it('what the leader tells is for all to read, until it takes it back or another leads', async () => {
+      const [one, two] = [await use().client(), await use().client()];
+      const first = await one.registry.campaign('m1', TTL_MS, forever);
+      await first.tell('3 of 5 are missing');
+      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: '3 of 5 are missing' });
+      await first.tell(null);
+      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: null });
+      await first.tell('4 of 5 are missing');
+      expect([first.trusted(), first.lost.aborted]).toEqual([true, false]);
+      await first.resign();
+      await two.registry.campaign('m2', TTL_MS, forever);
+      await expect(first.tell('late')).rejects.toMatchObject({ kind: 'conflict', code: 'deposed' });
+      expect(await one.registry.readLeader()).toEqual({ machine: 'm2', frozen: null });
     });
 
     it('gives up a campaign when told so', async () => {
@@ -220,7 +235,7 @@ export function sessionContract(use: Use): void {
       const waiting = two.registry.campaign('m2', TTL_MS, stop.signal);
       stop.abort();
       await expect(waiting).rejects.toMatchObject({ kind: 'aborted' });
-      expect(await one.registry.readLeader()).toBe('m1');
+      expect(await one.registry.readLeader()).toMatchObject({ machine: 'm1' });
     });
 
     it('a leader that is cut off stops trusting itself before another is elected, for good', async () => {

@@ -4,6 +4,7 @@ import type {
   KnownMachine,
   Machine,
   Placement,
+  PresentLeader,
   ServiceEntry,
   UnitRecord,
   UnitState,
@@ -37,7 +38,7 @@ export class MemoryTables {
   readonly placements = new Map<string, Map<string, Placement>>();
   readonly states = new Map<string, Map<string, UnitState>>();
   readonly services = new Map<string, readonly ServiceEntry[]>();
-  leader: { readonly machine: string; readonly fence: number; readonly lease: string } | undefined;
+  leader: (PresentLeader & { readonly fence: number; readonly lease: string }) | undefined;
 
   private readonly clock: Clock;
   private readonly leases = new Map<string, HeldLease>();

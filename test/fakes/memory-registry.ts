@@ -112,11 +112,16 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     return {
       snapshot: () => (holding === null ? last : { kind: 'hold' as const, reason: holding }),
       changes: (signal: AbortSignal) => wakes.changes(AbortSignal.any([signal, signalEnd])),
+      refresh() {
+        if (isCut) return;
+        last = look();
+        wakes.wake();
+      },
       async close() {
         ended.abort();
         unlisten();
       },
-    } satisfies View<S>;
+    } satisfies View<S> & { refresh(): void };
   }
 
   function commitOne(decision: Decision): 'committed' | 'stale' {
@@ -298,14 +303,16 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       if (signal.aborted) throw aborted('the campaign was given up');
       const lease = tables.grant(ttlMs);
       const fence = tables.change((revision) => {
-        tables.leader = { machine: machineId, fence: revision, lease: lease.id };
+        tables.leader = { machine: machineId, frozen: null, fence: revision, lease: lease.id };
         return revision;
       });
       return memoryTerm(at, lease, fence);
     },
     async readLeader() {
       await reach();
-      return tables.leader?.machine ?? null;
+      if (tables.leader === undefined) return null;
+      const { machine, frozen } = tables.leader;
+      return { machine, frozen };
     },
 
     async commit(decisions, term) {

@@ -86,6 +86,14 @@ export function memoryTerm(at: Reach, lease: MemoryLease, fence: number): Leader
     fence,
     trusted: () => keeper.trusted(),
     lost: keeper.lost,
+    async tell(frozen) {
+      await at.reach();
+      const { leader } = at.tables;
+      if (leader?.fence !== fence) throw conflict('another machine leads', { code: 'deposed' });
+      at.tables.change(() => {
+        at.tables.leader = { ...leader, frozen };
+      });
+    },
     async resign() {
       keeper.end();
       await at.reach();
@@ -114,6 +122,7 @@ export function memorySession(
 
   return {
     machineId,
+    revision: tables.revision,
     lost: keeper.lost,
     trusted: () => keeper.trusted(),
     async publish(states, gone) {
