@@ -12,10 +12,15 @@ export interface CliRun {
   readonly env?: Readonly<Record<string, string>>;
   /** Ends the process with SIGKILL when it fires. */
   readonly signal?: AbortSignal;
+  /** Called with all that has been printed so far. */
+  readonly onStdout?: (soFar: string) => void;
 }
 
 /** Runs the built convoyctl as a process, with nothing of our environment but PATH. */
-export function convoyctl(args: readonly string[], { cwd, env = {}, signal }: CliRun): Promise<CliResult> {
+export function convoyctl(
+  args: readonly string[],
+  { cwd, env = {}, signal, onStdout }: CliRun,
+): Promise<CliResult> {
   const child = spawn(process.execPath, [program('cli/main.js'), ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
@@ -27,6 +32,7 @@ export function convoyctl(args: readonly string[], { cwd, env = {}, signal }: Cl
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    onStdout?.(stdout);
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;

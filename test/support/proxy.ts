@@ -64,6 +64,8 @@ export async function startProxy(target: number | string, listen: string | null 
     if (listen === null) listener.listen(0, '127.0.0.1', resolve);
     else listener.listen(listen, resolve);
   });
+  // It ends with its opener, and does not keep that one from ending.
+  listener.unref();
 
   return {
     port: listen === null ? (listener.address() as { port: number }).port : 0,

@@ -25,13 +25,6 @@ const SIZES = [1, 10, 100, 300];
 const IDLE_MS = 60_000;
 const DAEMONS = ['node', 'systemd', 'systemd-journal', 'dbus-daemon', 'etcd'];
 
-const hosts = await openHosts({ count: 3 });
-try {
-  await measure(hosts);
-} finally {
-  await hosts.close();
-}
-
 async function measure(fleet: Hosts): Promise<void> {
   console.log(`${cpus().length} cores, Node ${process.version}, 3 hosts; fleet 1.0's figures in brackets`);
   fleet.unit('sleeper@.service', '[Service]\nExecStart=/bin/sleep infinity\n');
@@ -125,4 +118,11 @@ async function runningOn(asked: Host, but: Host): Promise<ReadonlySet<string>> {
       return active === 'active' && !machine.startsWith(but.machineId) ? [unit] : [];
     }),
   );
+}
+
+const hosts = await openHosts({ count: 3 });
+try {
+  await measure(hosts);
+} finally {
+  await hosts.close();
 }

@@ -271,14 +271,13 @@ describe('what is there', () => {
     const cwd = folderWith({ 'talk.service': {} });
     await run('start talk.service', cwd);
     const on = (await fleet.registry.readUnit('talk.service'))?.machine ?? '';
-    let followed = 0;
+    let printed = '';
     let ended = 0;
     const local = await fleet.serve({
       machineId: on,
       localLog: async function* (_unit, { follow }, signal) {
         yield 'one';
         if (!follow) return;
-        followed++;
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         ended++;
       },
@@ -294,8 +293,11 @@ describe('what is there', () => {
     const following = convoyctl([endpoint, 'journal', '-f', 'talk.service'], {
       cwd,
       signal: interrupt.signal,
+      onStdout: (soFar) => {
+        printed = soFar;
+      },
     });
-    await until('it follows', () => followed === 1);
+    await until('it follows', () => printed === 'one\n');
     interrupt.abort();
     expect((await following).stdout).toBe('one\n');
     await until('convoyd heard of it', () => ended === 1);

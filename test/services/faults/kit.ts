@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { ctl, untilActive, untilMachines } from '../../support/fleet-view.js';
-import { type Host, type Hosts, type HostsOptions, useHosts } from '../../support/hosts.js';
+import { type Host, type Hosts, type HostsOptions, openHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
 import { type Copy, openWitness, overlaps, type Witness } from '../../support/witness.js';
 
@@ -19,8 +19,8 @@ export interface FaultKit {
 /** `once.service` has OnPartition=stop, `keep.service` has fleet's behaviour. */
 export type Subject = 'once' | 'keep';
 
-export async function useFaultKit(options: HostsOptions): Promise<FaultKit> {
-  const hosts = await useHosts(options);
+export async function openFaultKit(options: HostsOptions): Promise<FaultKit> {
+  const hosts = await openHosts(options);
   const witness = openWitness(join(hosts.shared, 'witness'), '/shared/witness');
   const first = hosts.host(1);
   await untilMachines(first, options.count, 60_000);
