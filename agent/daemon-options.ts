@@ -37,6 +37,7 @@ export const daemonTable = {
     help: 'what this machine is, such as az=a,disk=ssd',
     parse: parseMetadata,
     default: {},
+    defaultText: '',
   },
   publicIp: {
     flag: '--public-ip <address>',
@@ -90,6 +91,7 @@ export const daemonTable = {
     help: 'lease of this machine and of the leader',
     parse: parseTtl,
     default: 10_000,
+    defaultText: '10s',
   },
   grace: {
     flag: '--grace <duration>',
@@ -97,6 +99,7 @@ export const daemonTable = {
     help: 'how long a lost machine keeps its units',
     parse: parseDuration,
     default: 5_000,
+    defaultText: '5s',
   },
   logLevel: {
     flag: '--log-level <level>',

@@ -14,6 +14,8 @@ export interface OptionRow<T> {
   readonly parse: (text: string) => T;
   /** Without a default the option is absent (`undefined`) unless given. */
   readonly default?: T;
+  /** The default as one would type it, where that is not its value as text; '' says nothing of it. */
+  readonly defaultText?: string;
 }
 
 export type OptionTable = Readonly<Record<string, OptionRow<unknown>>>;
@@ -26,10 +28,9 @@ export type OptionValues<Table extends OptionTable> = {
 /** Adds the table's flags to a commander command; the help text names default and environment variable. */
 export function addOptions(command: Command, table: OptionTable): Command {
   for (const row of Object.values(table)) {
+    const text = row.defaultText ?? (row.default === false ? '' : String(row.default ?? ''));
     const facts = [
-      row.default === undefined || row.default === false || row.default === ''
-        ? undefined
-        : `default: ${String(row.default)}`,
+      text === '' ? undefined : `default: ${text}`,
       row.env === undefined ? undefined : `env: ${row.env}`,
     ].filter((fact) => fact !== undefined);
     command.option(row.flag, facts.length === 0 ? row.help : `${row.help} (${facts.join(', ')})`);
