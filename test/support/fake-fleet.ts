@@ -264,7 +264,7 @@ function createAgent(
 function loaded(machine: string, { unit, hash, restarts }: Placement): Running {
   const state: UnitState = {
     ...{ unit, machine, hash, load: 'loaded', active: 'inactive', sub: 'dead', reached: 'loaded' },
-    ...{ since: Date.now(), exit: null, autoRestarts: 0, reason: '' },
+    ...{ since: Date.now(), exit: null, autoRestarts: 0, reason: '', heard: 0 },
   };
   return { state, restarts, next: null };
 }

@@ -1,6 +1,6 @@
-import { request } from 'node:http';
 import type { Run } from './fleet.js';
 import type { Host } from './hosts.js';
+import { askOver } from './unix-get.js';
 import { until } from './until.js';
 
 /** One row of `list-units`. */
@@ -102,20 +102,8 @@ async function pages(host: Host, path: string, field: string): Promise<Record<st
 }
 
 /** The JSON that a host's API has at this path. */
-export function get(host: Host, path: string): Promise<Record<string, unknown>> {
-  const socketPath = host.endpoint.replace('unix://', '');
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: 5000, agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      response.once('error', reject).once('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(text) as Record<string, unknown>);
-        else reject(new Error(`GET ${path}: ${response.statusCode} ${text}`));
-      });
-    });
-    asked.once('timeout', () => asked.destroy(new Error(`GET ${path}: no answer within 5 s`)));
-    asked.once('error', reject).end();
-  });
+export async function get(host: Host, path: string): Promise<Record<string, unknown>> {
+  const { status, body } = await askOver(host.endpoint.replace('unix://', ''), path);
+  if (status !== 200) throw new Error(`GET ${path}: ${status} ${body}`);
+  return JSON.parse(body) as Record<string, unknown>;
 }

@@ -1,16 +1,26 @@
 import { request } from 'node:http';
 
-/** The body of an answer over a unix socket, whatever its status. */
-export function getOver(socketPath: string, path: string, timeout = 5000): Promise<string> {
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** An answer over a unix socket. */
+export function askOver(socketPath: string, path: string, timeout = 5000): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, path, timeout, agent: false }, (response) => {
-      let text = '';
+      let body = '';
       response.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
+        body += part;
       });
-      response.once('end', () => resolve(text)).once('error', reject);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, body })).once('error', reject);
     });
     asked.once('timeout', () => asked.destroy(new Error(`no answer within ${timeout} ms`)));
     asked.once('error', reject).end();
   });
+}
+
+/** Its body, whatever its status. */
+export async function getOver(socketPath: string, path: string, timeout?: number): Promise<string> {
+  return (await askOver(socketPath, path, timeout)).body;
 }
