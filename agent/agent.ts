@@ -45,10 +45,12 @@ export interface Agent {
   stop(options?: { readonly drain: boolean }): Promise<void>;
 }
 
-interface RefusedUnit {
+interface FailedLoad {
   readonly desired: DesiredUnit;
   readonly reason: string;
   readonly since: number;
+  /** It would fail the same way again. */
+  readonly refused: boolean;
 }
 
 /** Longest time between two looks when nothing wakes the agent. */
@@ -63,9 +65,9 @@ export function startAgent(options: AgentOptions): Agent {
   const ending = new AbortController();
   const view = registry.openPlacementView(machine.id);
   const choosePort = createPortChooser();
-  /** Units the manager would not load, with the wish it refused: asked again when that changes. */
-  const refused = new Map<string, RefusedUnit>();
-  const published = new Set<string>();
+  /** Units that could not be loaded, with the wish that failed. A refused one is asked again when that changes. */
+  const failedLoads = new Map<string, FailedLoad>();
+  const published = new Map<string, UnitState>();
 
   const publishing = createAttempts('states are not published', log);
   const holding = createAttempts('the time that lease-bound units may run is not extended', log);
@@ -128,12 +130,20 @@ export function startAgent(options: AgentOptions): Agent {
     if (error === undefined) log.info({ unit: task.unit, task: task.kind, why: task.why }, 'task done');
     else if (kindOf(error) !== 'aborted')
       log.warn({ unit: task.unit, task: task.kind, why: task.why }, `task failed: ${messageOf(error)}`);
-    if (task.kind === 'load' && isRefusal(error))
-      refused.set(task.unit, { desired: task.desired, reason: messageOf(error), since: clock.now() });
+    if (task.kind === 'load' && error === undefined) failedLoads.delete(task.unit);
+    if (task.kind === 'load' && error !== undefined && kindOf(error) !== 'aborted')
+      noteFailedLoad(task.desired, error);
     // A failure is looked at again after the interval, not at once.
     if (error === undefined) reconciler.wake();
     publisher.wake();
     announcer.wake();
+  }
+
+  function noteFailedLoad(desired: DesiredUnit, error: unknown): void {
+    const [reason, refused] = [messageOf(error), isRefusal(error)];
+    const before = failedLoads.get(desired.name);
+    const since = before?.reason === reason ? before.since : clock.now();
+    failedLoads.set(desired.name, { desired, reason, since, refused });
   }
 
   /** Read before the machine was there again: what was placed on it may have been given to another meanwhile. */
@@ -154,10 +164,10 @@ export function startAgent(options: AgentOptions): Agent {
       const snapshot = placements();
       if (snapshot === null || signal.aborted || !session.entitled() || isStale(snapshot)) return;
       const desired = desiredUnits(snapshot);
-      for (const [unit, wish] of refused)
-        if (!sameWish(wish.desired, desired.get(unit))) refused.delete(unit);
+      for (const [unit, failed] of failedLoads)
+        if (!sameWish(failed.desired, desired.get(unit))) failedLoads.delete(unit);
       const judged = (name: string): boolean =>
-        !refused.has(name) &&
+        failedLoads.get(name)?.refused !== true &&
         (!executor.busy.has(name) || executor.starting.has(name)) &&
         (desired.get(name)?.leaseBound !== true || trusted());
       executor.begin(
@@ -169,6 +179,9 @@ export function startAgent(options: AgentOptions): Agent {
     },
   });
 
+  /** What is listed of it now may be about to be replaced. A start, which may take for ever, replaces nothing. */
+  const isUnderWay = (unit: string): boolean => executor.busy.has(unit) && !executor.starting.has(unit);
+
   const publisher = startLoop({
     name: 'states',
     intervalMs: LOOK_MS,
@@ -177,16 +190,33 @@ export function startAgent(options: AgentOptions): Agent {
     async round() {
       const current = session.current();
       if (current === null) return;
+      const told = placements();
+      if (told === null) return;
+      // Before the units are listed: what is said to be heard of is never newer than what is said to run.
+      const heard = new Map(
+        [...told.placements]
+          .filter(([unit]) => !isUnderWay(unit))
+          .map(([unit, { revision }]) => [unit, revision]),
+      );
       const units = await manager.list();
-      if (placements() === null) return;
-      const states = [
-        ...units.map((unit) => stateOf(unit, machine.id)),
-        ...[...refused.values()].map((wish) => refusedState(wish, machine.id)),
-      ];
-      const present = new Set(states.map(({ unit }) => unit));
-      const gone = [...published].filter((unit) => !present.has(unit));
-      for (const unit of present) published.add(unit);
-      if (!(await publishing.attempt(() => current.publish(states, gone)))) return;
+      const now = placements();
+      if (now === null) return;
+      const states = new Map(
+        [
+          ...[...failedLoads.values()].map((failed) => failedState(failed, machine.id)),
+          ...units.map((unit) => stateOf(unit, machine.id)),
+        ].map((state) => {
+          const before = published.get(state.unit)?.heard ?? 0;
+          return [state.unit, { ...state, heard: Math.max(before, heard.get(state.unit) ?? 0) }];
+        }),
+      );
+      // A unit between its unload and its next load is no unit that is gone.
+      for (const [unit, last] of published)
+        if (!states.has(unit) && (now.placements.has(unit) || executor.busy.has(unit)))
+          states.set(unit, last);
+      const gone = [...published.keys()].filter((unit) => !states.has(unit));
+      for (const [unit, state] of states) published.set(unit, state);
+      if (!(await publishing.attempt(() => current.publish([...states.values()], gone)))) return;
       for (const unit of gone) published.delete(unit);
     },
   });
@@ -261,14 +291,16 @@ function sameWish(one: DesiredUnit, other: DesiredUnit | undefined): boolean {
   );
 }
 
-function stateOf(unit: ManagedUnit, machine: string): UnitState {
+type StateHere = Omit<UnitState, 'heard'>;
+
+function stateOf(unit: ManagedUnit, machine: string): StateHere {
   const { name, hash, load, active, sub, since, exit, autoRestarts, reason, launched } = unit;
   const reached = launched ? 'launched' : 'loaded';
   return { unit: name, machine, hash, load, active, sub, reached, since, exit, autoRestarts, reason };
 }
 
 /** A unit that could not even be loaded. */
-function refusedState({ desired, reason, since }: RefusedUnit, machine: string): UnitState {
+function failedState({ desired, reason, since }: FailedLoad, machine: string): StateHere {
   return {
     unit: desired.name,
     machine,

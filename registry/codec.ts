@@ -77,6 +77,7 @@ const unitState = v.object({
   since: v.number(),
   exit: v.nullable(text),
   autoRestarts: count,
+  heard: v.optional(count, 0),
 });
 const service = v.object({ host: text, port: count });
 const leader = v.object({ machine: text, frozen: v.optional(v.nullable(text), null) });
@@ -135,9 +136,10 @@ export function encodeAssigned(
   const { machine: id, fence, stopBoundMs, failedOn } = record;
   return write({ machine: id, fence, stopBoundMs, failedOn });
 }
-export function decodeAssigned(unit: string, json: string, revision: number): Assignment {
+/** `created`: the key's create revision; `revision`: its mod revision. */
+export function decodeAssigned(unit: string, json: string, created: number, revision: number): Assignment {
   const { fence: _, ...record } = decode(assigned, json, `assigned/${unit}`);
-  return { unit, ...record, revision };
+  return { unit, ...record, created, revision };
 }
 
 export function encodePlacement(record: PlacementToWrite): string {

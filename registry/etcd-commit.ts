@@ -20,6 +20,8 @@ interface Item {
   readonly after: string | null | undefined;
   readonly operations: readonly Operation[];
   outcome: Outcome | undefined;
+  /** The revision at which it was written; 0 if it was not, or if that left nothing to tell it by. */
+  writtenAt: number;
 }
 
 /**
@@ -40,7 +42,11 @@ export async function commitDecisions(
     for (let start = 0; start < wave.length; start += BATCH)
       if (!(await commitBatch(context, wave.slice(start, start + BATCH), term))) return { kind: 'deposed' };
   }
-  return { kind: 'done', outcomes: items.map(({ outcome }) => outcome ?? 'stale') };
+  return {
+    kind: 'done',
+    outcomes: items.map(({ outcome }) => outcome ?? 'stale'),
+    revision: items.reduce((last, { writtenAt }) => Math.max(last, writtenAt), 0),
+  };
 }
 
 /**
@@ -75,13 +81,15 @@ async function commitBatch(context: EtcdContext, batch: readonly Item[], term: L
         ],
       );
       if (answer.succeeded) {
-        for (const item of open) item.outcome = 'committed';
+        for (const item of open) Object.assign(item, { outcome: 'committed', writtenAt: answer.revision });
         return true;
       }
       const [leader, ...found] = answer.got;
       if (leader?.created !== term.fence) return false;
-      for (const [i, item] of open.entries())
+      for (const [i, item] of open.entries()) {
         item.outcome = judge(item, found[2 * i], found[2 * i + 1], mayBeApplied);
+        if (item.outcome === 'committed') item.writtenAt = found[2 * i + 1]?.modified ?? 0;
+      }
       const left = open.filter(({ outcome }) => outcome === undefined);
       if (left.length === open.length)
         throw permanent('etcd refused a transaction that nothing speaks against');
@@ -122,7 +130,7 @@ function itemOf({ keys }: EtcdContext, decision: Decision, fence: number): Item 
   const { unit, machine, global } = decision;
   const placement = keys.placement(machine, unit);
   const guard = global ? placement : keys.assigned(unit);
-  const base = { decision, guard, outcome: undefined };
+  const base = { decision, guard, outcome: undefined, writtenAt: 0 };
   switch (decision.kind) {
     case 'place': {
       if (!global && decision.revision !== 0)
@@ -135,9 +143,14 @@ function itemOf({ keys }: EtcdContext, decision: Decision, fence: number): Item 
       return { ...base, after: assignment, operations: [put, { put: guard, value: assignment }] };
     }
     case 'update': {
-      // The guard of a non-global unit stays as it is, so an update may be written twice: it is the same.
       const value = encodePlacement(decision.placement);
-      return { ...base, after: global ? value : undefined, operations: [{ put: placement, value }] };
+      const put = { put: placement, value };
+      if (decision.reassign !== undefined) {
+        const assignment = encodeAssigned({ machine, fence, ...decision.reassign });
+        return { ...base, after: assignment, operations: [put, { put: guard, value: assignment }] };
+      }
+      // The guard of a non-global unit stays as it is, so an update may be written twice: it is the same.
+      return { ...base, after: global ? value : undefined, operations: [put] };
     }
     case 'unplace':
       return {

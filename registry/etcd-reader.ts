@@ -71,7 +71,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
       const [record, assigned] = got;
       if (record === undefined) return null;
       const unit = decodeUnit(name, record.value, record.modified);
-      const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value, 0).machine;
+      const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value, 0, 0).machine;
 
       const { ids } = await machineIds(signal, at);
       const [content, placement, ...states] = await getAll(

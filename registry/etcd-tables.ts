@@ -102,7 +102,7 @@ export class Tables {
         this.machines.set(at.machine, decodeMachine(at.machine, value));
         return;
       case 'assigned': {
-        this.assigned.set(at.unit, decodeAssigned(at.unit, value, modified));
+        this.assigned.set(at.unit, decodeAssigned(at.unit, value, created, modified));
         return;
       }
       case 'placement':

@@ -2,7 +2,7 @@ import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
 import type { TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import { decodeUnit, encodeContent, encodeUnit } from './codec.js';
-import type { Entry, Operation } from './etcd-calls.js';
+import type { Compare, Entry, Operation } from './etcd-calls.js';
 import type { EtcdContext } from './etcd-session.js';
 import type { UnitRecord } from './model.js';
 import type { DesiredState } from './registry.js';
@@ -28,12 +28,12 @@ export function desiredState(context: EtcdContext): DesiredState {
     const gets = [{ get: key }, { get: assigned }];
     let [entry, at] = (await client.txn([], gets)).got;
     for (;;) {
-      const assignment = at?.modified ?? 0;
+      const assignment = at?.created ?? 0;
       const before = entry && presentOf(name, entry, assignment);
       const wish = decide(before, assignment);
       if (wish === undefined) return { generation: before?.generation ?? 0, before };
-      const compares = [{ key, modified: before?.generation ?? 0 }];
-      if (wish.move !== null) compares.push({ key: assigned, modified: wish.move.assignment });
+      const compares: Compare[] = [{ key, modified: before?.generation ?? 0 }];
+      if (wish.move !== null) compares.push({ key: assigned, created: wish.move.assignment });
       const put = { put: key, value: encodeUnit(wish) };
       const answer = await identity.write(compares, [put, ...more], gets);
       if (answer.succeeded) return { generation: answer.revision, before };

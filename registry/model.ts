@@ -14,9 +14,9 @@ export interface UnitRecord {
   readonly generation: number;
 }
 
-/** Holds only while the unit is where it was when the request was made: the assignment's revision says so. */
+/** Holds only while the unit is where it was when the request was made: the revision of its coming there says so. */
 export interface MoveRequest {
-  /** `Assignment.revision` of what is to be left. */
+  /** `Assignment.created` of what is to be left. */
   readonly assignment: number;
   /** Null: to whichever other machine is best. */
   readonly to: string | null;
@@ -55,12 +55,15 @@ export interface Assignment {
   readonly unit: string;
   readonly machine: string;
   /**
-   * How long after its machine's lease is gone the unit may still be stopping, in ms; null for a unit that may run
-   * on in a partition (OnPartition=keep).
+   * How long after its machine's lease is gone whatever the machine may run the unit as may still be stopping, in
+   * ms; null: it may run on (OnPartition=keep). Raised with the update that tells the machine of a longer one,
+   * lowered only once the machine has reported what it was told.
    */
   readonly stopBoundMs: number | null;
   /** Machines it was moved away from because it failed there (MoveAfterFailures=), oldest first. */
   readonly failedOn: readonly string[];
+  /** The revision at which the unit was assigned to this machine. */
+  readonly created: number;
   readonly revision: number;
 }
 
@@ -93,6 +96,11 @@ export interface UnitState extends SystemdState {
   readonly autoRestarts: number;
   /** Why it is in this state, in words; empty when there is nothing to say. */
   readonly reason: string;
+  /**
+   * `Placement.revision` of what the agent is at work on, or was last. Lower than a placement's `fence`: the agent
+   * has not heard of that placement yet. Lower than its `revision`: not of its last change.
+   */
+  readonly heard: number;
 }
 
 /** One instance of a service, announced while its unit is active and its port accepts. */
@@ -142,7 +150,8 @@ export function effectiveMetadata(
  *
  * - `place`: assignment and placement come into being. A unit that is assigned is unplaced first; both decisions
  *   may be in one commit, the place then with `revision` 0.
- * - `update`: the unit stays where it is; the placement takes over hash, target and restarts of the record.
+ * - `update`: the unit stays where it is; the placement takes over hash, target and restarts of the record. With
+ *   `reassign` the assignment is rewritten too, with another stop bound.
  * - `unplace`: assignment and placement go.
  */
 export type Decision =
@@ -152,7 +161,11 @@ export type Decision =
       readonly stopBoundMs: number | null;
       readonly failedOn: readonly string[];
     })
-  | (DecisionBase & { readonly kind: 'update'; readonly placement: PlacementToWrite })
+  | (DecisionBase & {
+      readonly kind: 'update';
+      readonly placement: PlacementToWrite;
+      readonly reassign?: Pick<Assignment, 'stopBoundMs' | 'failedOn'>;
+    })
   | (DecisionBase & { readonly kind: 'unplace' });
 
 export type PlacementToWrite = Omit<Placement, 'revision' | 'fence'>;

@@ -170,7 +170,12 @@ export interface Leadership {
 }
 
 export type CommitResult =
-  | { readonly kind: 'done'; readonly outcomes: readonly ('committed' | 'stale')[] }
+  | {
+      readonly kind: 'done';
+      readonly outcomes: readonly ('committed' | 'stale')[];
+      /** Of the last thing written; 0 if nothing was. A snapshot from before it does not show what was decided. */
+      readonly revision: number;
+    }
   | { readonly kind: 'deposed' };
 
 export interface PlacementLog {

@@ -2,7 +2,7 @@ import type { ClusterSnapshot, UnitState } from '../registry/model.js';
 
 /**
  * Whether two snapshots of one cluster are the same to `place`. Most changes are of unit states, and of those only
- * few matter: which units a machine reports, with which content, and how often they failed.
+ * few matter: which units a machine reports, with which content and of which placement, and how often they failed.
  *
  * Records without a revision are compared by identity: snapshots share those that did not change. Answering `false`
  * is always right.
@@ -37,6 +37,7 @@ const sameRevision = (a: { revision: number }, b: { revision: number }): boolean
 function sameState(one: UnitState, other: UnitState): boolean {
   return (
     one.hash === other.hash &&
+    one.heard === other.heard &&
     one.autoRestarts === other.autoRestarts &&
     (one.active === 'failed') === (other.active === 'failed')
   );

@@ -28,10 +28,11 @@ export const WHY = {
   target: (from: string, to: string) => `target state ${from} -> ${to}`,
   restart: 'restart requested',
   missing: 'placement was missing',
+  bound: 'the bound of its stop changed',
 
   sticky: (machine: string) =>
     `machine ${shortId(machine)} is gone; moved only by hand (Sticky=yes): move it, or unload it, then start it`,
-  stuck: (why: string) => `moved only by hand (Sticky=yes): move or unload it, for ${why}`,
+  stuck: (why: string) => `stays, since it is moved only by hand (Sticky=yes): ${why}; move or unload it`,
   unreported: (machine: string, why: string) =>
     `stays until ${shortId(machine)} has reported it, though ${why}`,
 } as const;
@@ -109,9 +110,11 @@ export function apply(snapshot: ClusterSnapshot, decision: Decision): ClusterSna
     if (!global) assigned.delete(unit);
     here.delete(unit);
   } else {
-    if (!global && decision.kind === 'place') {
-      const { stopBoundMs, failedOn } = decision;
-      assigned.set(unit, { unit, machine, stopBoundMs, failedOn, revision });
+    const written = decision.kind === 'update' ? decision.reassign : decision;
+    if (!global && written !== undefined) {
+      const { stopBoundMs, failedOn } = written;
+      const created = assigned.get(unit)?.created ?? revision;
+      assigned.set(unit, { unit, machine, stopBoundMs, failedOn, created, revision });
     }
     here.set(unit, { ...decision.placement, fence: here.get(unit)?.fence ?? revision, revision });
   }

@@ -44,9 +44,10 @@ export function watchLeaseBound(
 
   for (const { unit, machine, stopBoundMs } of assigned.values()) {
     const isMissing = missing(machine);
-    // A machine that is there is asked for its states; only of one that is missing the bound must be exact.
-    const boundMs = isMissing ? longer(stopBoundMs, boundOf(snapshot, unit)) : stopBoundMs;
-    if (boundMs === null) continue;
+    const boundMs = stopBoundMs ?? Number.POSITIVE_INFINITY;
+    // Whoever runs on in a partition is waited for only if that was to end, and only until the operator gives it up.
+    if (stopBoundMs === null)
+      if (!isMissing || known.get(machine)?.away === 'evicted' || boundOf(snapshot, unit) === null) continue;
     const last = before?.get(unit);
     const since = last?.machine === machine ? last.missingSince : null;
     units.set(unit, { machine, boundMs, missingSince: isMissing ? (since ?? now) : null });
@@ -82,7 +83,7 @@ export function watchLeaseBound(
     const waitMs = Math.max(assigned.has(unit) ? graceMs : 0, boundMs + SLACK_MS);
     const due = missingSince + waitMs;
     if (now >= due) continue;
-    nextDue = Math.min(nextDue ?? due, due);
+    if (waitMs < Number.POSITIVE_INFINITY) nextDue = Math.min(nextDue ?? due, due);
     held.set(unit, words(machine, waitMs));
   }
   return { units, held, nextDue };
@@ -93,11 +94,9 @@ function boundOf({ units }: ClusterSnapshot, name: string): number | null {
   return record === undefined ? null : placeable(name, record.unit).constraints.stopBoundMs;
 }
 
-function longer(one: number | null, other: number | null): number | null {
-  return one === null ? other : Math.max(one, other ?? 0);
-}
-
 function words(machine: string | null, waitMs: number): string {
+  if (waitMs === Number.POSITIVE_INFINITY)
+    return `machine ${machine === null ? '' : shortId(machine)} went away and may not know yet that it must not run twice (OnPartition=stop): stays until it is back, or \`convoyctl evict MACHINE\` gives it up`;
   const seconds = `${waitMs / 1000} s`;
   return machine === null
     ? `a machine is missing and may still be stopping it (OnPartition=stop): placed ${seconds} after the leader’s election`

@@ -62,7 +62,7 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
       unit.constraints.global === !seat.assigned;
     if (stays) {
       kept.add(seatKey(seat));
-      updates.push(...updateDecision(snapshot, seat));
+      updates.push(...updateDecision(snapshot, seat, unit.constraints));
     } else if (!plan.isWaiting(seat))
       unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
   }

@@ -152,13 +152,14 @@ export class Plan {
       : null;
   }
 
-  /** Whether a live machine that is to have a unit has not said yet what has become of it there. */
+  /**
+   * Whether a live machine that is to have a unit has not said yet what has become of it there. A state from before
+   * it heard of this placement is of what the machine had then: it may be gone soon, and the unit started anew.
+   */
   isUnreported(unit: string, machine: string): boolean {
-    return (
-      this.candidates.has(machine) &&
-      this.snapshot.placements.get(machine)?.has(unit) === true &&
-      this.snapshot.states.get(machine)?.has(unit) !== true
-    );
+    const placement = this.snapshot.placements.get(machine)?.get(unit);
+    if (placement === undefined || !this.candidates.has(machine)) return false;
+    return (this.snapshot.states.get(machine)?.get(unit)?.heard ?? 0) < placement.fence;
   }
 
   /** Whether a seat that nobody wants any more must not be taken away yet. */

@@ -88,7 +88,11 @@ class Leader {
   private readonly over = new AbortController();
   private absences: Absences = NO_ABSENCES;
   private evicted: readonly string[] = [];
+  /** What every machine can read of the freeze. */
+  private told: string | null = null;
   private transfers: Transfers = new Map();
+  /** The registry's revision at which something was last written here. */
+  private writtenAt = 0;
   private collectedAt: number;
   /** The cluster for which there was nothing left to do, as long as no machine is missing. */
   private settled: ClusterSnapshot | null = null;
@@ -142,7 +146,8 @@ class Leader {
       this.status = { ...this.status, hold: snapshot.reason };
       return;
     }
-    if (!this.term.trusted()) return;
+    // It does not show yet what was written last: units would be placed as if the machines had none of that.
+    if (!this.term.trusted() || snapshot.revision < this.writtenAt) return;
     const now = clock.steady();
     const report = watchAbsences(snapshot, this.absences, now, this.options.graceMs);
     this.note(report);
@@ -155,6 +160,7 @@ class Leader {
         if (outcome !== 'unfinished') due = report.nextDue;
         if (outcome === 'settled' && !waits(report)) this.settled = snapshot;
       }
+      if (report.frozen !== this.told) await this.tell(report.frozen);
       await this.collect(now);
     } finally {
       this.alarm.abort();
@@ -187,6 +193,7 @@ class Leader {
       for (const [index, decision] of part.entries())
         if (result.outcomes[index] === 'committed') log.info({ unit: decision.unit }, describe(decision));
         else log.debug({ unit: decision.unit }, `stale: ${describe(decision)}`);
+      this.writtenAt = Math.max(this.writtenAt, result.revision);
       if (result.outcomes.includes('stale')) outcome = 'unfinished';
     }
     return outcome;
@@ -205,6 +212,11 @@ class Leader {
     if (frozen === null && this.status.frozen !== null) log.info({}, 'units of missing machines move again');
     this.absences = absences;
     this.status = { ...this.status, frozen, hold: null };
+  }
+
+  private async tell(frozen: string | null): Promise<void> {
+    await this.term.tell(frozen);
+    this.told = frozen;
   }
 
   private async collect(now: number): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ClusterSnapshot, Decision, Placement } from '../registry/model.js';
+import type { Assignment, ClusterSnapshot, Decision, Placement, UnitRecord } from '../registry/model.js';
 import type { Constraints } from '../units/constraints.js';
 import { isTemplate } from '../units/name.js';
 import { placementOf, WHY } from './decision.js';
@@ -77,13 +77,31 @@ export function placeDecision(
   return [
     {
       ...{ kind: 'place', unit, machine, global, generation: record.generation, revision: 0, why, placement },
-      ...{ stopBoundMs, failedOn: transfer?.failedOn ?? [] },
+      ...{
+        stopBoundMs: boundAtFirst(snapshot, seat, record, stopBoundMs),
+        failedOn: transfer?.failedOn ?? [],
+      },
     },
   ];
 }
 
+/** A machine that has the unit yet, as another content, may not hear in time that it is to be this one. */
+function boundAtFirst(
+  { states }: ClusterSnapshot,
+  { unit, machine }: Seat,
+  { hash }: UnitRecord,
+  stopBoundMs: number | null,
+): number | null {
+  const state = states.get(machine)?.get(unit);
+  return state === undefined || state.hash === hash ? stopBoundMs : null;
+}
+
 /** What a unit that stays has to learn: nothing, or one decision. */
-export function updateDecision(snapshot: ClusterSnapshot, seat: TakenSeat): Decision[] {
+export function updateDecision(
+  snapshot: ClusterSnapshot,
+  seat: TakenSeat,
+  { stopBoundMs }: Pick<Constraints, 'stopBoundMs'>,
+): Decision[] {
   const record = snapshot.units.get(seat.unit);
   if (record === undefined) return [];
   const { unit, machine, placement: old } = seat;
@@ -95,13 +113,42 @@ export function updateDecision(snapshot: ClusterSnapshot, seat: TakenSeat): Deci
     if (old.target !== placement.target) changes.push(WHY.target(old.target, placement.target));
     if (old.restarts !== placement.restarts) changes.push(WHY.restart);
   }
+  const reassign = reassignment(snapshot, seat, record, stopBoundMs);
+  if (changes.length === 0 && reassign !== null) changes.push(WHY.bound);
   if (changes.length === 0) return [];
   const { generation } = record;
   const revision = seen(snapshot, seat);
-  const global = !seat.assigned;
   return [
-    { kind: 'update', unit, machine, global, generation, revision, why: changes.join(', '), placement },
+    {
+      ...{ kind: 'update', unit, machine, global: !seat.assigned, generation, revision },
+      ...{ why: changes.join(', '), placement, ...(reassign === null ? {} : { reassign }) },
+    },
   ];
+}
+
+/**
+ * The assignment with another stop bound, or null if it is right. What counts is what the machine may run the unit
+ * as. Sound in every order of events: a longer bound is written in the transaction that tells of it, before the
+ * machine can know; a shorter one only when the machine has reported to run what its placement says now, and it
+ * learns of anything else by a later update, which is such a transaction again.
+ */
+function reassignment(
+  { assigned, states }: ClusterSnapshot,
+  { unit, machine, assigned: isAssigned, placement }: TakenSeat,
+  { hash }: UnitRecord,
+  stopBoundMs: number | null,
+): Pick<Assignment, 'stopBoundMs' | 'failedOn'> | null {
+  const assignment = assigned.get(unit);
+  if (!isAssigned || assignment === undefined) return null;
+  const state = states.get(machine)?.get(unit);
+  const isTold = placement?.hash === hash && state?.hash === hash && state.heard >= placement.revision;
+  const next = isTold ? stopBoundMs : longerBound(assignment.stopBoundMs, stopBoundMs);
+  return next === assignment.stopBoundMs ? null : { stopBoundMs: next, failedOn: assignment.failedOn };
+}
+
+/** Null is longer than any. */
+function longerBound(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : Math.max(one, other);
 }
 
 /** The revision that a decision about a taken seat is based on. */

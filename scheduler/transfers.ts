@@ -23,8 +23,8 @@ export interface Transfer {
 export type Transfers = ReadonlyMap<string, Transfer>;
 
 /** The operator's wish to have a unit elsewhere, as long as the unit is where it was then; else null. */
-export function openMove({ move }: UnitRecord, { revision }: Assignment): MoveRequest | null {
-  return move?.assignment === revision ? move : null;
+export function openMove({ move }: UnitRecord, { created }: Assignment): MoveRequest | null {
+  return move?.assignment === created ? move : null;
 }
 
 /** Whether a unit has failed as often on its machine as `MoveAfterFailures=` bears. */

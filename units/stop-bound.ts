@@ -20,7 +20,7 @@ export type StopBound = { readonly boundMs: number } | { readonly problem: strin
  * 5. every ExecStopPost= command, and if there are any, a wait after KillSignal= and one after SIGKILL for what
  *    they left behind. Without any there is nothing left after 4.
  *
- * There is no bound when processes may stay (SendSIGKILL=no, KillMode=process or none), nor when a time is
+ * There is no bound when processes may stay (SendSIGKILL=no, another FinalKillSignal=, KillMode=process or none), nor when a time is
  * infinite; `0` is infinite too. A bound above `LONGEST_STOP_MS` is a problem as well. Problems say what to set.
  */
 export function stopBound(name: string, unit: UnitFile): StopBound {
@@ -33,6 +33,9 @@ export function stopBound(name: string, unit: UnitFile): StopBound {
   const killMode = last('KillMode');
   if (killMode === 'process' || killMode === 'none')
     return problem(`cannot be used with KillMode=${killMode}: processes may outlive the stop`);
+  const finalSignal = last('FinalKillSignal') ?? '';
+  if (!/^((SIG)?KILL|9|)$/i.test(finalSignal))
+    return problem(`cannot be used with FinalKillSignal=${finalSignal}: processes may outlive the stop`);
 
   let stopMs = DEFAULT_STOP_MS;
   let abortMs: number | null = null;

@@ -38,7 +38,7 @@ export function aMachine(id: string): Machine {
 export function aState(machine: string, unit: string, active = 'active'): UnitState {
   return {
     ...{ unit, machine, hash: hashOf(aUnit()), reached: 'launched', since: 1, exit: null },
-    ...{ autoRestarts: 0, reason: '', load: 'loaded', active, sub: 'running' },
+    ...{ autoRestarts: 0, reason: '', heard: 0, load: 'loaded', active, sub: 'running' },
   };
 }
 

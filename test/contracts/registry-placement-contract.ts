@@ -19,8 +19,8 @@ export function placementContract(use: Use): void {
     it('places a unit: assignment and placement at one revision', async () => {
       const { registry, term, generation } = await leader();
       const result = await registry.commit([aPlace('a.service', 'm1', generation)], term);
-      expect(result).toEqual({ kind: 'done', outcomes: ['committed'] });
       const all = await registry.readAll();
+      expect(result).toMatchObject({ kind: 'done', outcomes: ['committed'], revision: all.revision });
       const assignment = all.assigned.get('a.service');
       expect(assignment?.machine).toBe('m1');
       expect(all.placements.get('m1')?.get('a.service')).toEqual({
@@ -43,7 +43,7 @@ export function placementContract(use: Use): void {
         ],
         term,
       );
-      expect(result).toEqual({ kind: 'done', outcomes: ['stale', 'committed', 'stale', 'stale'] });
+      expect(result).toMatchObject({ kind: 'done', outcomes: ['stale', 'committed', 'stale', 'stale'] });
       expect([...(await registry.readAll()).assigned.keys()]).toEqual(['b.service']);
     });
 
@@ -99,6 +99,28 @@ export function placementContract(use: Use): void {
       expect([all.assigned.size, all.placements.size]).toEqual([0, 0]);
     });
 
+    it('rewrites an assignment with an update that says so: the wish to move it holds on', async () => {
+      const { registry, term, generation } = await leader();
+      await registry.commit([aPlace('a.service', 'm1', generation)], term);
+      await registry.requestMove('a.service', 'm2');
+      const { record } = (await registry.readUnit('a.service'))!;
+      const before = (await registry.readAll()).assigned.get('a.service')!;
+      const reassign = { stopBoundMs: 7, failedOn: ['m3'] };
+      const { revision } = before;
+      const update = aPlace('a.service', 'm1', record.generation, {
+        ...{ kind: 'update', revision, reassign },
+      } as object);
+      expect(await registry.commit([update], term)).toMatchObject({ outcomes: ['committed'] });
+      expect(await registry.commit([update], term)).toMatchObject({ outcomes: ['stale'] });
+      const after = (await registry.readAll()).assigned.get('a.service')!;
+      expect(after).toEqual({ ...before, ...reassign, revision: after.revision });
+      expect(after.revision).toBeGreaterThan(revision);
+      await registry.setTargetState('a.service', 'loaded');
+      expect((await registry.readUnit('a.service'))?.record.move).toEqual({
+        ...{ assignment: after.created, to: 'm2' },
+      });
+    });
+
     it('moves a unit in one call: taken away first, then placed', async () => {
       const { registry, term, generation } = await leader();
       await registry.commit([aPlace('a.service', 'm1', generation)], term);
@@ -137,7 +159,7 @@ export function placementContract(use: Use): void {
       );
       const result = await registry.commit(decisions, term);
       const expected = names.map((_, i) => (i % 10 === 3 ? 'stale' : 'committed'));
-      expect(result).toEqual({ kind: 'done', outcomes: expected });
+      expect(result).toMatchObject({ kind: 'done', outcomes: expected });
       expect((await registry.readAll()).assigned.size).toBe(180);
     });
 

@@ -91,7 +91,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
   /** A move is spent once the unit is not any more where it was when the move was asked for. */
   function present(name: string): ReturnType<typeof tables.units.get> {
     const record = tables.units.get(name);
-    const isSpent = record?.move?.assignment !== tables.assigned.get(name)?.revision;
+    const isSpent = record?.move?.assignment !== tables.assigned.get(name)?.created;
     return record && isSpent ? { ...record, move: null } : record;
   }
 
@@ -141,9 +141,11 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
           return;
         }
         mine.set(unit, { ...decision.placement, fence: mine.get(unit)?.fence ?? revision, revision });
-        if (global || decision.kind === 'update') return;
-        const { stopBoundMs, failedOn } = decision;
-        tables.assigned.set(unit, { unit, machine, stopBoundMs, failedOn, revision });
+        const written = decision.kind === 'update' ? decision.reassign : decision;
+        if (global || written === undefined) return;
+        const { stopBoundMs, failedOn } = written;
+        const created = tables.assigned.get(unit)?.created ?? revision;
+        tables.assigned.set(unit, { unit, machine, stopBoundMs, failedOn, created, revision });
       },
       new Set([machine]),
     );
@@ -235,7 +237,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       await reachToWrite();
       const record = present(name);
       if (record === undefined) throw noSuchUnit(name);
-      const assignment = tables.assigned.get(name)?.revision;
+      const assignment = tables.assigned.get(name)?.created;
       if (assignment === undefined) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
       if (record.move !== null && record.move.to === to) return;
       tables.change((generation) =>
@@ -318,7 +320,8 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     async commit(decisions, term) {
       await reachToWrite();
       if (tables.leader?.fence !== term.fence) return { kind: 'deposed' };
-      return { kind: 'done', outcomes: decisions.map(commitOne) };
+      const outcomes = decisions.map(commitOne);
+      return { kind: 'done', outcomes, revision: outcomes.includes('committed') ? tables.revision : 0 };
     },
     async collectContents(term) {
       await reachToWrite();

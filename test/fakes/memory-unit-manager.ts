@@ -31,6 +31,9 @@ export interface MemoryUnits {
   /** From now on stops of this unit take until `letStop`. */
   holdStop(name: string): void;
   letStop(name: string): void;
+  /** From now on loads of this unit fail as `transient`, until `letLoad`. */
+  holdLoad(name: string): void;
+  letLoad(name: string): void;
   /** Calls fail as `transient`, as with a supervisor that is away. */
   cut(): void;
   restore(): void;
@@ -69,6 +72,7 @@ export function openMemoryUnits(clock: Clock, stopMs = 0): MemoryUnits {
   const wakeUps = createWakeUps();
   const calls: string[] = [];
   const held = new Map<string, { promise: Promise<void>; release: () => void }>();
+  const unloadable = new Set<string>();
   const closing = new AbortController();
   let leaseUntil = 0;
   let isCut = false;
@@ -175,6 +179,7 @@ export function openMemoryUnits(clock: Clock, stopMs = 0): MemoryUnits {
       },
       async load(unit) {
         await call(`load ${unit.name}`);
+        if (unloadable.has(unit.name)) throw transient(`${unit.name}: no space left on device`);
         units.set(unit.name, loaded(unit, clock.now()));
         wakeUps.wake();
       },
@@ -259,6 +264,8 @@ export function openMemoryUnits(clock: Clock, stopMs = 0): MemoryUnits {
       held.get(name)?.release();
       held.delete(name);
     },
+    holdLoad: (name) => void unloadable.add(name),
+    letLoad: (name) => void unloadable.delete(name),
     cut() {
       isCut = true;
     },

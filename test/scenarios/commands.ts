@@ -17,6 +17,7 @@
  *     unit unchecked NAME...               started by a writer that checks nothing
  *     unit end NAME exit CODE | signal SIG [on MACHINE]
  *     stops hang|go UNIT MACHINE           stopping this unit there takes until `go`
+ *     loads fail|go UNIT MACHINE           loading this unit there fails until `go`, as with a full disk
  *     manager away|back MACHINE            its unit manager does not answer; it goes on
  *     cordon|uncordon|drain|evict MACHINE
  *     metadata MACHINE KEY=VALUE|KEY=...   what the operator lays over the machine's own; `KEY=` hides the key
@@ -89,6 +90,8 @@ const COMMANDS: Readonly<Record<string, Run>> = {
   ...UNIT_COMMANDS,
   'stops hang': (scenario, [unit = '', name = '']) => scenario.machine(name).units.holdStop(unit),
   'stops go': (scenario, [unit = '', name = '']) => scenario.machine(name).units.letStop(unit),
+  'loads fail': (scenario, [unit = '', name = '']) => scenario.machine(name).units.holdLoad(unit),
+  'loads go': (scenario, [unit = '', name = '']) => scenario.machine(name).units.letLoad(unit),
   'manager away': (scenario, [name = '']) => scenario.machine(name).units.cut(),
   'manager back': (scenario, [name = '']) => scenario.machine(name).units.restore(),
 

@@ -5,7 +5,7 @@ import type { UnitState } from '../../../registry/model.js';
 
 const STATE: UnitState = {
   ...{ unit: '', machine: 'm1', hash: 'h1', load: 'loaded', active: 'active', sub: 'running' },
-  ...{ reached: 'launched', since: 100, exit: null, autoRestarts: 0, reason: '' },
+  ...{ reached: 'launched', since: 100, exit: null, autoRestarts: 0, reason: '', heard: 0 },
 };
 function unit(name: string, machine: string | null, states: Partial<UnitState>[], more = {}): UnitReport {
   return {

@@ -23,7 +23,7 @@ const state: fc.Arbitrary<UnitState> = fc.record({
     since: count,
     exit: fc.option(text),
   },
-  autoRestarts: count,
+  ...{ autoRestarts: count, heard: count },
 });
 const service: fc.Arbitrary<ServiceEntry> = fc.record({
   ...{ service: text, unit: text, machine: text, host: text, port: count },
@@ -59,8 +59,11 @@ describe('records', () => {
         });
         const assigned = { machine: why, stopBoundMs: n, failedOn: [why] };
         const written = codec.encodeAssigned({ ...assigned, fence: n });
-        expect(codec.decodeAssigned('a', written, 7)).toEqual({ unit: 'a', ...assigned, revision: 7 });
-        expect(codec.decodeLeader(codec.encodeLeader(why))).toBe(why);
+        expect(codec.decodeAssigned('a', written, 5, 7)).toEqual({
+          ...{ unit: 'a', ...assigned, created: 5, revision: 7 },
+        });
+        for (const leader of [why, null].map((frozen) => ({ machine: why, frozen })))
+          expect(codec.decodeLeader(codec.encodeLeader(leader))).toEqual(leader);
         const cluster = { id: why, format: n };
         expect(codec.decodeCluster(codec.encodeCluster(cluster))).toEqual(cluster);
       }),

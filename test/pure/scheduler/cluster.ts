@@ -28,6 +28,8 @@ export interface UnitSketch {
   /** How often it failed where it is reported. */
   readonly failures?: number;
   readonly failedOn?: readonly string[];
+  /** What is reported of it is from before its machine heard of its placement. */
+  readonly stale?: boolean;
   /** Only its placement is left. */
   readonly destroyed?: boolean;
 }
@@ -92,7 +94,14 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
     for (const [index, machine] of on.entries()) {
       revision += 1;
       if (index === 0 && unitSketch.global !== true)
-        snapshot.assigned.set(name, { unit: name, machine, stopBoundMs, failedOn, revision });
+        snapshot.assigned.set(name, {
+          unit: name,
+          machine,
+          stopBoundMs,
+          failedOn,
+          created: revision,
+          revision,
+        });
       if (index === 0 && unitSketch.move !== undefined) move = { assignment: revision, to: unitSketch.move };
       const here = placements.get(machine) ?? new Map();
       placements.set(machine, here.set(name, placed(name, machine, hash, unitSketch)));
@@ -102,7 +111,8 @@ export function sketch({ machines, units }: ClusterSketch): ClusterSnapshot {
     for (const machine of reported) {
       if (machines[machine]?.gone === true) continue;
       const here = states.get(machine) ?? new Map();
-      states.set(machine, here.set(name, stateOf(name, machine, hash, unitSketch.failures)));
+      const heard = unitSketch.stale === true ? 0 : (placements.get(machine)?.get(name)?.revision ?? 0);
+      states.set(machine, here.set(name, stateOf(name, machine, hash, heard, unitSketch.failures)));
     }
   }
   return snapshot;
@@ -124,16 +134,19 @@ export function settled(snapshot: ClusterSnapshot): ClusterSnapshot {
   for (const machine of snapshot.machines.keys()) {
     const before = snapshot.states.get(machine);
     const rows = [...(snapshot.placements.get(machine)?.values() ?? [])].map(
-      ({ unit, hash }): [string, UnitState] => [unit, before?.get(unit) ?? stateOf(unit, machine, hash)],
+      ({ unit, hash, revision }): [string, UnitState] => [
+        unit,
+        { ...(before?.get(unit) ?? stateOf(unit, machine, hash, revision)), heard: revision },
+      ],
     );
     if (rows.length > 0) states.set(machine, new Map(rows));
   }
   return { ...snapshot, states };
 }
 
-function stateOf(unit: string, machine: string, hash: string, autoRestarts = 0): UnitState {
+function stateOf(unit: string, machine: string, hash: string, heard: number, autoRestarts = 0): UnitState {
   return {
     ...{ unit, machine, hash, reached: 'launched', load: 'loaded', active: 'active', sub: 'running' },
-    ...{ since: 0, exit: null, autoRestarts, reason: '' },
+    ...{ since: 0, exit: null, autoRestarts, reason: '', heard },
   };
 }

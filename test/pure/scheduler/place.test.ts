@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ClusterSnapshot } from '../../../registry/model.js';
+import type { Assignment, ClusterSnapshot, UnitState } from '../../../registry/model.js';
 import { apply, describe as inWords } from '../../../scheduler/decision.js';
 import { type Memory, NO_MEMORY, place } from '../../../scheduler/place.js';
 import recorded from '../../fixtures/fleetctl/conflicts.json' with { type: 'json' };
@@ -414,7 +414,8 @@ describe('machines that go away', () => {
     const drained = placing({ 'redis.service': sticky }, { aaaaaaaa1: { draining: true }, bbbbbbbb2: {} });
     expect(drained.words).toEqual([]);
     expect(drained.refusals).toEqual({
-      'redis.service': 'moved only by hand (Sticky=yes): move or unload it, for machine is draining',
+      'redis.service':
+        'stays, since it is moved only by hand (Sticky=yes): machine is draining; move or unload it',
     });
   });
 
@@ -734,7 +735,8 @@ describe('draining', () => {
     ]);
     expect(refusals).toEqual({
       'g.service': 'runs on 1 of 2 machines: 1 is draining',
-      'redis.service': 'moved only by hand (Sticky=yes): move or unload it, for machine is draining',
+      'redis.service':
+        'stays, since it is moved only by hand (Sticky=yes): machine is draining; move or unload it',
     });
   });
 });
@@ -801,6 +803,63 @@ describe('what a live machine has not reported yet', () => {
         'a.service': 'bbbbbbbb2',
       },
     );
+  });
+});
+
+describe('what a live machine has reported before it heard of the placement', () => {
+  it.each<[string, UnitSketch]>([
+    ['destroyed', { destroyed: true }],
+    ['unloaded', { target: 'inactive' }],
+    ['on a machine it may not be on any more', { fleet: ['MachineID=bbbbbbbb2'] }],
+    ['moved by hand', { move: null }],
+  ])('does not take it away: %s', (_, change) => {
+    const units = { 'a.service': { on: ['aaaaaaaa1'], ...change } };
+    expect(placing({ 'a.service': { ...units['a.service'], stale: true } }).words).toEqual([]);
+    expect(placing(units).words).not.toEqual([]);
+  });
+});
+
+describe('the stop bound of an assignment', () => {
+  const STOP_5 = { convoy: ['OnPartition=stop'], service: ['TimeoutStopSec=5s'] };
+  /** The bound that is written when the unit is as sketched and was assigned with this one. */
+  function written(change: UnitSketch, stopBoundMs: number | null) {
+    const snapshot = sketch({ machines: THREE, units: { 'a.service': { on: ['aaaaaaaa1'], ...change } } });
+    const assignment = snapshot.assigned.get('a.service') as Assignment;
+    const assigned = new Map([['a.service', { ...assignment, stopBoundMs }]]);
+    const { decisions } = place({ ...snapshot, assigned });
+    const after = decisions.reduce(apply, { ...snapshot, assigned }).assigned.get('a.service');
+    expect(after?.created).toBe(assignment.created);
+    return after?.stopBoundMs;
+  }
+
+  it.each<[string, UnitSketch, number | null, number | null]>([
+    [
+      'stays when it is shorter now and the machine has not reported that',
+      { ...STOP_5, oldHash: 'x' },
+      20_000,
+      20_000,
+    ],
+    ['stays when the machine has not heard of it', { ...STOP_5, stale: true }, 20_000, 20_000],
+    ['stays endless until then', { ...STOP_5, oldHash: 'x' }, null, null],
+    ['is lowered once that is reported', STOP_5, 20_000, 10_000],
+    ['ends once that is reported', STOP_5, null, 10_000],
+    ['is raised at once', { ...STOP_5, oldHash: 'x' }, 4_000, 10_000],
+    ['is endless at once', { oldHash: 'x' }, 10_000, null],
+  ])('%s', (_, change, before, after) => {
+    expect(written(change, before)).toBe(after);
+  });
+
+  it('is endless where the unit is placed while another content of it is there', () => {
+    const units = { 'a.service': STOP_5 };
+    const bare = sketch({ machines: THREE, units });
+    expect(place(bare).decisions).toMatchObject([{ kind: 'place', stopBoundMs: 10_000 }]);
+    const snapshot = sketch({
+      machines: THREE,
+      units: { 'a.service': { ...STOP_5, reported: ['aaaaaaaa1'] } },
+    });
+    const state = snapshot.states.get('aaaaaaaa1')?.get('a.service') as UnitState;
+    const states = new Map([['aaaaaaaa1', new Map([['a.service', { ...state, hash: 'x' }]])]]);
+    expect(place({ ...snapshot, states }).decisions).toMatchObject([{ kind: 'place', stopBoundMs: null }]);
   });
 });
 

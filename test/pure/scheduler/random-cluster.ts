@@ -82,6 +82,7 @@ const unit: fc.Arbitrary<UnitSketch> = fc
       { weight: 6, arbitrary: fc.constant(undefined) },
       { weight: 2, arbitrary: machineIds },
     ),
+    stale: fc.constantFrom(false, false, false, false, false, true),
     move: fc.constantFrom(...[...Array(8).keys()].map(() => undefined), null, null, ...MACHINES),
     failures: fc.constantFrom(0, 0, 2),
     failedOn: fc.oneof(

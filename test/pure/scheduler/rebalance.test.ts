@@ -67,7 +67,7 @@ function moved(snapshot: ClusterSnapshot, unit: string, to: string): ClusterSnap
   const assignment = snapshot.assigned.get(unit);
   const record = snapshot.units.get(unit);
   if (assignment === undefined || record === undefined) throw new Error(`${unit} is nowhere`);
-  const move = { assignment: assignment.revision, to };
+  const move = { assignment: assignment.created, to };
   let now: ClusterSnapshot = {
     ...snapshot,
     units: new Map([...snapshot.units, [unit, { ...record, move }]]),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Machine, UnitState } from '../../../registry/model.js';
-import type { MachineSession, Registry } from '../../../registry/registry.js';
+import type { ClusterView, MachineSession, Registry } from '../../../registry/registry.js';
 import { transient } from '../../../runtime/errors.js';
 import { type Log, silentLog } from '../../../runtime/log.js';
 import { type Scheduler, startScheduler } from '../../../scheduler/scheduler.js';
@@ -72,7 +72,7 @@ async function homes(): Promise<Record<string, string>> {
 
 const running = (unit: string, machine: string): UnitState => ({
   ...{ unit, machine, hash: hashOf(unitOf({})), reached: 'launched', load: 'loaded', active: 'active' },
-  ...{ sub: 'running', since: 0, exit: null, autoRestarts: 0, reason: '' },
+  ...{ sub: 'running', since: 0, exit: null, autoRestarts: 0, reason: '', heard: Number.MAX_SAFE_INTEGER },
 });
 
 /** Every machine reports what is placed on it as running, and nothing else. */
@@ -209,6 +209,7 @@ describe('scheduler', () => {
     const words =
       '3 of 8 machines are missing or were given up in the last ten minutes: nothing is moved until they return, or `convoyctl evict MACHINE` gives them up';
     expect(scheduler.status().frozen).toBe(words);
+    expect(await registry.readLeader()).toMatchObject({ frozen: words });
     expect(scheduler.status().refusals?.get('at-machine1.service')).toBe(
       `pending: machine machine1 is gone, but ${words}`,
     );
@@ -217,6 +218,7 @@ describe('scheduler', () => {
     await join('machine1');
     await pass(0);
     expect(scheduler.status().frozen).toBeNull();
+    expect(await registry.readLeader()).toMatchObject({ frozen: null });
     expect(await homes()).toEqual(before);
     await pass(GRACE_MS);
     const after = await homes();
@@ -386,7 +388,7 @@ describe('scheduler', () => {
       async commit(decisions, term) {
         calls += 1;
         if (calls === 1) throw transient('no answer');
-        if (calls === 2) return { kind: 'done', outcomes: decisions.map(() => 'stale') };
+        if (calls === 2) return { kind: 'done', outcomes: decisions.map(() => 'stale'), revision: 0 };
         return client.commit(decisions, term);
       },
     };
@@ -400,6 +402,36 @@ describe('scheduler', () => {
     expect([calls, await homes()]).toEqual([2, {}]);
     await pass(1000);
     expect(await homes()).toEqual({ 'web.service': 'aaaaaaaa1' });
+  });
+
+  it('decides nothing on a snapshot that does not show yet what it wrote', async () => {
+    const client = cluster.client();
+    let view: ClusterView | undefined;
+    let lagging: ReturnType<ClusterView['snapshot']> | undefined;
+    let commits = 0;
+    start('leader01', {
+      ...client,
+      async openClusterView(signal) {
+        const opened = await client.openClusterView(signal);
+        view = opened;
+        return { ...opened, snapshot: () => lagging ?? opened.snapshot() };
+      },
+      async commit(decisions, term) {
+        commits += 1;
+        if (commits === 1) lagging = view?.snapshot();
+        return client.commit(decisions, term);
+      },
+    });
+    await join('aaaaaaaa1', 'bbbbbbbb1');
+    await submit('a.service');
+    await settle();
+    await submit('b.service');
+    await settle();
+    expect([commits, await homes()]).toEqual([1, { 'a.service': 'aaaaaaaa1' }]);
+    lagging = undefined;
+    await submit('c.service');
+    await settle();
+    expect(await homes()).toMatchObject({ 'a.service': 'aaaaaaaa1', 'b.service': 'bbbbbbbb1' });
   });
 
   it('writes what leaves before what comes, for a unit that changes over in place', async () => {

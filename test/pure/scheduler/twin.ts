@@ -248,7 +248,8 @@ export function twinCluster(snapshot: ClusterSnapshot) {
   const isUnreported = ({ unit, machine }: TwinSeat): boolean =>
     candidates.has(machine) &&
     snapshot.placements.get(machine)?.has(unit) === true &&
-    !snapshot.states.get(machine)?.has(unit);
+    (snapshot.states.get(machine)?.get(unit)?.heard ?? 0) <
+      (snapshot.placements.get(machine)?.get(unit)?.fence ?? 0);
   const hasFailed = ({ name, constraints }: Placeable, machine: string): boolean => {
     const record = snapshot.units.get(name);
     const state = snapshot.states.get(machine)?.get(name);
@@ -308,7 +309,7 @@ export function twinCluster(snapshot: ClusterSnapshot) {
     const record = snapshot.units.get(name);
     if (assignment === undefined || record === undefined || !wanted.has(name)) return null;
     if (unit(name).constraints.global) return null;
-    const { machine, revision } = assignment;
+    const { machine, created } = assignment;
     const placement = snapshot.placements.get(machine)?.get(name);
     const asPlaced =
       placement?.hash === record.hash &&
@@ -316,7 +317,7 @@ export function twinCluster(snapshot: ClusterSnapshot) {
       placement.revision === placement.fence;
     return {
       machine,
-      move: record.move?.assignment === revision ? record.move : null,
+      move: record.move?.assignment === created ? record.move : null,
       failed: hasFailed(unit(name), machine),
       failedOn: asPlaced ? assignment.failedOn : [],
     };

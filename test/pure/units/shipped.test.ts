@@ -24,5 +24,6 @@ describe('the units we ship', () => {
     const { offer, constraints } = readConstraints('zh-redis.service', unit);
     expect(offer?.service).toBe('redis');
     expect(constraints.sticky).toBe(true);
+    expect(constraints.stopBoundMs).toBe(60_000);
   });
 });

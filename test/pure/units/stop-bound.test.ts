@@ -19,7 +19,11 @@ describe('stopBound', () => {
     ['no shorter abort', ['TimeoutStopSec=5s', 'TimeoutAbortSec=1s'], 10],
     ['an abort instead of the kill', ['TimeoutStopSec=5s', 'TimeoutStopFailureMode=abort'], 15],
     ['exactly the limit', ['TimeoutStopSec=30s'], 60],
-    ['one that kills all', ['TimeoutStopSec=30s', 'KillMode=mixed', 'SendSIGKILL=yes'], 60],
+    [
+      'one that kills all',
+      ['TimeoutStopSec=30s', 'KillMode=mixed', 'SendSIGKILL=yes', 'FinalKillSignal=SIGKILL'],
+      60,
+    ],
   ])('counts %s', (_, lines, seconds) => {
     expect(service(...lines)).toEqual({ boundMs: seconds * 1000 });
   });
@@ -47,6 +51,10 @@ describe('stopBound', () => {
       'needs to know how long a stop takes, and TimeoutStopSec=soon is not a time span',
     ],
     [['SendSIGKILL=no'], 'cannot be used with SendSIGKILL=no: processes may outlive the stop'],
+    [
+      ['FinalKillSignal=SIGTERM'],
+      'cannot be used with FinalKillSignal=SIGTERM: processes may outlive the stop',
+    ],
     [['KillMode=process'], 'cannot be used with KillMode=process: processes may outlive the stop'],
     [['KillMode=none'], 'cannot be used with KillMode=none: processes may outlive the stop'],
   ])('refuses %j', (lines, what) => {

@@ -59,6 +59,25 @@ describe('a placement', () => {
     expect(kit.units.calls).toEqual(['load web.service', 'daemon-reload']);
   });
 
+  test('is said to be heard of; while one version takes the place of another its state stays', async () => {
+    await kit.place('web.service', unit());
+    const first = await untilState('web.service', 'active');
+    expect(first.heard).toBeGreaterThan(0);
+    kit.units.holdStop('web.service');
+    await kit.place('web.service', unit('ExecStart=/bin/sleep 2000'));
+    await untilCalled('unload web.service');
+    await fence();
+    expect(await kit.states('web.service')).toMatchObject([{ hash: first.hash, active: 'active' }]);
+    kit.units.holdLoad('web.service');
+    kit.units.letStop('web.service');
+    const failed = await untilState('web.service', 'inactive');
+    expect(failed).toMatchObject({ load: 'error', reason: 'web.service: no space left on device' });
+    expect(failed.heard).toBeGreaterThan(first.heard);
+    expect(failed.hash).not.toBe(first.hash);
+    await kit.unplace('web.service');
+    await until('the state is taken back', async () => (await kit.states('web.service')).length === 0);
+  });
+
   test('that changes its target or its version is followed', async () => {
     await kit.place('web.service', unit());
     await untilState('web.service', 'active');
