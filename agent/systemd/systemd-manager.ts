@@ -209,9 +209,9 @@ export async function openSystemdManager(options: SystemdManagerOptions): Promis
         await watch.readAll(bus);
       }
       const run = leaseRun();
-      return [...remembered]
-        // What systemd has not said a word about is being loaded right now.
-        .filter(([name]) => text(watch.properties(name).LoadState) !== '')
+      // What systemd has not said a word about is being loaded right now.
+      const loaded = [...remembered].filter(([name]) => text(watch.properties(name).LoadState) !== '');
+      return loaded
         .map(([name, found]) => managedUnit(name, found, watch.properties(name), run, starting.has(name)))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
