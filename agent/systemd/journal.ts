@@ -6,6 +6,14 @@ import type { LogOptions } from '../unit-manager.js';
 
 /** How many lines a reason may end with. */
 const REASON_LINES = 5;
+/** So many entries are read for them: systemd's own lines stand among those of the unit. */
+const ENTRIES = 20;
+
+interface Entry {
+  /** Bytes where it is no valid text. */
+  readonly MESSAGE?: string | readonly number[] | null;
+  readonly _PID?: string;
+}
 
 export interface Journal {
   /** What the unit's processes wrote, not what systemd says about it. */
@@ -57,16 +65,21 @@ export function openJournal(command: readonly string[], log: Log): Journal {
 
   // Failures come in crowds (a full disk, a missing program); their readers need not.
   let previous: Promise<unknown> = Promise.resolve();
-  function last(matches: readonly string[], since: number): Promise<string[]> {
+  function last(
+    matches: readonly string[],
+    since: number,
+    isWanted: (entry: Entry) => boolean,
+  ): Promise<string[]> {
     const read = async (): Promise<string[]> => {
       const signal = new AbortController().signal;
       await sync(signal);
       // Backwards: otherwise --since makes -n the first lines, not the last.
       const from = ['--reverse', '--since', `@${(Math.floor(since) / 1000).toFixed(3)}`];
-      const lines: string[] = [];
-      const args = ['--quiet', '--output=cat', '-n', String(REASON_LINES), ...from, ...matches];
-      for await (const line of run(args, signal)) lines.unshift(line);
-      return lines;
+      const entries: Entry[] = [];
+      const form = ['--output=json', '--output-fields=MESSAGE,_PID', '-n', String(ENTRIES)];
+      for await (const line of run(['--quiet', ...form, ...from, ...matches], signal))
+        entries.unshift(JSON.parse(line) as Entry);
+      return entries.filter(isWanted).flatMap(messageLines).slice(-REASON_LINES);
     };
     const done = previous.then(read, read);
     previous = done.catch(() => undefined);
@@ -80,7 +93,14 @@ export function openJournal(command: readonly string[], log: Log): Journal {
       if (!follow && lines === 0) return;
       yield* run(follow ? ['--follow', ...args] : args, signal);
     },
-    ofUnit: (name, since) => last([`_SYSTEMD_UNIT=${name}`], since),
-    aboutUnit: (name, since) => last(['_PID=1', `UNIT=${name}`], since),
+    // A process that could not even begin says so with UNIT=, and is gone before the journal knows whose it was.
+    ofUnit: (name, since) =>
+      last([`_SYSTEMD_UNIT=${name}`, '+', `UNIT=${name}`], since, ({ _PID }) => _PID !== '1'),
+    aboutUnit: (name, since) => last(['_PID=1', `UNIT=${name}`], since, () => true),
   };
+}
+
+function messageLines({ MESSAGE }: Entry): string[] {
+  const text = typeof MESSAGE === 'string' ? MESSAGE : Buffer.from(MESSAGE ?? []).toString('utf8');
+  return text.split('\n').filter((line) => line !== '');
 }

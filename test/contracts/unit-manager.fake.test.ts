@@ -2,14 +2,17 @@ import { systemClock } from '../../runtime/clock.js';
 import { openMemoryUnits } from '../fakes/memory-unit-manager.js';
 import { unitManagerContract } from './unit-manager.js';
 
-unitManagerContract('in memory', async () => {
-  const clock = systemClock();
-  const units = openMemoryUnits(clock);
-  return {
-    manager: units.manager(),
-    clock,
-    isFake: true,
-    reopen: async () => units.manager(),
-    close: async () => units.close(),
-  };
-});
+unitManagerContract(
+  'in memory',
+  async () => {
+    const clock = systemClock();
+    const units = openMemoryUnits(clock);
+    return {
+      manager: units.manager(),
+      clock,
+      reopen: async () => units.manager(),
+      close: async () => units.close(),
+    };
+  },
+  true,
+);

@@ -10,17 +10,19 @@ export interface UnitManagerUnderTest {
   readonly manager: UnitManager;
   /** The manager's own, for `holdLease`. */
   readonly clock: Clock;
-  /** Plays commands instead of running them: what needs real processes is left out. */
-  readonly isFake?: true;
   reopen(): Promise<UnitManager>;
   close(): Promise<void>;
 }
 
 /**
  * The contract of the seam agent/unit-manager.ts. Commands are true, false, echo and sleep: all that a fake has to
- * know.
+ * know; `isFake`: it plays them, and what needs real processes is not asked of it.
  */
-export function unitManagerContract(name: string, open: () => Promise<UnitManagerUnderTest>): void {
+export function unitManagerContract(
+  name: string,
+  open: () => Promise<UnitManagerUnderTest>,
+  isFake = false,
+): void {
   describe(`unit manager contract: ${name}`, () => {
     let under: UnitManagerUnderTest;
     let manager: UnitManager;
@@ -340,9 +342,8 @@ export function unitManagerContract(name: string, open: () => Promise<UnitManage
       expect(await find('web.service')).toMatchObject({ active: 'inactive', exit: 'SIGTERM' });
     });
 
+    if (isFake) return;
     describe('with real processes', () => {
-      beforeEach(({ skip }) => skip(under.isFake === true, 'a fake plays commands, it runs no processes'));
-
       test('ExecReload= knows the main process', async () => {
         await load(
           'web.service',
