@@ -18,8 +18,11 @@ export interface ApiContext {
   readonly localReload: (unit: string) => Promise<void>;
   /** What the leader has found out in its last look; null while this machine does not lead. */
   readonly leading: () => Leading | null;
-  /** The scheduler's rules applied to a snapshot: why units are not where they are wanted, in words by unit. */
-  readonly explain: (snapshot: ClusterSnapshot) => ReadonlyMap<string, string>;
+  /**
+   * The scheduler's rules applied to a snapshot: why units are not where they are wanted, in words by unit. `frozen`:
+   * why the leader says that evictions stand still, or null.
+   */
+  readonly explain: (snapshot: ClusterSnapshot, frozen: string | null) => ReadonlyMap<string, string>;
   /** Moves that would even out the machines, best first. */
   readonly planRebalance: (snapshot: ClusterSnapshot) => readonly PlannedMove[];
   /** Why this machine touches nothing for now, or null. */

@@ -18,7 +18,7 @@ export function healthRoutes({ registry }: ApiContext): Route[] {
       methods: {
         async GET() {
           const leader = await registry.readLeader();
-          return { status: 200, json: { status: 'ok', leader } };
+          return { status: 200, json: { status: 'ok', leader: leader?.machine ?? null } };
         },
       },
     },

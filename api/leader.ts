@@ -1,4 +1,4 @@
-import type { ClusterSnapshot } from '../registry/model.js';
+import type { ClusterSnapshot, PresentLeader } from '../registry/model.js';
 import type { UnitView } from '../registry/registry.js';
 import { kindOf } from '../runtime/errors.js';
 import type { ApiContext, Leading } from './context.js';
@@ -19,10 +19,10 @@ export function leaderRoutes(context: ApiContext): Route[] {
           const { leader, words } = await askLeader(context, call, unit);
           if (words === null && call.passedOn)
             throw refuse(404, 'not-leading', `machine ${context.machineId} does not lead`);
-          const { refusals, frozen, hold } = words ?? (await ownWords(context, call));
+          const { refusals, frozen, hold } = words ?? (await ownWords(context, call, leader));
           const about = [...refusals].filter(([name]) => unit === undefined || name === unit);
           const json: LeaderReport = {
-            machine: leader,
+            machine: leader?.machine ?? null,
             refusals: Object.fromEntries(about),
             frozen,
             hold,
@@ -35,19 +35,20 @@ export function leaderRoutes(context: ApiContext): Route[] {
 }
 
 interface Answer {
-  readonly leader: string | null;
+  readonly leader: PresentLeader | null;
   /** null: nobody leads, or the leader cannot be asked. */
   readonly words: Leading | null;
 }
 
-/** Only the leader knows what it waits for. `unit`: nothing else is asked about. */
+/** Only the leader knows all it waits for. `unit`: nothing else is asked about. */
 async function askLeader(context: ApiContext, call: Call, unit?: string): Promise<Answer> {
   const { registry, machineId } = context;
   const own = context.leading();
-  if (own !== null) return { leader: machineId, words: own };
+  if (own !== null) return { leader: { machine: machineId, frozen: own.frozen }, words: own };
   const leader = await registry.readLeader();
-  if (leader === null || leader === machineId || call.passedOn) return { leader, words: null };
-  const machine = (await registry.readMachines(call.signal)).machines.find(({ id }) => id === leader);
+  if (leader === null || leader.machine === machineId || call.passedOn) return { leader, words: null };
+  const { machines } = await registry.readMachines(call.signal);
+  const machine = machines.find(({ id }) => id === leader.machine);
   if (machine === undefined || machine.apiAddress === '') return { leader, words: null };
   const target = unit === undefined ? '/v1/leader' : `/v1/leader?unit=${encodeURIComponent(unit)}`;
   try {
@@ -61,9 +62,15 @@ async function askLeader(context: ApiContext, call: Call, unit?: string): Promis
   }
 }
 
-/** The leader's rules, without what only it remembers: graces and freezes. */
-async function ownWords({ registry, explain }: ApiContext, call: Call): Promise<Leading> {
-  return { refusals: explain(await registry.readAll(call.signal)), frozen: null, hold: null };
+/** The leader's rules and what it has written down, without what it alone remembers: its graces. */
+async function ownWords(
+  { registry, explain }: ApiContext,
+  call: Call,
+  leader: PresentLeader | null,
+  snapshot?: ClusterSnapshot,
+): Promise<Leading> {
+  const frozen = leader?.frozen ?? null;
+  return { refusals: explain(snapshot ?? (await registry.readAll(call.signal)), frozen), frozen, hold: null };
 }
 
 /** Answers for each unit why it is not where it is wanted, null if it is. `snapshot`: all are asked about. */
@@ -77,11 +84,7 @@ export async function pendingWords(
   if (views.every(({ record }) => record.target === 'inactive')) return () => null;
   const answer = await askLeader(context, call, snapshot === undefined ? only?.record.name : undefined);
   const { leader } = answer;
-  const words =
-    answer.words ??
-    (snapshot === undefined
-      ? await ownWords(context, call)
-      : { refusals: context.explain(snapshot), frozen: null, hold: null });
+  const words = answer.words ?? (await ownWords(context, call, leader, snapshot));
 
   return ({ record, machine, states }) => {
     if (record.target === 'inactive') return null;

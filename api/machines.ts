@@ -35,7 +35,10 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
             registry.readMachines(call.signal),
             registry.readLeader(),
           ]);
-          return { status: 200, json: { machines: machinesToReport(machines, known, leader) } };
+          return {
+            status: 200,
+            json: { machines: machinesToReport(machines, known, leader?.machine ?? null) },
+          };
         },
       },
     },

@@ -49,7 +49,11 @@ async function tryToLead(
   await identity.ready();
   const sentAt = clock.steady();
   const lease = await client.grantLease(ttlMs);
-  const put = { put: keys.leader, value: encodeLeader({ machine: machineId, frozen: null }), lease: lease.id };
+  const put = {
+    put: keys.leader,
+    value: encodeLeader({ machine: machineId, frozen: null }),
+    lease: lease.id,
+  };
   let fence: number | undefined;
   try {
     const { succeeded, revision } = await identity.write([{ key: keys.leader, created: 0 }], [put]);

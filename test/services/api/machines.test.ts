@@ -176,6 +176,19 @@ describe('reasons', () => {
     await Promise.all([itself.stop(), other.stop()]);
   });
 
+  test('name the freeze that the leader has written down, where it does not answer', async () => {
+    const registry: Registry = {
+      ...withApi(A, ''),
+      readLeader: async () => ({ machine: A, frozen }),
+    };
+    const explain = (_: unknown, words: string | null) => new Map([['lost.service', `gone, but ${words}`]]);
+    const other = await served({ machineId: B, leading: () => null, explain, registry });
+    expect(await reasons(other.url)).toMatchObject({ 'lost.service': `gone, but ${frozen}` });
+    expect((await get('/v1/units/lost.service', other.url)).body.pending).toBe(`gone, but ${frozen}`);
+    expect((await get('/v1/leader', other.url)).body).toMatchObject({ machine: A, frozen, hold: null });
+    await other.stop();
+  });
+
   test('say that the leader decides nothing', async () => {
     fleet.behaviours.set('later.service', { refusal: 'unused' });
     await fleet.registry.submitUnit('later.service', SLEEP, 'launched');

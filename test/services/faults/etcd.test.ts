@@ -1,13 +1,14 @@
-import { afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { activeOn, ctl, mainPid, readStates, untilActive, untilMachines } from '../../support/fleet-view.js';
 import { until } from '../../support/until.js';
-import { type FaultKit, useFaultKit } from './kit.js';
+import { type FaultKit, openFaultKit } from './kit.js';
 
 /** What happens to etcd and to the way there, on three hosts with the default lease of 10 s. */
 let kit: FaultKit;
 beforeAll(async () => {
-  kit = await useFaultKit({ count: 3 });
+  kit = await openFaultKit({ count: 3 });
 }, 120_000);
+afterAll(() => kit.hosts.close());
 afterEach(() => kit.expectNeverTwo());
 
 const SLEEPERS = Array.from({ length: 300 }, (_, n) => `sleeper@${n + 1}.service`);

@@ -1,12 +1,13 @@
-import { beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { activeOn, ctl, untilActive, untilMachines } from '../../support/fleet-view.js';
 import { until } from '../../support/until.js';
-import { type FaultKit, useFaultKit } from './kit.js';
+import { type FaultKit, openFaultKit } from './kit.js';
 
 let kit: FaultKit;
 beforeAll(async () => {
-  kit = await useFaultKit({ count: 6, settings: () => ({ CONVOY_TTL: '3s', CONVOY_GRACE: '1s' }) });
+  kit = await openFaultKit({ count: 6, settings: () => ({ CONVOY_TTL: '3s', CONVOY_GRACE: '1s' }) });
 }, 120_000);
+afterAll(() => kit.hosts.close());
 
 it('half of the machines gone at once: nothing moves until the operator gives them up; they return to nothing', async () => {
   const { hosts } = kit;
