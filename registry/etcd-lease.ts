@@ -26,6 +26,8 @@ export interface LeaseOptions {
   readonly endsWithTrust: boolean;
   /** Gets the end of the trust window (`clock.steady()`, ms) at once and whenever it moves on. */
   readonly onTrust?: ((until: number) => void) | undefined;
+  /** Called before each confirming read; what it answers gets the registry's revision at that read. */
+  readonly onRead?: () => (revision: number) => void;
   readonly problem: RegistryProblem;
   /** Fires when the registry is closed: nothing is renewed or trusted from then on. */
   readonly closed: AbortSignal;
@@ -72,6 +74,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
   async function renew(): Promise<boolean> {
     const sentAt = clock.steady();
     const call = { deadlineMs: ttlMs / 6, signal: stop };
+    const noteRevision = options.onRead?.();
     const [renewal, own] = await Promise.all([client.renewLease(leaseId, call), client.get(key, call)]);
     if (stop.aborted) return true;
     if (renewal.ttlMs === 0 || own.entry?.lease !== leaseId) {
@@ -79,6 +82,7 @@ export function keepLease(options: LeaseOptions): KeptLease {
       return true;
     }
     if (renewal.term !== own.term) return false;
+    noteRevision?.(own.revision);
     if (trusted()) {
       trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
       options.onTrust?.(trustEnd);
