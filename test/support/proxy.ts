@@ -6,6 +6,8 @@ export interface Proxy {
   readonly port: number;
   /** Drops every connection at once and refuses new ones until `restore`. */
   cut(): void;
+  /** Hands every byte on only after this time, in both directions. */
+  delay(ms: number): void;
   /** Keeps connections open and swallows all bytes in both directions until `restore` (which then cuts them). */
   blackHole(): void;
   restore(): void;
@@ -25,6 +27,7 @@ export async function startProxy(target: number | string, listen: string | null 
   let budget = Number.POSITIVE_INFINITY;
   let then: 'cut' | 'hole' = 'cut';
   let received = 0;
+  let delayMs = 0;
 
   const drop = (): void => {
     for (const { client, server } of pairs) {
@@ -45,13 +48,14 @@ export async function startProxy(target: number | string, listen: string | null 
       server.destroy();
       pairs.delete(pair);
     };
-    client.on('data', (data) => mode === 'pass' && server.write(data));
+    const later = (pass: () => void): void => void (delayMs > 0 ? setTimeout(pass, delayMs) : pass());
+    client.on('data', (data) => later(() => mode === 'pass' && server.write(data)));
     server.on('data', (data) => {
       if (mode !== 'pass') return;
       const passed = data.subarray(0, Math.max(0, budget));
       received += passed.length;
       budget -= data.length;
-      client.write(passed);
+      later(() => mode === 'pass' && client.write(passed));
       if (budget <= 0) {
         budget = Number.POSITIVE_INFINITY;
         if (then === 'hole') mode = 'hole';
@@ -72,6 +76,9 @@ export async function startProxy(target: number | string, listen: string | null 
     cut() {
       mode = 'cut';
       drop();
+    },
+    delay(ms) {
+      delayMs = ms;
     },
     blackHole() {
       mode = 'hole';
