@@ -155,13 +155,36 @@ export class Identity {
         ...otherwise,
       ]);
       if (answer.succeeded) {
-        if (answer.revision >= floor.revision) this.observe(answer.revision);
+        if (!this.isBelow(answer.revision, floor)) {
+          this.observe(answer.revision);
+          return answer;
+        }
+        // It went through, but into a registry that has gone back, and whose cluster record is the same.
+        if (this.judge((await this.client.get(this.keys.cluster)).entry, answer.revision, floor) !== null)
+          throw this.refusal();
         return answer;
       }
       const [cluster, ...got] = answer.got;
       if (this.judge(cluster, answer.revision, floor) !== null) throw this.refusal();
       if (cluster?.value === record) return { ...answer, got };
     }
+  }
+
+  /**
+   * Called before a read that asks something else of etcd; what it answers is called with the revision of that read,
+   * and looks closer if that is lower than what was seen before.
+   */
+  reading(): (revision: number) => void {
+    const floor = this.floor;
+    return (revision) => {
+      if (floor.acceptances !== this.acceptances) return;
+      if (this.isBelow(revision, floor)) this.look().catch(() => undefined);
+      else this.observe(revision);
+    };
+  }
+
+  private isBelow(revision: number, floor: Floor): boolean {
+    return floor.acceptances === this.acceptances && revision < floor.revision;
   }
 
   async close(): Promise<void> {

@@ -98,16 +98,11 @@ function openSession(
   onTrust: ((until: number) => void) | undefined,
 ): MachineSession {
   const { client, clock, identity, keys, problem, closed } = context;
-  /** So that every machine knows how far the registry has come, and finds out when it goes back, whatever concerns it. */
-  function onRead(): (revision: number) => void {
-    const { acceptances } = identity.floor;
-    return (revision) => {
-      if (identity.floor.acceptances === acceptances) identity.observe(revision);
-    };
-  }
   const kept = keepLease({
     ...{ client, clock, problem, closed, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
-    ...{ key: keys.machine(machineId), endsWithTrust: false, onTrust, onRead },
+    ...{ key: keys.machine(machineId), endsWithTrust: false, onTrust },
+    // So that every machine knows how far the registry has come, and finds out when it goes back, whatever concerns it.
+    onRead: () => identity.reading(),
   });
 
   const states = new OwnKeys(

@@ -180,6 +180,15 @@ it('etcd emptied, another, or restored from an old copy: all hold, nothing stops
   expect(await mainPid(keep, 'keep.service')).toBe(before[0]);
   await kit.untilOnlyOn('once');
   expect((await readStates(asked)).map(({ unit }) => unit).sort()).toEqual(['keep.service', 'once.service']);
+
+  // Once more, under convoyds that run on.
+  await kit.hosts.etcd.snapshot();
+  await ctl(asked, 'start', 'late.service');
+  await untilAllKnow(await kit.hosts.etcd.metric('etcd_debugging_mvcc_current_revision'));
+  await kit.hosts.etcd.restore();
+  await untilAllHold(/went back from revision/);
+  const again = kit.hosts.all.map((host) => host.exec('systemctl', 'is-active', 'late.service'));
+  expect((await Promise.all(again)).filter(({ stdout }) => stdout === 'active\n')).toHaveLength(1);
 }, 240_000);
 
 /** Each machine has written down that the registry has come so far: it learns that with each renewal of its lease. */
