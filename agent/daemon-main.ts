@@ -42,9 +42,7 @@ await runMain('convoyd', async () => {
   };
   try {
     await startDaemon(dev ? await onOwnGround(options) : options, systemClock(), log, shutdown);
-    await new Promise<void>((resolve) =>
-      shutdown.signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
+    await shutdown.begun();
   } finally {
     await shutdown.close();
   }

@@ -102,10 +102,7 @@ await runMain('convoy-supervisor', async () => {
   );
   void leaveIfIdle();
   log.info({ runDir, units: supervisor.size, pid: process.pid }, 'supervisor is up');
-  await new Promise<void>((resolve) => {
-    if (shutdown.signal.aborted) resolve();
-    shutdown.signal.addEventListener('abort', () => resolve());
-  });
+  await shutdown.begun();
   server.close();
   return 0;
 });

@@ -52,7 +52,7 @@ await runMain('zh-stats', async () => {
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const stats = createStats({ queue, clock, json, say });
   loop = startLoop({ name: 'stats', intervalMs: interval ?? 2000, round: () => stats.round(), clock, log });
-  await new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve, { once: true }));
+  await shutdown.begun();
   await shutdown.close();
   return 0;
 });

@@ -7,6 +7,8 @@ export interface Shutdown {
   /** Fires on the first SIGTERM, SIGINT, SIGHUP (with that name as its reason) or call of `begin`. */
   readonly signal: AbortSignal;
   begin(): void;
+  /** Resolves when the signal fires; at once if it has: a program may be told to stop before it is up. */
+  begun(): Promise<void>;
   /** Registers a closer; closers run in reverse order, each failure is logged and does not stop the rest. */
   onClose(name: string, close: () => Promise<void> | void): void;
   /** Runs the closers. Later calls await the same run. */
@@ -41,6 +43,11 @@ export function createShutdown(log: Log, process_: NodeJS.Process = process): Sh
   return {
     signal: controller.signal,
     begin: () => controller.abort(),
+    begun: () =>
+      new Promise((resolve) => {
+        if (controller.signal.aborted) resolve();
+        else controller.signal.addEventListener('abort', () => resolve(), { once: true });
+      }),
     onClose: (name, close) => void closers.push({ name, close }),
     close() {
       closing ??= runClosers();

@@ -98,7 +98,9 @@ describe('a machine is emptied by hand', () => {
     expect(reasons.get('pinned.service')).toMatch(new RegExp(`^${pending}$`));
     expect(reasons.get('every.service')).toBe('runs on 2 of 3 machines: 1 is draining');
     expect((await b.ctl('status', 'pinned.service')).stderr).toMatch(new RegExp(`\n${pending}\n$`));
-    expect((await b.ctl('status', 'sticky.service')).stdout).toMatch(/\n {2}Pending: moved only by hand/);
+    expect((await b.ctl('status', 'sticky.service')).stdout).toMatch(
+      /\n {2}Pending: stays, since it is moved only by hand/,
+    );
 
     await a.ctl('uncordon', 'c');
     await until('all to be back', async () => {
