@@ -86,9 +86,13 @@ export async function useHosts(options: HostsOptions): Promise<Hosts> {
 
 export async function openHosts(options: HostsOptions): Promise<Hosts> {
   const { count, machineIds = [], install = true } = options;
-  const world = await openWorld((dir) =>
-    install ? [`${dir}/convoy:/opt/convoy`, `${join(ROOT, 'node_modules')}:/opt/convoy/node_modules`] : [],
-  );
+  const world = await openWorld((dir) => [
+    // Wherever this one is: on a host, systemd's own PATH has to find it.
+    `${process.execPath}:/usr/local/bin/node`,
+    ...(install
+      ? [`${dir}/convoy:/opt/convoy`, `${join(ROOT, 'node_modules')}:/opt/convoy/node_modules`]
+      : []),
+  ]);
   try {
     if (install) copyProduct(join(world.dir, 'convoy'));
     const units = join(world.dir, 'units');

@@ -8,6 +8,7 @@ const HOST_PROGRAMS = {
   ip: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
+  openssl: 'openssl',
 };
 
 try {
