@@ -279,12 +279,13 @@ describe('units', () => {
     writeUnit(
       a,
       'boom.service',
-      `[Service]\nExecStart=/bin/sh -c 'test -e ${flag} && exec sleep 1000; echo cannot find the flag; exit 7'\n`,
+      // Before it is active, or a look that comes early enough would find it so.
+      `[Service]\nExecStartPre=/bin/sh -c 'test -e ${flag} || { echo cannot find the flag; exit 7; }'\nExecStart=/bin/sleep 1000\n`,
     );
     const first = await a.ctl('start', 'boom.service');
     expect(first.code).toBe(1);
     expect(first.stderr).toMatch(
-      /^Error waiting for units: unit boom\.service failed: failed \(failed\), exit 7: .*\n {4}cannot find the flag\n$/,
+      /^Error waiting for units: unit boom\.service failed: failed \(failed\): ExecStartPre= exited with code 7\n {4}cannot find the flag\n$/,
     );
     expect((await listed('unit,active,reason')).find(([unit]) => unit === 'boom.service')?.[1]).toBe(
       'failed',
