@@ -90,6 +90,8 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
       return { kind: 'done', state: 'launched', machine: state.machine };
     // That Restart= goes on trying does not make a failed start a success, as with systemctl.
     const retried = state.sub === 'auto-restart' && state.exit !== '0';
+    if (fresh && state.active === 'failed' && state.reason === '')
+      return waiting(`${describeState(state)}: its machine is finding out why`);
     if (fresh && (state.active === 'failed' || retried)) return failed(explainState(state));
     if (fresh && state.active === 'inactive' && state.exit === '0')
       return { kind: 'done', state: 'launched', machine: state.machine };

@@ -94,7 +94,7 @@ export interface UnitState extends SystemdState {
   readonly exit: string | null;
   /** How often the unit manager has restarted it by itself. */
   readonly autoRestarts: number;
-  /** Why it is in this state, in words; empty when there is nothing to say. */
+  /** Why it is in this state, in words; empty when there is nothing to say, and of `failed` until it is known. */
   readonly reason: string;
   /**
    * `Placement.revision` of what the agent is at work on, or was last. Lower than a placement's `fence`: the agent

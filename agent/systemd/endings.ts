@@ -3,7 +3,7 @@ import type { Log } from '../../runtime/log.js';
 import type { Bus } from './bus.js';
 import type { UnitFiles } from './files.js';
 import type { Journal } from './journal.js';
-import { controlExit, type End, endOf, isEnded, isPristine, whyOf } from './states.js';
+import { controlExit, type End, endOf, isEnded, isPristine, saidSoFar, whyOf } from './states.js';
 import { typeInterface } from './unit-text.js';
 import { readProperty, type UnitWatch } from './unit-watch.js';
 
@@ -59,12 +59,19 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
       return;
     }
     if (isPristine(now)) return;
-    const end = endOf(now, whyOf(now, null));
-    if (found.end !== null && isSame(found.end, end)) return;
+    const end = endOf(now, saidSoFar(now));
+    const explained = end.active !== 'failed' || found.end?.reason !== '' || underWay.has(name);
+    if (found.end !== null && isSame(found.end, end) && explained) return;
     files.remember(name, { ...found, end });
-    if (end.active !== 'failed') return;
+    if (end.active === 'failed') startExplaining(name, end);
+  }
+
+  function startExplaining(name: string, end: End): void {
     const explained = explain(name, end)
-      .catch((error) => log.warn({ unit: name }, `why it failed: ${messageOf(error)}`))
+      .catch((error) => {
+        log.warn({ unit: name }, `why it failed: ${messageOf(error)}`);
+        conclude(name, end, { exit: end.exit, reason: whyOf(watch.properties(name), null) });
+      })
       .finally(() => {
         if (underWay.get(name) === explained) underWay.delete(name);
       });
@@ -79,11 +86,15 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
       journal.ofUnit(name, Number(now.InactiveExitTimestamp ?? 0n) / 1000),
       end.autoRestarts > 0 && startedTooOften(name, end),
     ]);
+    const why = whyOf(tooOften ? { ...now, Result: 'start-limit-hit' } : now, control);
+    conclude(name, end, { exit: end.exit ?? control, reason: [why, ...lines].join('\n') });
+  }
+
+  function conclude(name: string, end: End, known: Pick<End, 'exit' | 'reason'>): void {
     const found = files.remembered.get(name);
-    // Started again meanwhile, or gone.
-    if (found?.end?.since !== end.since) return;
-    const why = [whyOf(tooOften ? { ...now, Result: 'start-limit-hit' } : now, control), ...lines].join('\n');
-    files.remember(name, { ...found, end: { ...end, exit: end.exit ?? control, reason: why } });
+    // Started again meanwhile, or gone, or its exit has come: then that is being explained.
+    if (found === undefined || found.end === null || !isSame(end, found.end)) return;
+    files.remember(name, { ...found, end: { ...end, ...known } });
     wake();
   }
 

@@ -124,6 +124,11 @@ export function whyOf(properties: Properties, control: string | null): string {
   return `${sentence}${after} (${result})${waits ? '; it will be started again' : ''}`;
 }
 
+/** The reason that can be given at once: none for a failure, which is not told before its last lines can be. */
+export function saidSoFar(properties: Properties): string {
+  return text(properties.ActiveState) === 'failed' && !isPristine(properties) ? '' : whyOf(properties, null);
+}
+
 /** What a listing shows. `starting`: its start is under way, so nothing has ended unobserved. */
 export function managedUnit(
   name: string,
@@ -141,7 +146,7 @@ export function managedUnit(
     return { ...known, ...end, load };
   }
   const unseen = pristine && launched && !starting && name.endsWith('.service');
-  const now = endOf(properties, whyOf(properties, null));
+  const now = endOf(properties, saidSoFar(properties));
   return { ...known, ...now, since: now.since || touched, exit: unseen ? 'unknown' : now.exit };
 }
 

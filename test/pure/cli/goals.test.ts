@@ -34,7 +34,8 @@ describe('launched', () => {
     ['active', unit('m1', [{}]), 'done'],
     ['active with the former content', unit('m1', [{ hash: 'h0' }]), 'waiting'],
     ['active on another machine only', unit('m2', [{}]), 'waiting'],
-    ['failed', unit('m1', [{ active: 'failed', exit: '1' }]), 'failed'],
+    ['failed', unit('m1', [{ active: 'failed', exit: '1', reason: 'exited' }]), 'failed'],
+    ['failed, its machine looks for the reason', unit('m1', [{ active: 'failed', exit: '1' }]), 'waiting'],
     ['ended well', unit('m1', [{ active: 'inactive', exit: '0' }]), 'done'],
     ['dead, nobody knows why', unit('m1', [{ active: 'inactive', exit: null }]), 'waiting'],
     [
@@ -53,11 +54,13 @@ describe('launched', () => {
   });
 
   test('an old failure is not the outcome of this start', () => {
-    const before = unit('m1', [{ active: 'failed', exit: '1' }]);
+    const before = unit('m1', [{ active: 'failed', exit: '1', reason: 'exited' }]);
     const goal = launchedGoal(before, true);
     expect(goal(before).kind).toBe('waiting');
-    expect(goal(unit('m1', [{ active: 'failed', exit: '1', since: 200 }])).kind).toBe('failed');
-    expect(goal(unit('m2', [{ machine: 'm2', active: 'failed' }])).kind).toBe('failed');
+    expect(goal(unit('m1', [{ active: 'failed', exit: '1', reason: 'exited', since: 200 }])).kind).toBe(
+      'failed',
+    );
+    expect(goal(unit('m2', [{ machine: 'm2', active: 'failed', reason: 'exited' }])).kind).toBe('failed');
   });
 
   test('nor is an old refusal to load it', () => {
@@ -120,7 +123,7 @@ describe('moved', () => {
     ['placed, not loaded there', unit('m2', []), 'waiting'],
     ['starting there', unit('m2', [{ ...m2, active: 'activating' }]), 'waiting'],
     ['active there', unit('m2', [m2]), 'done'],
-    ['failed there', unit('m2', [{ ...m2, active: 'failed', exit: '1' }]), 'failed'],
+    ['failed there', unit('m2', [{ ...m2, active: 'failed', exit: '1', reason: 'exited' }]), 'failed'],
     ['somewhere else', unit('m3', [{ ...m2, machine: 'm3' }]), 'failed'],
   ])('%s', (_what, report, kind) => {
     expect(movedGoal(before, 'm2')(report).kind).toBe(kind);
