@@ -2,6 +2,16 @@ import { type ConvoyError, permanent } from '../runtime/errors.js';
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
 
+/** What a caller may do: each role includes those before it. */
+export const ROLES = ['read', 'operate', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface Caller {
+  /** For the log of changes: the name of a token or certificate, or which socket the caller came by. */
+  readonly name: string;
+  readonly role: Role;
+}
+
 /** One request, as a route sees it. */
 export interface Call {
   readonly method: string;
@@ -12,20 +22,27 @@ export interface Call {
   readonly query: URLSearchParams;
   /** Every Content-Type header there was. */
   readonly contentTypes: readonly string[];
+  /** The generation an If-Match header names; undefined: there is none. Refused with 400 if it is no generation. */
+  ifMatch(): number | undefined;
   /** The whole body as text; rejects over 4 MiB. */
   body(): Promise<string>;
   /** The same object for all requests of one connection. */
   readonly connection: object;
+  /** Who asks, and what they may do. */
+  readonly caller: Caller;
   /** Another convoyd sent this on: it is answered here or not at all. */
   readonly passedOn: boolean;
   /** Fires when the caller has gone or the server stops. */
   readonly signal: AbortSignal;
 }
 
-/** What a route answers; refusals are thrown. `lines` is streamed as text/plain, a line each. */
+/**
+ * What a route answers; refusals are thrown. `lines` is streamed, a line each: text/plain, or `type`. `etag`: the
+ * generation of what is shown, for If-Match.
+ */
 export type Reply =
-  | { readonly status: number; readonly json?: unknown }
-  | { readonly status: number; readonly lines: AsyncIterable<string> };
+  | { readonly status: number; readonly json?: unknown; readonly etag?: number }
+  | { readonly status: number; readonly lines: AsyncIterable<string>; readonly type?: string };
 
 export type Handler = (call: Call) => Promise<Reply>;
 
@@ -38,6 +55,8 @@ export interface Route {
   /** `/v1/units/:name`; a parameter never holds a slash. */
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Handler>>>;
+  /** Where a method needs another role than `read` for GET and `operate` for all others. */
+  readonly roles?: Readonly<Partial<Record<Method, Role>>>;
   /** Message of the 405 for any other method. */
   readonly otherMethods: string;
 }

@@ -112,8 +112,8 @@ async function answer(
     const signal = AbortSignal.any([gone.signal, stopping]);
     const reply = await dispatch(serving, dialect, request, signal);
     if ('location' in reply) redirect(response, reply.location);
-    else if ('lines' in reply) await sendLines(response, reply.status, reply.lines, gone.signal);
-    else sendJson(response, reply.status, reply.json);
+    else if ('lines' in reply) await sendLines(response, reply, gone.signal);
+    else sendJson(response, reply.status, reply.json, reply.etag);
   } catch (error) {
     if (kindOf(error) === 'transient') serving.gate.fail();
     if (response.headersSent) response.destroy();
@@ -168,6 +168,8 @@ async function dispatch(
     params: match.params,
     query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
     contentTypes: request.headersDistinct['content-type'] ?? [],
+    ifMatch: () => generationOf(request.headers['if-match']),
+    caller: { name: 'socket', role: serving.readOnly ? 'read' : 'admin' },
     body: () => readBody(request),
     connection: request.socket,
     passedOn: meant !== undefined,
@@ -184,6 +186,15 @@ function decodePath(path: string): string {
   }
 }
 
+/** `"17"`, as an ETag of ours looks; `*` asks for nothing but that there is one, which every change does. */
+function generationOf(header: string | undefined): number | undefined {
+  if (header === undefined || header.trim() === '*') return undefined;
+  const match = /^\s*"(\d{1,15})"\s*$/.exec(header);
+  if (match === null)
+    throw refuse(400, 'bad-if-match', `If-Match: expected the ETag of a unit, such as "17", got ${header}`);
+  return Number(match[1]);
+}
+
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -195,8 +206,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function sendJson(response: ServerResponse, status: number, json: unknown): void {
+function sendJson(response: ServerResponse, status: number, json: unknown, etag?: number): void {
   response.statusCode = status;
+  if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
   if (json === undefined) return void response.end();
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(json));
@@ -205,16 +217,15 @@ function sendJson(response: ServerResponse, status: number, json: unknown): void
 /** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */
 async function sendLines(
   response: ServerResponse,
-  status: number,
-  lines: AsyncIterable<string>,
+  { status, lines, type = TEXT }: Extract<Reply, { readonly lines: unknown }>,
   gone: AbortSignal,
 ): Promise<void> {
   for await (const line of lines) {
-    if (!response.headersSent) response.writeHead(status, { 'content-type': TEXT });
+    if (!response.headersSent) response.writeHead(status, { 'content-type': type });
     if (!response.write(`${line}\n`) && !gone.aborted) await drained(response, gone);
     if (gone.aborted) return;
   }
-  if (!response.headersSent) response.writeHead(status, { 'content-type': TEXT });
+  if (!response.headersSent) response.writeHead(status, { 'content-type': type });
   response.end();
 }
 

@@ -13,10 +13,20 @@ export interface Context {
   err(text: string): void;
   /** Asks whoever sits at the terminal and answers whether they said yes; null without a terminal. */
   readonly ask: ((question: string) => Promise<boolean>) | null;
+  /** Called by the name `fleetctl`: fleet's exact texts and exit codes, and nothing it did not say. */
+  readonly fleet: boolean;
+  /** What stdout and stderr are, where they are terminals: then colours and lines that are drawn over may be used. */
+  readonly terminal: { readonly out: Terminal | null; readonly err: Terminal | null };
   readonly clock: Clock;
   readonly env: NodeJS.ProcessEnv;
   /** Where relative unit files are looked for. */
   readonly cwd: string;
+}
+
+export interface Terminal {
+  readonly columns: number;
+  /** False where NO_COLOR is set or the terminal is dumb. */
+  readonly colours: boolean;
 }
 
 /** A row of the command table. */

@@ -8,7 +8,7 @@ import { messageOf, UsageError } from '../runtime/errors.js';
 import { runMain } from '../runtime/main.js';
 import { addOptions, type OptionTable, parseText, readOptions } from '../runtime/options.js';
 import { type ApiClient, DEFAULT_ENDPOINT, openClient } from './client.js';
-import type { Command, Context } from './command.js';
+import type { Command, Context, Terminal } from './command.js';
 import { journalCommands } from './journal.js';
 import { listCommands } from './lists.js';
 import { machineCommands } from './machines.js';
@@ -133,11 +133,17 @@ function contextOf(api: ApiClient, env: NodeJS.ProcessEnv): Context {
       new Promise((resolve, reject) => {
         process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
       }),
+    fleet: false,
+    terminal: { out: terminalOf(process.stdout, env), err: terminalOf(process.stderr, env) },
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
     clock: systemClock(),
     env,
     cwd: process.cwd(),
   };
+}
+
+function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Terminal | null {
+  return stream.isTTY ? { columns: stream.columns, colours: !env.NO_COLOR && env.TERM !== 'dumb' } : null;
 }
 
 /** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */

@@ -30,6 +30,9 @@ export function desiredMachines({ client, identity, keys }: EtcdContext): Desire
   return {
     changeMachine: (id, wanted) => change(id, (known) => ({ ...known, ...wanted })),
 
+    patchMetadata: () => Promise.reject(permanent('not there yet')),
+    forgetMachine: () => Promise.reject(permanent('not there yet')),
+
     evictMachine: (id) =>
       change(
         id,

@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.js';
-import { aborted, messageOf } from '../runtime/errors.js';
+import { aborted, messageOf, permanent } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { openEtcdClient } from './etcd-client.js';
 import { collectContents, commitDecisions } from './etcd-commit.js';
@@ -51,6 +51,9 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
     readLeader: () => readLeader(context),
     commit: (decisions, term) => commitDecisions(context, decisions, term),
     collectContents: (term) => collectContents(context, term),
+    openEvents: () => {
+      throw permanent('not there yet');
+    },
     openClusterView: (signal) => openClusterView(context, signal),
     openPlacementView: (machineId) => openPlacementView(context, machineId),
     async close() {

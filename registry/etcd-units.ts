@@ -59,6 +59,8 @@ export function desiredState(context: EtcdContext): DesiredState {
       return { generation, created: before === undefined };
     },
 
+    writeUnits: () => Promise.reject(permanent('not there yet')),
+
     async setTargetState(name, target) {
       await change(name, (present) => {
         if (present === undefined) throw noSuchUnit(name);

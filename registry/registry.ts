@@ -85,18 +85,41 @@ export interface DesiredState {
     target: TargetState,
     expected?: number,
   ): Promise<{ readonly generation: number; readonly created: boolean }>;
-  /** `permanent`/`not-found` if there is no such unit. Repeating it is harmless. */
-  setTargetState(name: string, target: TargetState): Promise<void>;
+  /**
+   * All of them in one transaction, or none: `conflict`/`generation` names the first that is not as expected,
+   * `permanent`/`not-found` one without content that does not exist, `permanent`/`too-many` more than `MOST_WRITES`.
+   * Answers in the order given.
+   */
+  writeUnits(writes: readonly UnitWrite[]): Promise<readonly UnitWritten[]>;
+  /** `permanent`/`not-found` if there is no such unit. Repeating it is harmless. `expected` as above. */
+  setTargetState(name: string, target: TargetState, expected?: number): Promise<void>;
   /** Raises the restart counter and sets the target to `launched`. Not idempotent: each call is one restart. */
-  requestRestart(name: string): Promise<void>;
+  requestRestart(name: string, expected?: number): Promise<void>;
   /**
    * Asks the leader to move a unit away from where it is, to `to` or (null) to the best other machine. The same
    * again changes nothing; a later one replaces it. It survives other changes of the unit until the unit is
    * elsewhere. `permanent`: `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
    */
   requestMove(name: string, to: string | null): Promise<void>;
-  /** Answers false if there was no such unit. The leader then unplaces what is left of it. */
-  destroyUnit(name: string): Promise<boolean>;
+  /** Answers false if there was no such unit. The leader then unplaces what is left of it. `expected` as above. */
+  destroyUnit(name: string, expected?: number): Promise<boolean>;
+}
+
+/** So many units fit into one transaction of etcd with its standard limit. */
+export const MOST_WRITES = 50;
+
+/** One unit of many that are written at once. `unit` absent: only its target changes. `expected` as in `submitUnit`. */
+export interface UnitWrite {
+  readonly name: string;
+  readonly unit?: UnitFile;
+  readonly target: TargetState;
+  readonly expected?: number;
+}
+
+export interface UnitWritten {
+  readonly name: string;
+  readonly generation: number;
+  readonly created: boolean;
 }
 
 /** What the operator wants of machines. Each rejects with `permanent`/`not-found` for a machine that never joined. */
@@ -106,6 +129,15 @@ export interface DesiredMachines {
     id: string,
     change: Partial<Pick<KnownMachine, 'cordoned' | 'draining' | 'metadata'>>,
   ): Promise<void>;
+  /**
+   * Sets (`null`: hides) single keys of machines' metadata, in the order given, all or none. A machine that never
+   * joined is remembered with them; it counts as known only once it has joined.
+   */
+  patchMetadata(
+    patches: readonly { readonly machine: string; readonly key: string; readonly value: string | null }[],
+  ): Promise<void>;
+  /** Forgets a machine that is gone. `conflict`/`alive` if it is there, `conflict`/`in-use` if units are placed on it. */
+  forgetMachine(id: string): Promise<void>;
   /** Gives a machine up: its units are placed elsewhere without grace. `conflict`/`alive` if it is there. */
   evictMachine(id: string): Promise<void>;
 }
@@ -201,11 +233,40 @@ export interface Registry
    * its records are of a later format: that needs an upgrade.
    */
   accept(): Promise<SeenRegistry>;
+  /**
+   * What changes in the cluster, each revision whole and in order. `after`: the revision the caller has seen, null =
+   * from now on. Ends with `conflict`/`compacted` if the registry does not remember that far back, `permanent`/`hold`
+   * if it is not the one seen before; goes on over lost connections. For as long as a client listens, not longer.
+   */
+  openEvents(after: number | null, signal: AbortSignal): AsyncIterable<ClusterChange>;
   /** The leader's cache of the whole cluster. Resolves once the first list is in. */
   openClusterView(signal: AbortSignal): Promise<ClusterView>;
   /** An agent's cache: its own placements and nothing else. Resolves at once; `hold` until the first list is in. */
   openPlacementView(machineId: string): PlacementView;
   close(): Promise<void>;
+}
+
+/** All that one revision changed. An empty one says that nothing was missed up to there. */
+export interface ClusterChange {
+  readonly revision: number;
+  readonly events: readonly ClusterEvent[];
+}
+
+/** `value` is what is there now, null: it is gone. A unit's record comes without its content, which its hash names. */
+export type ClusterEvent =
+  | { readonly kind: 'unit'; readonly unit: string; readonly value: Omit<UnitRecord, 'unit'> | null }
+  | Of<'placement', Placement>
+  | Of<'state', UnitState>
+  | { readonly kind: 'machine'; readonly machine: string; readonly value: Machine | null }
+  | { readonly kind: 'known'; readonly machine: string; readonly value: KnownMachine | null }
+  | (Of<'service', ServiceEntry> & { readonly service: string })
+  | { readonly kind: 'leader'; readonly value: PresentLeader | null };
+
+interface Of<Kind extends string, Value> {
+  readonly kind: Kind;
+  readonly unit: string;
+  readonly machine: string;
+  readonly value: Value | null;
 }
 
 /**

@@ -248,6 +248,12 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       await reachToWrite();
       tables.changeKnown(id, change);
     },
+    patchMetadata: () => Promise.reject(permanent('not there yet')),
+    forgetMachine: () => Promise.reject(permanent('not there yet')),
+    writeUnits: () => Promise.reject(permanent('not there yet')),
+    openEvents: () => {
+      throw permanent('not there yet');
+    },
     async evictMachine(id) {
       await reachToWrite();
       if (tables.machines.has(id)) throw conflict(`machine ${id} is there`, { code: 'alive' });

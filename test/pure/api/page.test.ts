@@ -6,7 +6,16 @@ import { seeded } from '../../support/seed.js';
 
 function callWith(query: string, connection: object = {}): Call {
   return {
-    ...{ method: 'GET', target: '/', params: {}, contentTypes: [], connection, passedOn: false },
+    ...{
+      method: 'GET',
+      target: '/',
+      params: {},
+      contentTypes: [],
+      connection,
+      passedOn: false,
+      ifMatch: () => undefined,
+      caller: { name: 'test', role: 'read' },
+    },
     query: new URLSearchParams(query),
     body: async () => '',
     signal: new AbortController().signal,
