@@ -21,9 +21,14 @@ export type Subject = 'once' | 'keep';
 
 export async function openFaultKit(options: HostsOptions): Promise<FaultKit> {
   const hosts = await openHosts(options);
+  await untilMachines(hosts.host(1), options.count, 60_000);
+  return startSubjects(hosts);
+}
+
+/** Starts both subjects on hosts that are there. */
+export async function startSubjects(hosts: Hosts): Promise<FaultKit> {
   const witness = openWitness(join(hosts.shared, 'witness'), '/shared/witness');
   const first = hosts.host(1);
-  await untilMachines(first, options.count, 60_000);
   hosts.unit(
     'once.service',
     `[Service]\n${witness.service('once')}\nTimeoutStopSec=2s\n\n[X-Convoy]\nOnPartition=stop\n`,

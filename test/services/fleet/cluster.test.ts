@@ -12,6 +12,7 @@ import {
 } from '../../support/fleet-view.js';
 import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
+import { startSubjects } from '../faults/kit.js';
 
 /** What fleet's own functional suite showed of its cluster (tests 6 to 13), on four hosts that drain as convoyd stops. */
 const TTL_MS = 3000;
@@ -133,6 +134,9 @@ it('a machine that shuts convoyd down is gone at once, with its states; its unit
 }, 60_000);
 
 it('a second machine with the same id is refused by name, and works with one of its own (10)', async () => {
+  const subjects = await startSubjects(hosts);
+  const units = ['once.service', 'keep.service'];
+  await ctl(hosts.host(1), 'move', '--to', hosts.host(4).machineId, 'once.service');
   const host = hosts.host(4);
   await host.configure({ CONVOY_MACHINE_ID: hosts.host(3).machineId });
   await until('it says why', async () =>
@@ -149,6 +153,8 @@ it('a second machine with the same id is refused by name, and works with one of 
   await host.configure({ CONVOY_MACHINE_ID: null });
   await untilMachines(hosts.host(1), 4);
   expect((await ctl(host, 'list-machines', '--no-legend')).stdout.trim().split('\n')).toHaveLength(4);
+  await untilActive(host, units);
+  subjects.expectNeverTwo();
 }, 60_000);
 
 it('a reload brings convoyd back with its present settings; the API answers throughout, no unit is touched (11)', async () => {

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { makeAuthority } from '../../support/certificates.js';
-import { ctl, untilActive, untilMachines } from '../../support/fleet-view.js';
+import { untilActive, untilMachines } from '../../support/fleet-view.js';
 import { type Hosts, useHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
+import { startSubjects } from '../faults/kit.js';
 import { etcdUsers } from '../registry/etcd-users.js';
 
 /** Three hosts whose etcd shows a certificate, wants one, and a user with a password. */
@@ -36,9 +37,9 @@ beforeAll(async () => {
 
 it('machines join, units run; a wrong password is told in one sentence, and corrected without touching anything', async () => {
   await untilMachines(hosts.host(1), 2);
-  hosts.unit('hello.service', '[Service]\nExecStart=/bin/sleep infinity\n');
-  await ctl(hosts.host(1), 'start', 'hello.service');
-  const before = await untilActive(hosts.host(2), ['hello.service']);
+  const subjects = await startSubjects(hosts);
+  const units = ['once.service', 'keep.service'];
+  const before = await untilActive(hosts.host(2), units);
   const third = hosts.host(3);
   const said = await until('it says why', async () =>
     (await third.log()).split('\n').find((line) => line.includes('"wrong-credentials"')),
@@ -49,5 +50,6 @@ it('machines join, units run; a wrong password is told in one sentence, and corr
   expect(await third.log()).not.toContain('"wrong"');
   await third.configure({ CONVOY_ETCD_PASSWORD: 'sesame' });
   await untilMachines(hosts.host(1), 3);
-  expect(await untilActive(hosts.host(1), ['hello.service'])).toEqual(before);
+  expect(await untilActive(hosts.host(1), units)).toEqual(before);
+  subjects.expectNeverTwo();
 }, 90_000);
