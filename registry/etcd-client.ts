@@ -40,7 +40,7 @@ export function openEtcdClient(
   clock: Clock,
   access: EtcdAccess = {},
 ): EtcdClient {
-  const hosts = endpoints.map((endpoint) => openHost(endpoint, access));
+  const hosts = endpoints.map((endpoint) => openHost(endpoint, clock, access));
   /** How to end the streams on each host. */
   const streams = hosts.map(() => new Set<(error: Error) => void>());
   let current = 0;

@@ -1,6 +1,8 @@
 import { noop } from 'cockatiel';
 import { Etcd3 } from 'etcd3';
+import type { Clock } from '../runtime/clock.js';
 import { permanent } from '../runtime/errors.js';
+import { type Invocation, measure, type OnEtcdCall } from './etcd-meter.js';
 
 export interface EtcdTls {
   /** PEM of the authorities one of which must have signed the members' certificates. */
@@ -23,6 +25,8 @@ export interface EtcdAccess {
   /** For endpoints with https; absent: the authorities the system trusts. */
   readonly tls?: EtcdTls | undefined;
   readonly auth?: EtcdAuth | undefined;
+  /** For metrics. */
+  readonly onCall?: OnEtcdCall | undefined;
 }
 
 /**
@@ -39,7 +43,7 @@ export interface EtcdHost {
   close(): void;
 }
 
-export function openHost(endpoint: string, { tls, auth }: EtcdAccess): EtcdHost {
+export function openHost(endpoint: string, clock: Clock, { tls, auth, onCall }: EtcdAccess): EtcdHost {
   const isSecure = endpoint.startsWith('https:');
   if (tls !== undefined && !isSecure)
     throw permanent(`etcd has certificates, but ${endpoint} is without TLS: write https://`, {
@@ -67,6 +71,7 @@ export function openHost(endpoint: string, { tls, auth }: EtcdAccess): EtcdHost 
       // etcd3 has its own way to ask for tokens, but never closes the connections it asks on.
       callInvocationTransformer(call: Invocation) {
         if (header !== '') call.metadata.set('token', header);
+        if (onCall !== undefined) measure(call, clock, onCall);
         const { callback } = call;
         if (callback !== undefined)
           call.callback = (error, value) => callback(TokenRefused.instead(error), value);
@@ -112,13 +117,6 @@ function credentialsOf({ ca, cert, key }: EtcdTls) {
     ...(cert === undefined ? {} : { certChain: Buffer.from(cert) }),
     ...(key === undefined ? {} : { privateKey: Buffer.from(key) }),
   };
-}
-
-/** What gRPC lets us see and change of a call before it is sent. */
-interface Invocation {
-  readonly metadata: { set(key: string, value: string): void };
-  /** Of a call with one answer. */
-  callback?: (error: Error | null, value: unknown) => void;
 }
 
 /** A class of its own because etcd3 would send a call again and again, with the same token, on its own error. */
