@@ -1,4 +1,6 @@
 import { type Dispatcher, Pool } from 'undici';
+import type { EventKind } from '../api/event-schemas.js';
+import type { Placement, SubmittedUnit, UnitExplanation, UnitSubmission } from '../api/schemas.js';
 import type {
   AcceptedRegistry,
   HoldReport,
@@ -14,6 +16,7 @@ import type {
 } from '../api/wire.js';
 import type { ServiceEntry } from '../registry/model.js';
 import {
+  aborted,
   ConvoyError,
   ERROR_KINDS,
   type ErrorKind,
@@ -23,11 +26,14 @@ import {
 } from '../runtime/errors.js';
 import type { TargetState } from '../units/state.js';
 import type { UnitOption } from '../units/unit-file.js';
+import { type EventBatch, readEvents } from './read-events.js';
 
 export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
 
 /** How long convoyd may take to begin an answer; its own calls of the registry have shorter deadlines. */
 const ANSWER_MS = 15_000;
+/** How long a stream that has heartbeats may be silent. */
+const SILENCE_MS = 60_000;
 const CONNECTIONS = 16;
 
 export interface UnitChange {
@@ -65,11 +71,37 @@ export interface ApiClient {
   /** Makes the convoyd that answers accept the registry it reaches. */
   accept(): Promise<AcceptedRegistry>;
   services(name?: string): Promise<readonly ServiceEntry[]>;
+  /** All in one transaction, or none. `dryRun`: nothing is written, refusals are told. */
+  submitUnits(units: readonly UnitSubmission[], dryRun: boolean): Promise<readonly SubmittedUnit[]>;
+  /** The whole explanation; null if there is no such unit. */
+  why(name: string): Promise<UnitExplanation | null>;
+  /** By unit, then machine. `unit`: a name or a glob; `machine`: an id. */
+  placements(filter: { readonly unit?: string; readonly machine?: string }): Promise<readonly Placement[]>;
+  /** Sets metadata of one machine key by key; null: hides the key. */
+  patchMetadata(id: string, metadata: Readonly<Record<string, string | null>>): Promise<void>;
+  /** Forgets a machine that is gone. */
+  forgetMachine(id: string): Promise<void>;
+  /**
+   * What changes, for as long as it is listened to; the first batch comes at once. Rejects with what the last event said
+   * (`too-slow`, `compacted`, ...), `transient`/`unreachable` when the connection is lost: go on with `after` of the
+   * last batch's revision; `aborted` once `signal` fires.
+   */
+  events(request: EventRequest, signal: AbortSignal): AsyncIterable<EventBatch>;
   log(name: string, options: LogRequest): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
 }
 
 export type MachineVerb = 'cordon' | 'uncordon' | 'drain' | 'evict';
+
+export interface EventRequest {
+  /** The revision that was seen; absent: from now on. */
+  readonly after?: number;
+  /** A name or a glob. */
+  readonly unit?: string;
+  readonly machine?: string;
+  /** Absent: all. */
+  readonly kinds?: readonly EventKind[];
+}
 
 export interface LogRequest {
   readonly lines: number;
@@ -87,6 +119,7 @@ export function openClient(endpoint: string): ApiClient {
     path: string,
     body?: object,
     headersTimeout = ANSWER_MS,
+    signal?: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     let response: Dispatcher.ResponseData;
     try {
@@ -94,11 +127,14 @@ export function openClient(endpoint: string): ApiClient {
         method,
         path,
         headersTimeout,
+        // A stream that can be given up says something now and then.
+        ...(signal === undefined ? {} : { signal, bodyTimeout: SILENCE_MS }),
         ...(body === undefined
           ? {}
           : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       });
     } catch (cause) {
+      if (signal?.aborted) throw aborted('the request was given up');
       throw transient(`no convoyd answers at ${endpoint} (${messageOf(cause)}): is it running?`, {
         code: 'unreachable',
         cause,
@@ -167,6 +203,25 @@ export function openClient(endpoint: string): ApiClient {
           name === undefined ? '/v1/services' : `/v1/services/${encodeURIComponent(name)}`,
         )
       ).services,
+    async submitUnits(units, dryRun) {
+      const { body } = await send('POST', `/v1/units?dryRun=${dryRun}`, { units });
+      return ((await body.json()) as { units: SubmittedUnit[] }).units;
+    },
+    why: (name) => orAbsent(get<UnitExplanation>(`/v1/units/${encodeURIComponent(name)}/why`), null),
+    async placements(filter) {
+      const query = new URLSearchParams({ ...filter });
+      return (await get<{ placements: Placement[] }>(`/v1/placements?${query}`)).placements;
+    },
+    patchMetadata: (id, metadata) =>
+      change('PATCH', `/v1/machines/${encodeURIComponent(id)}/metadata`, metadata),
+    forgetMachine: (id) => change('DELETE', `/v1/machines/${encodeURIComponent(id)}`),
+    async *events({ after, kinds, ...filter }, signal) {
+      const query = new URLSearchParams({ ...filter });
+      if (after !== undefined) query.set('after', String(after));
+      for (const kind of kinds ?? []) query.append('kind', kind);
+      const { body } = await send('GET', `/v1/events?${query}`, undefined, ANSWER_MS, signal);
+      yield* readEvents(body, endpoint, signal);
+    },
     async log(name, { lines, follow, machine }) {
       const query = new URLSearchParams({ lines: String(lines), follow: String(follow) });
       if (machine !== undefined) query.set('machine', machine);
