@@ -75,7 +75,7 @@ export async function startFakeFleet(
       registry,
       machineId: machines[0]?.id ?? '',
       localLog: async function* (unit, { lines }) {
-        for (let line = 1; line <= Math.min(lines, 3); line++) yield `${unit} line ${line}`;
+        for (let line = 1; line <= Math.min(lines ?? 3, 3); line++) yield `${unit} line ${line}`;
       },
       localReload: async (unit) => void reloads.push(unit),
       leading: () => ({ refusals: refusals(), frozen: null, hold: null }),

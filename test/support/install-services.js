@@ -1,7 +1,8 @@
-// Before the tests: etcd and Redis, as the demo gets them, and what the systemd hosts are made with.
+// Before the tests: etcd and Redis, as the demo gets them, what the systemd hosts are made with, and the shells that
+// convoyctl completes words in.
 import { ensurePrograms } from '../../dist/agent/programs.js';
 
-const HOST_PROGRAMS = {
+const TEST_PROGRAMS = {
   'systemd-nspawn': 'systemd-container',
   systemctl: 'systemd',
   'dbus-daemon': 'dbus',
@@ -9,10 +10,15 @@ const HOST_PROGRAMS = {
   nft: 'nftables',
   nsenter: 'util-linux',
   openssl: 'openssl',
+  ssh: 'openssh-client',
+  dropbear: 'dropbear-bin',
+  script: 'bsdutils',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 try {
-  ensurePrograms((line) => console.log(line), HOST_PROGRAMS);
+  ensurePrograms((line) => console.log(line), TEST_PROGRAMS);
 } catch (error) {
   console.error(`npm test: ${error.message}`);
   process.exit(1);

@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Host, Hosts } from './hosts.js';
+
+/** SSH servers on all hosts that let root of every host in, by a key that its agent holds. */
+export interface Ssh {
+  /** Runs a command on a host, with the agent at hand. */
+  as(host: Host, ...command: string[]): ReturnType<Host['exec']>;
+  /** Writes down the key of a host for fleetctl on another, as if it had been asked and told yes. */
+  knows(host: Host, other: Host): Promise<void>;
+  /** Gives the host another key, as a machine that was made anew has. */
+  replaceKey(host: Host): Promise<void>;
+}
+
+const AGENT = '/run/ssh-agent.sock';
+
+/** dropbear serves: it comes without a service that would start on the machine the tests run on. */
+export async function serveSsh(hosts: Hosts): Promise<Ssh> {
+  const key = '/shared/client-key';
+  const first = hosts.host(1);
+  mkdirSync(join(hosts.shared, 'units'));
+  await first.ask('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key);
+  writeFileSync(
+    join(hosts.shared, 'serve-ssh'),
+    `set -e
+mkdir -p -m 700 /root/.ssh
+install -m 600 ${key}.pub /root/.ssh/authorized_keys
+install -m 600 ${key} /root/client-key
+rm -f /etc/host-key
+dropbearkey -t ed25519 -f /etc/host-key
+systemctl stop ssh-server ssh-agent 2>/dev/null || true
+systemd-run --quiet --collect --unit=ssh-server dropbear -F -E -s -r /etc/host-key -p 22
+rm -f ${AGENT}
+systemd-run --quiet --collect --unit=ssh-agent ssh-agent -D -a ${AGENT}
+while [ ! -S ${AGENT} ]; do read -rt 0.05 <> <(:) || true; done
+SSH_AUTH_SOCK=${AGENT} ssh-add -q /root/client-key
+`,
+  );
+  const serve = async (host: Host): Promise<void> => void (await host.ask('bash', '/shared/serve-ssh'));
+  await Promise.all(hosts.all.map(serve));
+  return {
+    as: (host, ...command) => host.exec('env', `SSH_AUTH_SOCK=${AGENT}`, 'HOME=/root', ...command),
+    async knows(host, other) {
+      await host.ask(
+        ...[
+          'sh',
+          '-c',
+          `mkdir -p /root/.fleetctl && ssh-keyscan -t ed25519 ${other.ip} >> /root/.fleetctl/known_hosts`,
+        ],
+      );
+    },
+    replaceKey: serve,
+  };
+}
