@@ -10,6 +10,7 @@
  * - A unit the manager cannot run as written is refused at `load`, with the reason: `permanent`, code `refused`.
  */
 import type { SystemdState } from '../units/state.js';
+import type { LogOptions } from '../units/unit-log.js';
 
 export interface UnitToLoad {
   readonly name: string;
@@ -42,13 +43,6 @@ export interface StartOptions {
   readonly restarts: number;
 }
 
-export interface LogOptions {
-  /** How many of the last lines come first. */
-  readonly lines: number;
-  /** Go on with new lines until the signal fires. */
-  readonly follow: boolean;
-}
-
 export interface UnitManager {
   list(): Promise<readonly ManagedUnit[]>;
   /** Makes the unit known. Loading again with another hash replaces it; it must not be running then. */
@@ -75,7 +69,10 @@ export interface UnitManager {
   unload(name: string): Promise<void>;
   /** Yields after the state of any unit changed; wake-ups may be merged. Also yields when the manager came back. */
   changes(signal: AbortSignal): AsyncIterable<void>;
-  /** The unit's output, a line each without its newline, oldest first. */
+  /**
+   * The unit's output, a line each without its newline, oldest first. Rejects with `permanent`, code `refused` and
+   * the reason, for an output or a time that cannot be had here.
+   */
   log(name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<string>;
   /** Lets go of the manager; units go on. */
   close(): Promise<void>;

@@ -2,18 +2,18 @@ import type { ClusterSnapshot } from '../registry/model.js';
 import type { Registry } from '../registry/registry.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import type { LogOptions } from '../units/unit-log.js';
 import type { PlannedMove } from './wire.js';
 
 /** What the routes stand on. */
 export interface ApiContext {
   readonly registry: Registry;
   readonly machineId: string;
-  /** Output of a unit of this machine, a line each without its newline; rejects if it is not here. */
-  readonly localLog: (
-    unit: string,
-    options: { readonly lines: number; readonly follow: boolean },
-    signal: AbortSignal,
-  ) => AsyncIterable<string>;
+  /**
+   * Output of a unit of this machine, a line each without its newline; rejects if it is not here, and with
+   * `permanent`/`refused` if it cannot be had in that way.
+   */
+  readonly localLog: (unit: string, options: LogOptions, signal: AbortSignal) => AsyncIterable<string>;
   /** Runs ExecReload of a unit of this machine; rejects with the reason if that cannot be done or fails. */
   readonly localReload: (unit: string) => Promise<void>;
   /** What the leader has found out in its last look; null while this machine does not lead. */

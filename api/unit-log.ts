@@ -1,3 +1,5 @@
+import { ConvoyError } from '../runtime/errors.js';
+import { LOG_OUTPUTS, type LogOptions, sinceProblem } from '../units/unit-log.js';
 import type { ApiContext } from './context.js';
 import { passOn } from './pass-on.js';
 import { type Call, type Reply, type Route, refuse } from './route.js';
@@ -6,9 +8,12 @@ import { isGlobal } from './wire.js';
 
 const MOST_LINES = 100_000;
 
+/** Of the last lines, unless `lines` or `since` asks for others. */
+const FEW_LINES = 10;
+
 /**
- * `/v1/units/NAME/log?lines=&follow=&machine=`: the unit's output as text, from whichever machine has it. A
- * global runs on several: `machine` (id or the beginning of one) says which.
+ * `/v1/units/NAME/log?lines=&follow=&machine=&output=&since=`: the unit's output as text, from whichever machine has
+ * it. A global runs on several: `machine` (id or the beginning of one) says which.
  */
 export function unitLogRoutes(context: ApiContext): Route[] {
   return [
@@ -22,7 +27,7 @@ export function unitLogRoutes(context: ApiContext): Route[] {
 }
 
 async function readLog(context: ApiContext, call: Call): Promise<Reply> {
-  const options = { lines: linesOf(call.query), follow: followOf(call.query) };
+  const options = optionsOf(call.query);
   const view = await readUnit(context, call);
   const { name } = view.record;
   const holders = view.states.map((state) => state.machine);
@@ -37,7 +42,7 @@ async function readLog(context: ApiContext, call: Call): Promise<Reply> {
     throw refuse(404, 'not-placed', `unit ${name} is not loaded ${where}`);
   }
   if (machine === context.machineId)
-    return { status: 200, lines: context.localLog(name, options, call.signal) };
+    return { status: 200, lines: refusing(context.localLog(name, options, call.signal)) };
   if (call.passedOn) throw refuse(404, 'not-placed', `unit ${name} is not on this machine`);
 
   const { machines } = await context.registry.readMachines(call.signal);
@@ -49,17 +54,45 @@ async function readLog(context: ApiContext, call: Call): Promise<Reply> {
     : { status: answer.status, json: await answer.json() };
 }
 
-function linesOf(query: URLSearchParams): number {
-  const text = query.get('lines') ?? '10';
+/** What the unit manager refuses was asked wrongly. */
+async function* refusing(lines: AsyncIterable<string>): AsyncIterable<string> {
+  try {
+    yield* lines;
+  } catch (error) {
+    if (error instanceof ConvoyError && error.code === 'refused')
+      throw refuse(400, 'bad-query', error.message);
+    throw error;
+  }
+}
+
+function optionsOf(query: URLSearchParams): LogOptions {
+  const since = query.get('since');
+  const problem = since === null ? null : sinceProblem(since);
+  if (problem !== null) throw refuse(400, 'bad-query', `since: ${problem}`);
+  return {
+    lines: linesOf(query) ?? (since === null ? FEW_LINES : null),
+    follow: oneOf(query, 'follow', ['true', 'false']) === 'true',
+    output: oneOf(query, 'output', LOG_OUTPUTS),
+    since,
+  };
+}
+
+function linesOf(query: URLSearchParams): number | null {
+  const text = query.get('lines');
+  if (text === null) return null;
   const lines = Number(text);
   if (!/^\d+$/.test(text) || lines > MOST_LINES)
     throw refuse(400, 'bad-query', `lines: expected a whole number from 0 to ${MOST_LINES}, got "${text}"`);
   return lines;
 }
 
-function followOf(query: URLSearchParams): boolean {
-  const text = query.get('follow') ?? 'false';
-  if (text !== 'true' && text !== 'false')
-    throw refuse(400, 'bad-query', `follow: expected true or false, got "${text}"`);
-  return text === 'true';
+function oneOf<const Choice extends string>(
+  query: URLSearchParams,
+  key: string,
+  choices: readonly Choice[],
+): Choice | null {
+  const text = query.get(key);
+  if (text !== null && !choices.includes(text as Choice))
+    throw refuse(400, 'bad-query', `${key}: expected ${choices.join(' or ')}, got "${text}"`);
+  return text as Choice | null;
 }

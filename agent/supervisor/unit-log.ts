@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock.js';
-import type { LogOptions } from '../unit-manager.js';
+import { permanent } from '../../runtime/errors.js';
+import type { LogOptions } from '../../units/unit-log.js';
 
 /** At a start, a log larger than this becomes `.1`, and the `.1` before it goes. */
 const ROTATE_BYTES = 8 * 1024 * 1024;
@@ -38,7 +39,10 @@ export function removeUnitLog(runDir: string, unit: string): void {
   for (const path of [logPath(runDir, unit), `${logPath(runDir, unit)}.1`]) rmSync(path, { force: true });
 }
 
-/** The last lines of a unit's log; then with `follow` what comes, rotations included, until the signal fires. */
+/**
+ * The last lines of a unit's log; then with `follow` what comes, rotations included, until the signal fires. Units
+ * write to the file themselves: nobody knows when a line came, or of which process.
+ */
 export async function* readUnitLog(
   runDir: string,
   unit: string,
@@ -46,9 +50,28 @@ export async function* readUnitLog(
   clock: Clock,
   signal: AbortSignal,
 ): AsyncIterable<string> {
+  const { output, since } = options;
+  if (since !== null)
+    throw permanent('the supervisor keeps no times of lines: ask for a number of lines instead of a time', {
+      code: 'refused',
+    });
+  if (output !== null && output !== 'cat' && output !== 'json')
+    throw permanent(`the supervisor knows the outputs cat and json, not ${output}`, { code: 'refused' });
+  for await (const line of plainLines(runDir, unit, options, clock, signal))
+    yield output === 'json' ? JSON.stringify({ MESSAGE: line, _SYSTEMD_UNIT: unit }) : line;
+}
+
+async function* plainLines(
+  runDir: string,
+  unit: string,
+  options: Pick<LogOptions, 'lines' | 'follow'>,
+  clock: Clock,
+  signal: AbortSignal,
+): AsyncIterable<string> {
   const path = logPath(runDir, unit);
-  const tail = lastLines(path, options.lines);
-  const missing = options.lines - tail.lines.length;
+  const count = options.lines ?? Number.POSITIVE_INFINITY;
+  const tail = lastLines(path, count);
+  const missing = count - tail.lines.length;
   if (missing > 0) yield* lastLines(`${path}.1`, missing).lines;
   yield* tail.lines;
   if (!options.follow) {

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { messageOf } from '../../runtime/errors.js';
+import { messageOf, permanent } from '../../runtime/errors.js';
 import type { Log } from '../../runtime/log.js';
-import type { LogOptions } from '../unit-manager.js';
+import type { LogOptions } from '../../units/unit-log.js';
 
 /** How many lines a reason may end with. */
 const REASON_LINES = 5;
@@ -13,10 +13,14 @@ interface Entry {
   /** Bytes where it is no valid text. */
   readonly MESSAGE?: string | readonly number[] | null;
   readonly _PID?: string;
+  readonly __CURSOR?: string;
 }
 
 export interface Journal {
-  /** What the unit's processes wrote, not what systemd says about it. */
+  /**
+   * The unit's log: with `output` cat what its processes wrote, else what systemd says about it too. Rejects with
+   * `permanent`, code `refused`, for a time that journalctl cannot read.
+   */
   lines(name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<string>;
   /** The last few lines since a time (ms since the epoch). Empty if the journal cannot be read. */
   ofUnit(name: string, since: number): Promise<string[]>;
@@ -26,7 +30,11 @@ export interface Journal {
 
 /** Reads the journal by journalctl: there is no other way that is documented. `command` is how it is called. */
 export function openJournal(command: readonly string[], log: Log): Journal {
-  async function* run(args: readonly string[], signal: AbortSignal): AsyncIterable<string> {
+  async function* run(
+    args: readonly string[],
+    signal: AbortSignal,
+    onRefused?: (complaint: string) => never,
+  ): AsyncIterable<string> {
     const [program = '', ...prefix] = command;
     const child = spawn(program, [...prefix, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const lines = createInterface({ input: child.stdout });
@@ -41,17 +49,19 @@ export function openJournal(command: readonly string[], log: Log): Journal {
     child.stderr.setEncoding('utf8').on('data', (text) => {
       complaint += text;
     });
-    const ended = new Promise<void>((resolve) => {
+    const ended = new Promise<boolean>((resolve) => {
       child.once('error', (error) => {
         complaint = messageOf(error);
-        resolve();
+        resolve(false);
       });
-      child.once('close', () => resolve());
+      child.once('close', (code) => resolve(code === 0));
     });
     try {
       yield* lines;
-      await ended;
-      if (complaint !== '' && !signal.aborted) log.warn({ args }, `journalctl: ${complaint.trim()}`);
+      const isDone = await ended;
+      if (complaint === '' || signal.aborted) return;
+      if (!isDone) onRefused?.(complaint.trim());
+      log.warn({ args }, `journalctl: ${complaint.trim()}`);
     } finally {
       signal.removeEventListener('abort', stop);
       stop();
@@ -87,11 +97,28 @@ export function openJournal(command: readonly string[], log: Log): Journal {
   }
 
   return {
-    async *lines(name, { lines, follow }, signal) {
-      if (!follow) await sync(signal);
-      const args = ['--quiet', '--output=cat', '-n', String(lines), `_SYSTEMD_UNIT=${name}`];
+    async *lines(name, { lines, follow, output, since }, signal) {
       if (!follow && lines === 0) return;
-      yield* run(follow ? ['--follow', ...args] : args, signal);
+      if (!follow) await sync(signal);
+      const refuse = (complaint: string): never => {
+        throw permanent(complaint, { code: 'refused' });
+      };
+      const read = (...args: string[]) =>
+        run(
+          ['--quiet', ...(output === 'cat' ? [`_SYSTEMD_UNIT=${name}`] : [`--unit=${name}`]), ...args],
+          signal,
+          since === null ? undefined : refuse,
+        );
+      let from = ['-n', String(lines ?? 'all'), ...(since === null ? [] : [`--since=${since}`])];
+      if (since !== null && lines !== null && lines > 0) {
+        // With --since, -n counts from the first line on: so the place where the last ones begin is asked for.
+        let cursor: string | undefined;
+        for await (const line of read('--reverse', '--output=json', '--output-fields=_PID', ...from))
+          cursor = (JSON.parse(line) as Entry).__CURSOR;
+        if (cursor === undefined && !follow) return;
+        from = cursor === undefined ? ['-n', '0'] : ['-n', 'all', `--cursor=${cursor}`];
+      }
+      yield* read(`--output=${output ?? 'short'}`, ...from, ...(follow ? ['--follow'] : []));
     },
     // A process that could not even begin says so with UNIT=, and is gone before the journal knows whose it was.
     ofUnit: (name, since) =>

@@ -16,6 +16,7 @@ unitManagerContract('systemd', async () => {
   return {
     manager,
     clock,
+    keepsTimes: true,
     async reopen() {
       manager = await host.manager(runDir, clock);
       return manager;

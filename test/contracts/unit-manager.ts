@@ -3,6 +3,7 @@ import type { ManagedUnit, UnitManager } from '../../agent/unit-manager.js';
 import type { Clock } from '../../runtime/clock.js';
 import { parse } from '../../units/parse.js';
 import { hashOf } from '../../units/unit-file.js';
+import type { LogOptions } from '../../units/unit-log.js';
 import { until } from '../support/until.js';
 
 /** What the suite needs of an implementation: a manager, and another one for the same machine after it was closed. */
@@ -11,6 +12,8 @@ export interface UnitManagerUnderTest {
   /** The manager's own, for `holdLease`. */
   readonly clock: Clock;
   reopen(): Promise<UnitManager>;
+  /** It knows when each line was written, and by whom. */
+  readonly keepsTimes?: true;
   close(): Promise<void>;
 }
 
@@ -46,9 +49,13 @@ export function unitManagerContract(
         const state = await find(unit);
         return state !== undefined && holds(state) ? state : undefined;
       });
-    async function lines(unit: string, count: number): Promise<string[]> {
+    async function lines(
+      unit: string,
+      count: number | null,
+      { output = 'cat', since = null }: Partial<LogOptions> = {},
+    ): Promise<string[]> {
       const got: string[] = [];
-      const options = { lines: count, follow: false };
+      const options = { lines: count, follow: false, output, since };
       for await (const line of manager.log(unit, options, new AbortController().signal)) got.push(line);
       return got;
     }
@@ -314,13 +321,51 @@ export function unitManagerContract(
       expect(await lines('job.service', 0)).toEqual([]);
     });
 
+    test('the log as JSON has a line each, with the message', async () => {
+      await load('job.service', 'Type=oneshot\nExecStart=/bin/echo one \'"two"\'');
+      await start('job.service');
+      const messages = (await lines('job.service', null, { output: 'json' })).map(
+        (line) => (JSON.parse(line) as { MESSAGE: string }).MESSAGE,
+      );
+      expect(messages).toContain('one "two"');
+    });
+
+    test('the log since a time, and with times: as journalctl has it, or refused', async () => {
+      await load(
+        'job.service',
+        'Type=oneshot\nExecStart=/bin/echo one\nExecStart=/bin/echo two\nExecStart=/bin/echo three',
+      );
+      await start('job.service');
+      const refused = { kind: 'permanent', code: 'refused' };
+      if (under.keepsTimes !== true) {
+        await expect(lines('job.service', 5, { since: '-1h' })).rejects.toMatchObject(refused);
+        await expect(lines('job.service', 5, { output: 'short' })).rejects.toMatchObject(refused);
+        return;
+      }
+      expect(await lines('job.service', null, { since: '-1h' })).toEqual(['one', 'two', 'three']);
+      expect(await lines('job.service', 2, { since: '-1h' })).toEqual(['two', 'three']);
+      expect(await lines('job.service', null, { since: '2037-01-01 00:00:00' })).toEqual([]);
+      expect(await lines('job.service', 2, { since: '2037-01-01' })).toEqual([]);
+      await expect(lines('job.service', 5, { since: 'the day after' })).rejects.toMatchObject(refused);
+      expect((await lines('job.service', 100, { output: 'short' })).join('\n')).toMatch(
+        /^\w{3} \d\d \d\d:\d\d:\d\d \S+ echo\[\d+\]: three$/m,
+      );
+      expect((await lines('job.service', 100, { output: 'short-iso' })).join('\n')).toMatch(
+        /^\d{4}-\d\d-\d\dT[\d:+]+ \S+ systemd\[1\]: (Started|Finished) .*job\.service/m,
+      );
+    });
+
     test('a followed log goes on with what comes', async () => {
       await load('job.service', 'Type=oneshot\nExecStart=/bin/echo one');
       await start('job.service');
       const done = new AbortController();
       const got: string[] = [];
       const following = (async () => {
-        for await (const line of manager.log('job.service', { lines: 5, follow: true }, done.signal))
+        for await (const line of manager.log(
+          'job.service',
+          { lines: 5, follow: true, output: 'cat', since: null },
+          done.signal,
+        ))
           got.push(line);
       })();
       await until('the old line', () => got.length === 1);

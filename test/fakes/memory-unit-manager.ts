@@ -230,12 +230,16 @@ export function openMemoryUnits(clock: Clock, stopMs = 0): MemoryUnits {
         wakeUps.wake();
       },
       changes: (signal) => wakeUps.changes(AbortSignal.any([signal, closed.signal])),
-      async *log(name, { lines, follow }, signal) {
+      async *log(name, { lines, follow, output, since }, signal) {
         const { log } = find(name);
-        let at = Math.max(0, log.length - lines);
+        if (since !== null || ![null, 'cat', 'json'].includes(output))
+          throw permanent('the fake keeps no times', { code: 'refused' });
+        const shown = (line: string): string =>
+          output === 'json' ? JSON.stringify({ MESSAGE: line, _SYSTEMD_UNIT: name }) : line;
+        let at = Math.max(0, log.length - (lines ?? log.length));
         const wakes = wakeUps.changes(signal)[Symbol.asyncIterator]();
         for (;;) {
-          for (; at < log.length; at++) yield log[at] as string;
+          for (; at < log.length; at++) yield shown(log[at] as string);
           if (!follow || (await wakes.next()).done) return;
         }
       },

@@ -92,8 +92,8 @@ export async function startFakeFleet(
     });
   const socket = join(dir, 'api.sock');
   const api = await serve({
-    sockets: [{ path: socket, readOnly: false }],
-    tcp: [{ host: '127.0.0.1', port: 0, readOnly: false }],
+    sockets: [{ path: socket, role: 'admin' }],
+    tcp: [{ host: '127.0.0.1', port: 0, role: 'admin' }],
   });
 
   const view = await brain.openClusterView(ending.signal);

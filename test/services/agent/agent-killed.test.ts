@@ -45,7 +45,7 @@ test('the agent killed: units, exit codes, restarts and logs go on, and the next
   const manager = await openSupervisor(ground, dir);
   const log = async (): Promise<number> => {
     let count = 0;
-    const all = { lines: 1_000_000, follow: false };
+    const all = { lines: 1_000_000, follow: false, output: 'cat' as const, since: null };
     for await (const _ of manager.log('web.service', all, new AbortController().signal)) count++;
     return count;
   };

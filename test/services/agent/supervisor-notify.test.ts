@@ -143,7 +143,7 @@ test('what waits until its message was taken, as systemd-notify does, need not w
   await kit.start('web.service');
   const log = async () => {
     const got: string[] = [];
-    const options = { lines: 9, follow: false };
+    const options = { lines: 9, follow: false, output: 'cat' as const, since: null };
     for await (const line of kit.manager.log('web.service', options, new AbortController().signal))
       got.push(line);
     return got;

@@ -11,7 +11,7 @@ const kit = useSupervisor('supervisor-options');
 
 async function log(unit: string): Promise<string[]> {
   const got: string[] = [];
-  const options = { lines: 50, follow: false };
+  const options = { lines: 50, follow: false, output: 'cat' as const, since: null };
   for await (const line of kit.manager.log(unit, options, new AbortController().signal)) got.push(line);
   return got;
 }

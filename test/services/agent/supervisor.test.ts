@@ -46,7 +46,11 @@ const linesOf = (name: string): string[] =>
   existsSync(file(name)) ? readFileSync(file(name), 'utf8').split('\n').slice(0, -1) : [];
 async function log(name: string): Promise<string[]> {
   const got: string[] = [];
-  for await (const line of manager.log(name, { lines: 100, follow: false }, new AbortController().signal))
+  for await (const line of manager.log(
+    name,
+    { lines: 100, follow: false, output: 'cat', since: null },
+    new AbortController().signal,
+  ))
     got.push(line);
   return got;
 }

@@ -231,7 +231,11 @@ test('the environment is laid under the unit’s own, by Environment= and Enviro
     environment: { OWN: 'given', FROM_FILE: 'given', GIVEN: given },
     restarts: 0,
   });
-  const lines = manager.log('job.service', { lines: 1, follow: false }, new AbortController().signal);
+  const lines = manager.log(
+    'job.service',
+    { lines: 1, follow: false, output: 'cat', since: null },
+    new AbortController().signal,
+  );
   for await (const line of lines) expect(line).toBe(`own one,file,${given}`);
 });
 
