@@ -25,6 +25,8 @@ export interface Context {
 
 export interface Terminal {
   readonly columns: number;
+  /** Text as it is, without a newline: for a line that is drawn over. */
+  write(text: string): void;
   /** False where NO_COLOR is set or the terminal is dumb. */
   readonly colours: boolean;
 }

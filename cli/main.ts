@@ -143,7 +143,9 @@ function contextOf(api: ApiClient, env: NodeJS.ProcessEnv): Context {
 }
 
 function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Terminal | null {
-  return stream.isTTY ? { columns: stream.columns, colours: !env.NO_COLOR && env.TERM !== 'dumb' } : null;
+  if (!stream.isTTY) return null;
+  const colours = !env.NO_COLOR && env.TERM !== 'dumb';
+  return { columns: stream.columns || 80, colours, write: (text) => void stream.write(text) };
 }
 
 /** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */
