@@ -3,11 +3,12 @@ import { isTemplate, whyBadName } from '../units/name.js';
 import { isTargetState, TARGET_STATES, type TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import { whyBadOptions } from '../units/validate.js';
-import type { UnitBody } from './wire.js';
+import type { FleetCode } from './error-codes.js';
+import type { UnitBody } from './fleet-body.js';
 
 /** What a PUT of a unit comes to. */
 export type Put =
-  | { readonly kind: 'refuse'; readonly status: number; readonly code: string; readonly message: string }
+  | { readonly kind: 'refuse'; readonly status: number; readonly code: FleetCode; readonly message: string }
   | { readonly kind: 'submit'; readonly unit: UnitFile; readonly target: TargetState }
   | { readonly kind: 'set-target'; readonly target: TargetState };
 
@@ -42,6 +43,6 @@ function bad(message: string): Put {
   return refuse(400, 'bad-request', message);
 }
 
-function refuse(status: number, code: string, message: string): Put {
+function refuse(status: number, code: FleetCode, message: string): Put {
   return { kind: 'refuse', status, code, message };
 }

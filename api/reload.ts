@@ -1,4 +1,5 @@
 import type { ApiContext } from './context.js';
+import { publicCode } from './error-codes.js';
 import { passOn } from './pass-on.js';
 import { type Call, type Reply, type Route, refuse } from './route.js';
 import { readUnit } from './units.js';
@@ -39,5 +40,5 @@ async function reloadOn(context: ApiContext, call: Call, unit: string, machine: 
   const body = await answer.json();
   if (answer.status === 200) return;
   const { error } = body as WireError;
-  throw refuse(answer.status, String(error.code), error.message);
+  throw refuse(answer.status, publicCode(String(error.code), 'permanent'), error.message);
 }

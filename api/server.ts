@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
+import { kindOf, messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
+import { errorBody, statusOf } from './error-codes.js';
 import { type Listen, listenOn } from './listen.js';
 import { PASSED_ON, WRONG_MACHINE } from './pass-on.js';
-import { type Call, type Method, type Reply, type Route, refuse } from './route.js';
+import { type Call, type Method, REVISION, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
 import type { WireError } from './wire.js';
 
@@ -113,7 +114,7 @@ async function answer(
     const reply = await dispatch(serving, dialect, request, signal);
     if ('location' in reply) redirect(response, reply.location);
     else if ('lines' in reply) await sendLines(response, reply, gone.signal);
-    else sendJson(response, reply.status, reply.json, reply.etag);
+    else sendJson(response, reply);
   } catch (error) {
     if (kindOf(error) === 'transient') serving.gate.fail();
     if (response.headersSent) response.destroy();
@@ -154,7 +155,7 @@ async function dispatch(
     throw refuse(404, 'not-found', dialect === 'fleet' ? '' : `there is no ${path} in this API`);
   const method = request.method ?? '';
   const handler = match.route.methods[method as Method];
-  if (handler === undefined) throw refuse(405, 'method', match.route.otherMethods);
+  if (handler === undefined) throw refuse(match.route.otherStatus ?? 405, 'method', match.route.otherMethods);
   if (method !== 'GET') {
     if (serving.readOnly)
       throw refuse(403, 'read-only', 'this address is for reading only: make changes over another one');
@@ -169,6 +170,7 @@ async function dispatch(
     query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
     contentTypes: request.headersDistinct['content-type'] ?? [],
     ifMatch: () => generationOf(request.headers['if-match']),
+    header: (name) => request.headersDistinct[name]?.[0],
     caller: { name: 'socket', role: serving.readOnly ? 'read' : 'admin' },
     body: () => readBody(request),
     connection: request.socket,
@@ -191,7 +193,7 @@ function generationOf(header: string | undefined): number | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
   const match = /^\s*"(\d{1,15})"\s*$/.exec(header);
   if (match === null)
-    throw refuse(400, 'bad-if-match', `If-Match: expected the ETag of a unit, such as "17", got ${header}`);
+    throw refuse(400, 'bad-header', `If-Match: expected the ETag of a unit, such as "17", got ${header}`);
   return Number(match[1]);
 }
 
@@ -206,12 +208,16 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function sendJson(response: ServerResponse, status: number, json: unknown, etag?: number): void {
+function sendJson(
+  response: ServerResponse,
+  { status, json, etag, type, revision }: Exclude<Reply, { readonly lines: unknown }>,
+): void {
   response.statusCode = status;
   if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
-  if (json === undefined) return void response.end();
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(json));
+  if (revision !== undefined) response.setHeader(REVISION, revision);
+  if (json !== undefined || type !== undefined)
+    response.setHeader('content-type', type ?? 'application/json');
+  response.end(json === undefined ? undefined : JSON.stringify(json));
 }
 
 /** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */
@@ -243,23 +249,13 @@ function redirect(response: ServerResponse, location: string): void {
 
 /** A refusal has its own status; of other errors the kind decides. Fleet's 500 never says why: the log does. */
 function sendError(response: ServerResponse, dialect: Route['dialect'], error: unknown): void {
-  const kind = kindOf(error);
-  const { code, status } = error instanceof ConvoyError ? error : { code: undefined, status: undefined };
-  const sent = status ?? STATUS_OF_CODE[code ?? ''] ?? STATUS_OF_KIND[kind];
+  const sent = statusOf(error);
   const unavailable = dialect === 'fleet' && sent === 503;
   const message = unavailable
     ? FLEET_UNAVAILABLE
     : sent === 500 && dialect === 'fleet'
       ? ''
       : messageOf(error);
-  const body: WireError =
-    dialect === 'fleet'
-      ? { error: { code: sent, message } }
-      : { error: { code: code ?? 'internal', message, kind } };
-  sendJson(response, sent, body);
+  const body: WireError = dialect === 'fleet' ? { error: { code: sent, message } } : errorBody(error);
+  sendJson(response, { status: sent, json: body });
 }
-
-const STATUS_OF_CODE: Readonly<Record<string, number>> = {
-  ...{ 'not-found': 404, 'not-placed': 409, failed: 409, hold: 503 },
-};
-const STATUS_OF_KIND = { transient: 503, permanent: 500, conflict: 409, aborted: 503 } as const;

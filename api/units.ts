@@ -42,7 +42,7 @@ export function unitRoutes(context: ApiContext): Route[] {
       methods: {
         async POST(call) {
           const name = param(call, 'name');
-          if (isTemplate(name)) throw refuse(400, 'template', `cannot activate template "${name}"`);
+          if (isTemplate(name)) throw refuse(400, 'bad-unit', `cannot activate template "${name}"`);
           await registry.requestRestart(name);
           return { status: 204 };
         },
