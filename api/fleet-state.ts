@@ -1,11 +1,10 @@
 import type { ApiContext } from './context.js';
-import { Pager } from './page.js';
+import type { Pager } from './page.js';
 import { param, type Route, refuse } from './route.js';
-import { statesToWire, stateToWire, type WireState } from './wire.js';
+import { statesToWire, stateToWire } from './wire.js';
 
 /** Fleet's `/state`: what systemd says of each unit on each machine. */
-export function fleetStateRoutes({ registry }: ApiContext, prefix: string): Route[] {
-  const pager = new Pager<WireState>();
+export function fleetStateRoutes({ registry }: ApiContext, prefix: string, pager: Pager): Route[] {
   const otherMethods = 'only GET supported against this resource';
   return [
     {
@@ -13,23 +12,16 @@ export function fleetStateRoutes({ registry }: ApiContext, prefix: string): Rout
       path: `${prefix}/state`,
       otherMethods,
       methods: {
-        async GET(call) {
+        GET(call) {
           const unit = call.query.get('unitName') ?? '';
           const machine = call.query.get('machineID') ?? '';
-          const { rows, next } = await pager.page(call, `${unit}\0${machine}`, async () => {
+          return pager.page(call, 'states', `states\0${unit}\0${machine}`, async () => {
             const states =
               unit === ''
                 ? statesToWire(await registry.readAll(call.signal))
                 : (await registry.readStates(unit, call.signal)).map(stateToWire);
             return states.filter(({ machineID }) => machine === '' || machineID === machine);
           });
-          return {
-            status: 200,
-            json: {
-              ...(next === undefined ? {} : { nextPageToken: next }),
-              ...(rows.length === 0 ? {} : { states: rows }),
-            },
-          };
         },
       },
     },

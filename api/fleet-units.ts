@@ -1,14 +1,13 @@
 import { assertNever, messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
-import { Pager } from './page.js';
+import { readUnitBody, type UnitBody } from './fleet-body.js';
+import type { Pager } from './page.js';
 import { decidePut } from './put-unit.js';
 import { type Call, param, type Reply, type Route, refuse } from './route.js';
-import { readUnitBody, type UnitBody, unitsToWire, unitToWire, type WireUnit } from './wire.js';
+import { unitsToWire, unitToWire } from './wire.js';
 
 /** Fleet's `/units`: what was submitted, its desired and its current state. */
-export function fleetUnitRoutes({ registry }: ApiContext, prefix: string): Route[] {
-  const pager = new Pager<WireUnit>();
-
+export function fleetUnitRoutes({ registry }: ApiContext, prefix: string, pager: Pager): Route[] {
   async function put(call: Call): Promise<Reply> {
     checkContentType(call.contentTypes);
     const body = readBody(await call.body());
@@ -35,18 +34,8 @@ export function fleetUnitRoutes({ registry }: ApiContext, prefix: string): Route
       path: `${prefix}/units`,
       otherMethods: 'only GET supported against this resource',
       methods: {
-        async GET(call) {
-          const { rows, next } = await pager.page(call, 'units', async () =>
-            unitsToWire(await registry.readAll(call.signal)),
-          );
-          return {
-            status: 200,
-            json: {
-              ...(next === undefined ? {} : { nextPageToken: next }),
-              ...(rows.length === 0 ? {} : { units: rows }),
-            },
-          };
-        },
+        GET: (call) =>
+          pager.page(call, 'units', 'units', async () => unitsToWire(await registry.readAll(call.signal))),
       },
     },
     {

@@ -38,8 +38,6 @@ export interface Call {
   header(name: string): string | undefined;
   /** The whole body as text; rejects over 4 MiB. */
   body(): Promise<string>;
-  /** The same object for all requests of one connection. */
-  readonly connection: object;
   /** Who asks, and what they may do. */
   readonly caller: Caller;
   /** How other machines are asked. */

@@ -1,10 +1,12 @@
 import type { ApiContext } from './context.js';
+import { DISCOVERY } from './fleet-discovery.js';
 import { fleetMachineRoutes } from './fleet-machines.js';
 import { fleetStateRoutes } from './fleet-state.js';
 import { fleetUnitRoutes } from './fleet-units.js';
 import { healthRoutes } from './health.js';
 import { leaderRoutes } from './leader.js';
 import { machineRoutes } from './machines.js';
+import { Pager } from './page.js';
 import { rebalanceRoutes } from './rebalance.js';
 import { rejoinRoutes } from './rejoin.js';
 import { reloadRoutes } from './reload.js';
@@ -18,11 +20,19 @@ const FLEET_PREFIXES = ['/fleet/v1', '/v1-alpha'];
 
 /** The whole API. */
 export function allRoutes(context: ApiContext): Route[] {
+  const pager = new Pager(context.clock);
   return [
-    ...FLEET_PREFIXES.flatMap((prefix) => [
-      ...fleetMachineRoutes(context, prefix),
-      ...fleetUnitRoutes(context, prefix),
-      ...fleetStateRoutes(context, prefix),
+    ...FLEET_PREFIXES.flatMap((prefix): Route[] => [
+      ...fleetMachineRoutes(context, prefix, pager),
+      ...fleetUnitRoutes(context, prefix, pager),
+      ...fleetStateRoutes(context, prefix, pager),
+      {
+        dialect: 'fleet',
+        path: `${prefix}/discovery`,
+        otherMethods: 'only HTTP GET supported against this resource',
+        otherStatus: 400,
+        methods: { GET: async () => ({ status: 200, json: DISCOVERY }) },
+      },
     ]),
     ...['/', ...FLEET_PREFIXES].map(
       (path): Route => ({ dialect: 'fleet', path, otherMethods: '', methods: {} }),

@@ -173,7 +173,6 @@ async function dispatch(
     header: (name) => request.headersDistinct[name]?.[0],
     caller: { name: 'socket', role: serving.readOnly ? 'read' : 'admin' },
     body: () => readBody(request),
-    connection: request.socket,
     passedOn: meant !== undefined,
     signal,
   };

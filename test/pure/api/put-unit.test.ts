@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { readUnitBody } from '../../../api/fleet-body.js';
 import { decidePut } from '../../../api/put-unit.js';
-import { readUnitBody } from '../../../api/wire.js';
 import type { UnitRecord } from '../../../registry/model.js';
 import { TARGET_STATES } from '../../../units/state.js';
 import { hashOf, type UnitFile } from '../../../units/unit-file.js';
