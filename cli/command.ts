@@ -17,14 +17,18 @@ export interface Context {
   readonly fleet: boolean;
   /** What stdout and stderr are, where they are terminals: then colours and lines that are drawn over may be used. */
   readonly terminal: { readonly out: Terminal | null; readonly err: Terminal | null };
+  /** From the first call on, Ctrl-C no longer ends the program but fires this: it is how the user says enough. */
+  interrupted(): AbortSignal;
   readonly clock: Clock;
   readonly env: NodeJS.ProcessEnv;
   /** Where relative unit files are looked for. */
   readonly cwd: string;
 }
 
+/** As it is now: its size changes with the window. */
 export interface Terminal {
   readonly columns: number;
+  readonly rows: number;
   /** Text as it is, without a newline: for a line that is drawn over. */
   write(text: string): void;
   /** False where NO_COLOR is set or the terminal is dumb. */

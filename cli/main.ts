@@ -136,6 +136,7 @@ function contextOf(api: ApiClient, env: NodeJS.ProcessEnv): Context {
     fleet: false,
     terminal: { out: terminalOf(process.stdout, env), err: terminalOf(process.stderr, env) },
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
+    interrupted,
     clock: systemClock(),
     env,
     cwd: process.cwd(),
@@ -144,8 +145,21 @@ function contextOf(api: ApiClient, env: NodeJS.ProcessEnv): Context {
 
 function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Terminal | null {
   if (!stream.isTTY) return null;
-  const colours = !env.NO_COLOR && env.TERM !== 'dumb';
-  return { columns: stream.columns || 80, colours, write: (text) => void stream.write(text) };
+  return {
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+    colours: !env.NO_COLOR && env.TERM !== 'dumb',
+  };
+}
+
+function interrupted(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return controller.signal;
 }
 
 /** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */
