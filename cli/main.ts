@@ -147,11 +147,12 @@ function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Termina
   if (!stream.isTTY) return null;
   return {
     get columns() {
-      return stream.columns;
+      return stream.columns || 80;
     },
     get rows() {
-      return stream.rows;
+      return stream.rows || 24;
     },
+    write: (text) => void stream.write(text),
     colours: !env.NO_COLOR && env.TERM !== 'dumb',
   };
 }
