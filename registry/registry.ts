@@ -86,12 +86,13 @@ export interface DesiredState {
     expected?: number,
   ): Promise<{ readonly generation: number; readonly created: boolean }>;
   /**
-   * All of them in one transaction, or none: `conflict`/`generation` names the first that is not as expected,
-   * `permanent`/`not-found` one without content that does not exist, `permanent`/`too-many` more than `MOST_WRITES`.
-   * Answers in the order given.
+   * All of them in one transaction, or none. Rejects with the first that cannot be: `conflict`/`generation` names one
+   * that is not as expected, `permanent`/`not-found` one without content that does not exist, whatever is expected of
+   * it. `permanent`: `too-many` for more than `MOST_WRITES`, `twice` for a name that is there twice, `too-large` if
+   * etcd does not take so much at once. Answers in the order given.
    */
   writeUnits(writes: readonly UnitWrite[]): Promise<readonly UnitWritten[]>;
-  /** `permanent`/`not-found` if there is no such unit. Repeating it is harmless. `expected` as above. */
+  /** `permanent`/`not-found` if there is no such unit. The same again changes nothing. `expected` as above. */
   setTargetState(name: string, target: TargetState, expected?: number): Promise<void>;
   /** Raises the restart counter and sets the target to `launched`. Not idempotent: each call is one restart. */
   requestRestart(name: string, expected?: number): Promise<void>;
@@ -101,7 +102,10 @@ export interface DesiredState {
    * elsewhere. `permanent`: `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
    */
   requestMove(name: string, to: string | null): Promise<void>;
-  /** Answers false if there was no such unit. The leader then unplaces what is left of it. `expected` as above. */
+  /**
+   * Answers false if there was no such unit, whatever is expected of it. The leader then unplaces what is left of it.
+   * `expected` as above.
+   */
   destroyUnit(name: string, expected?: number): Promise<boolean>;
 }
 
@@ -113,7 +117,7 @@ export interface UnitWrite {
   readonly name: string;
   readonly unit?: UnitFile;
   readonly target: TargetState;
-  readonly expected?: number;
+  readonly expected?: number | undefined;
 }
 
 export interface UnitWritten {

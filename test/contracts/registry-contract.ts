@@ -6,6 +6,7 @@ import { hashOf, type UnitFile } from '../../units/unit-file.js';
 import { operatorContract } from './registry-operator-contract.js';
 import { placementContract } from './registry-placement-contract.js';
 import { sessionContract } from './registry-session-contract.js';
+import { manyUnitsContract } from './registry-units-contract.js';
 
 /** One convoyd's registry, with its way to the store under control. */
 export interface RegistryClient {
@@ -76,6 +77,7 @@ export function registryContract(name: string, open: () => Promise<RegistryHarne
     afterEach(() => harness.close());
 
     unitContract(() => harness);
+    manyUnitsContract(() => harness);
     sessionContract(() => harness);
     placementContract(() => harness);
     operatorContract(() => harness);

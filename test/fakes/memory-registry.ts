@@ -15,9 +15,9 @@ import type {
 import type { Clock } from '../../runtime/clock.js';
 import { aborted, conflict, permanent, transient } from '../../runtime/errors.js';
 import { createWakeUps } from '../../runtime/wake-ups.js';
-import { hashOf } from '../../units/unit-file.js';
 import { MemoryTables } from './memory-cluster.js';
 import { memorySession, memoryTerm, type Reach } from './memory-sessions.js';
+import { memoryUnits } from './memory-units.js';
 
 /** A convoyd's registry with the faults tests need. */
 export interface MemoryRegistry extends Registry {
@@ -87,13 +87,6 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     if (holding !== null) throw permanent(holding, { code: 'hold' });
   }
   const at: Reach = { clock, tables, reachable: () => !isCut, reach: reachToWrite, closed: closing.signal };
-
-  /** A move is spent once the unit is not any more where it was when the move was asked for. */
-  function present(name: string): ReturnType<typeof tables.units.get> {
-    const record = tables.units.get(name);
-    const isSpent = record?.move?.assignment !== tables.assigned.get(name)?.created;
-    return record && isSpent ? { ...record, move: null } : record;
-  }
 
   /** A view serves what it had when the client was cut off. */
   function view<S extends object>(
@@ -199,58 +192,13 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
         .sort((a, b) => (key(a) < key(b) ? -1 : 1));
     },
 
-    async submitUnit(name, unit, target, expected) {
-      await reachToWrite();
-      const before = present(name);
-      if (expected !== undefined && (before?.generation ?? 0) !== expected)
-        throw conflict(`${name} was changed since it was read`, { code: 'generation' });
-      const hash = hashOf(unit);
-      return tables.change((revision) => {
-        tables.contents.set(hash, { unit, revision });
-        tables.units.set(name, {
-          hash,
-          target,
-          restarts: before?.restarts ?? 0,
-          move: before?.move ?? null,
-          generation: revision,
-        });
-        return { generation: revision, created: before === undefined };
-      });
-    },
-    async setTargetState(name, target) {
-      await reachToWrite();
-      const record = present(name);
-      if (record === undefined) throw noSuchUnit(name);
-      if (record.target === target) return;
-      tables.change((revision) => tables.units.set(name, { ...record, target, generation: revision }));
-    },
-    async requestRestart(name) {
-      await reachToWrite();
-      const record = present(name);
-      if (record === undefined) throw noSuchUnit(name);
-      const restarts = record.restarts + 1;
-      tables.change((revision) =>
-        tables.units.set(name, { ...record, restarts, target: 'launched', generation: revision }),
-      );
-    },
-    async requestMove(name, to) {
-      await reachToWrite();
-      const record = present(name);
-      if (record === undefined) throw noSuchUnit(name);
-      const assignment = tables.assigned.get(name)?.created;
-      if (assignment === undefined) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
-      if (record.move !== null && record.move.to === to) return;
-      tables.change((generation) =>
-        tables.units.set(name, { ...record, move: { assignment, to }, generation }),
-      );
-    },
+    ...memoryUnits(tables, reachToWrite),
     async changeMachine(id, change) {
       await reachToWrite();
       tables.changeKnown(id, change);
     },
     patchMetadata: () => Promise.reject(permanent('not there yet')),
     forgetMachine: () => Promise.reject(permanent('not there yet')),
-    writeUnits: () => Promise.reject(permanent('not there yet')),
     openEvents: () => {
       throw permanent('not there yet');
     },
@@ -264,10 +212,6 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       await memory.writeSeen(tables.seen());
       hold(null);
       return tables.seen();
-    },
-    async destroyUnit(name) {
-      await reachToWrite();
-      return tables.units.has(name) && tables.change(() => tables.units.delete(name));
     },
 
     async join(machine, ttlMs, onTrust): Promise<MachineSession> {
@@ -368,8 +312,4 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       closing.abort();
     },
   };
-}
-
-function noSuchUnit(name: string): Error {
-  return permanent(`there is no unit ${name}`, { code: 'not-found' });
 }
