@@ -28,7 +28,7 @@ const PURE = [
   'api/{wire,fleet-body,fleet-discovery,put-unit}.ts',
   'stores/{key,location}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
-  'cli/{drain-view,goals,migration-text,table}.ts',
+  'cli/{connection-errors,drain-view,endpoint,goals,migration-text,table}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

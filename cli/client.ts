@@ -1,4 +1,3 @@
-import { type Dispatcher, Pool } from 'undici';
 import type { EventKind } from '../api/event-schemas.js';
 import type { Placement, SubmittedUnit, UnitExplanation, UnitSubmission } from '../api/schemas.js';
 import type {
@@ -15,26 +14,14 @@ import type {
   WireUnit,
 } from '../api/wire.js';
 import type { ServiceEntry } from '../registry/model.js';
-import {
-  aborted,
-  ConvoyError,
-  ERROR_KINDS,
-  type ErrorKind,
-  messageOf,
-  transient,
-  UsageError,
-} from '../runtime/errors.js';
+import { ConvoyError, ERROR_KINDS, type ErrorKind } from '../runtime/errors.js';
 import type { TargetState } from '../units/state.js';
 import type { UnitOption } from '../units/unit-file.js';
+import { type Answer, type ConnectionOptions, openConnection, type SendOptions } from './connection.js';
+import { readEndpoint } from './endpoint.js';
 import { type EventBatch, readEvents } from './read-events.js';
 
 export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
-
-/** How long convoyd may take to begin an answer; its own calls of the registry have shorter deadlines. */
-const ANSWER_MS = 15_000;
-/** How long a stream that has heartbeats may be silent. */
-const SILENCE_MS = 60_000;
-const CONNECTIONS = 16;
 
 export interface UnitChange {
   readonly options?: readonly UnitOption[];
@@ -42,8 +29,8 @@ export interface UnitChange {
 }
 
 /**
- * convoyd's API as commands use it. Errors are `ConvoyError`: `transient`/`unreachable` when nothing answers at the
- * endpoint, else what convoyd said. Nothing is retried.
+ * convoyd's API as commands use it. Errors are `ConvoyError`: those of `connectionError` (`transient`/`unreachable`
+ * when nothing answers), else what convoyd said. Nothing is retried.
  */
 export interface ApiClient {
   readonly endpoint: string;
@@ -88,7 +75,7 @@ export interface ApiClient {
    */
   events(request: EventRequest, signal: AbortSignal): AsyncIterable<EventBatch>;
   log(name: string, options: LogRequest): Promise<AsyncIterable<Uint8Array>>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export type MachineVerb = 'cordon' | 'uncordon' | 'drain' | 'evict';
@@ -110,45 +97,21 @@ export interface LogRequest {
   readonly machine?: string;
 }
 
-/** `unix:///path` or `http://host:port`; anything else is a usage error. Nothing is sent yet. */
-export function openClient(endpoint: string): ApiClient {
-  const client = connectTo(endpoint);
+/** Nothing is sent yet. Throws what `readEndpoint` and `openConnection` throw. */
+export function openClient(endpoint: string, options: ConnectionOptions = {}): ApiClient {
+  const connection = openConnection(readEndpoint(endpoint), options);
 
-  async function send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    body?: object,
-    headersTimeout = ANSWER_MS,
-    signal?: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    let response: Dispatcher.ResponseData;
-    try {
-      response = await client.request({
-        method,
-        path,
-        headersTimeout,
-        // A stream that can be given up says something now and then.
-        ...(signal === undefined ? {} : { signal, bodyTimeout: SILENCE_MS }),
-        ...(body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      });
-    } catch (cause) {
-      if (signal?.aborted) throw aborted('the request was given up');
-      throw transient(`no convoyd answers at ${endpoint} (${messageOf(cause)}): is it running?`, {
-        code: 'unreachable',
-        cause,
-      });
-    }
-    if (response.statusCode >= 300) throw await errorOf(response, endpoint);
-    return response;
+  async function send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    const answer = await connection.send(method, path, options);
+    if (answer.statusCode >= 300) throw await errorOf(answer, endpoint);
+    return answer;
   }
 
   async function get<T>(path: string): Promise<T> {
     return (await (await send('GET', path)).body.json()) as T;
   }
-  async function change(method: Dispatcher.HttpMethod, path: string, body?: object): Promise<void> {
-    await (await send(method, path, body)).body.dump();
+  async function change(method: string, path: string, body?: object): Promise<void> {
+    await (await send(method, path, body === undefined ? {} : { body })).body.dump();
   }
 
   /** Follows page tokens to the end. */
@@ -183,7 +146,7 @@ export function openClient(endpoint: string): ApiClient {
     unitReports: async () => (await get<{ units: UnitReport[] }>('/v1/units')).units,
     moveUnit: (name, to) => change('POST', `/v1/units/${encodeURIComponent(name)}/move`, { to }),
     async reloadUnit(name) {
-      const { body } = await send('POST', `/v1/units/${encodeURIComponent(name)}/reload`, undefined, 0);
+      const { body } = await send('POST', `/v1/units/${encodeURIComponent(name)}/reload`, { answerMs: 0 });
       return ((await body.json()) as { machines: string[] }).machines;
     },
     changeMachine: (id, verb) => change('POST', `/v1/machines/${encodeURIComponent(id)}/${verb}`),
@@ -204,7 +167,7 @@ export function openClient(endpoint: string): ApiClient {
         )
       ).services,
     async submitUnits(units, dryRun) {
-      const { body } = await send('POST', `/v1/units?dryRun=${dryRun}`, { units });
+      const { body } = await send('POST', `/v1/units?dryRun=${dryRun}`, { body: { units } });
       return ((await body.json()) as { units: SubmittedUnit[] }).units;
     },
     why: (name) => orAbsent(get<UnitExplanation>(`/v1/units/${encodeURIComponent(name)}/why`), null),
@@ -219,38 +182,17 @@ export function openClient(endpoint: string): ApiClient {
       const query = new URLSearchParams({ ...filter });
       if (after !== undefined) query.set('after', String(after));
       for (const kind of kinds ?? []) query.append('kind', kind);
-      const { body } = await send('GET', `/v1/events?${query}`, undefined, ANSWER_MS, signal);
+      const { body } = await send('GET', `/v1/events?${query}`, { signal });
       yield* readEvents(body, endpoint, signal);
     },
     async log(name, { lines, follow, machine }) {
       const query = new URLSearchParams({ lines: String(lines), follow: String(follow) });
       if (machine !== undefined) query.set('machine', machine);
       const path = `/v1/units/${encodeURIComponent(name)}/log?${query}`;
-      return (await send('GET', path, undefined, follow ? 0 : ANSWER_MS)).body;
+      return (await send('GET', path, follow ? { answerMs: 0 } : {})).body;
     },
-    close: () => client.destroy(),
+    close: () => connection.close(),
   };
-}
-
-function connectTo(endpoint: string): Pool {
-  let url: URL;
-  try {
-    url = new URL(endpoint);
-  } catch {
-    throw wrongEndpoint(endpoint);
-  }
-  if (url.protocol === 'http:' && url.host !== '')
-    return new Pool(url.origin, { connections: CONNECTIONS, bodyTimeout: 0 });
-  if (url.protocol === 'unix:' && url.host === '' && url.pathname.length > 1)
-    return new Pool('http://convoyd', {
-      ...{ connections: CONNECTIONS, bodyTimeout: 0 },
-      connect: { socketPath: url.pathname },
-    });
-  throw wrongEndpoint(endpoint);
-}
-
-function wrongEndpoint(endpoint: string): UsageError {
-  return new UsageError(`endpoint "${endpoint}": expected unix:///path/of/socket or http://host:port`);
 }
 
 async function orAbsent<T, A>(answer: Promise<T>, absent: A): Promise<T | A> {
@@ -263,7 +205,7 @@ async function orAbsent<T, A>(answer: Promise<T>, absent: A): Promise<T | A> {
 }
 
 /** What convoyd said, as it said it. */
-async function errorOf(response: Dispatcher.ResponseData, endpoint: string): Promise<ConvoyError> {
+async function errorOf(response: Answer, endpoint: string): Promise<ConvoyError> {
   const text = await response.body.text();
   const { error } = readError(text);
   const status = response.statusCode;

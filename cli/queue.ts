@@ -1,4 +1,3 @@
-import { RedisQueue } from '../jobs/redis-queue.js';
 import type { OperatorQueue } from '../jobs/work-queue.js';
 import { permanent } from '../runtime/errors.js';
 import type { Context } from './command.js';
@@ -13,6 +12,8 @@ export async function withQueue<T>(
   { api, env }: Pick<Context, 'api' | 'env'>,
   use: (queue: OperatorQueue) => Promise<T>,
 ): Promise<T> {
+  // Only here: no other command needs Redis's client, which takes as long to load as all the rest.
+  const { RedisQueue } = await import('../jobs/redis-queue.js');
   const queue = new RedisQueue({ timeoutMs: ANSWER_MS, locate });
   try {
     return await use(queue);
