@@ -36,6 +36,7 @@ interface Outcome {
   /** 0 if there was no record and there is none. */
   readonly generation: number;
   readonly existed: boolean;
+  readonly changed: boolean;
 }
 
 /** Writes what the operator wants of units. A record changed by someone else in between is read again. */
@@ -63,7 +64,10 @@ export function desiredState({ client, identity, keys }: EtcdContext): DesiredSt
     if (twice !== undefined) throw permanent(`${twice.name} is there twice`, { code: 'twice' });
     if (writes.length === 0) return [];
     const outcomes = await change(writes.map(changeOf));
-    return outcomes.map(({ name, generation, existed }) => ({ name, generation, created: !existed }));
+    return outcomes.map(({ name, generation, existed, changed }) => ({
+      ...{ name, generation },
+      outcome: existed ? (changed ? 'changed' : 'unchanged') : 'created',
+    }));
   }
 
   return {
@@ -71,8 +75,8 @@ export function desiredState({ client, identity, keys }: EtcdContext): DesiredSt
 
     async submitUnit(name, unit, target, expected) {
       const [written] = await writeUnits([{ name, unit, target, expected }]);
-      const { generation, created } = written!;
-      return { generation, created };
+      const { generation, outcome } = written!;
+      return { generation, created: outcome === 'created' };
     },
 
     async setTargetState(name, target, expected) {
@@ -88,13 +92,13 @@ export function desiredState({ client, identity, keys }: EtcdContext): DesiredSt
       await change([{ name, expected, ifAbsent: notFound(name), decide }]);
     },
 
-    async requestMove(name, to) {
+    async requestMove(name, to, expected) {
       const decide = (present: Present, assignment: number): Wish | undefined => {
         if (assignment === 0) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
         if (present.move !== null && present.move.to === to) return undefined;
         return { ...present, move: { assignment, to } };
       };
-      await change([{ name, ifAbsent: notFound(name), decide }]);
+      await change([{ name, expected, ifAbsent: notFound(name), decide }]);
     },
 
     async destroyUnit(name, expected) {
@@ -117,7 +121,10 @@ function changeOf({ name, unit, target, expected }: UnitWrite): Change {
         throw conflict(`${name} was destroyed since it was read`, { code: 'generation' });
       return { hash, target, restarts: 0, move: null };
     },
-    decide: ({ restarts, move }) => ({ hash, target, restarts, move }),
+    decide: (present) =>
+      present.hash === hash && present.target === target
+        ? undefined
+        : { hash, target, restarts: present.restarts, move: present.move },
   };
 }
 
@@ -163,6 +170,7 @@ function outcomesOf(plans: readonly Plan[], revision: number): Outcome[] {
     name,
     generation: wish === undefined ? (before?.generation ?? 0) : revision,
     existed: before !== undefined,
+    changed: wish !== undefined,
   }));
 }
 

@@ -75,8 +75,8 @@ export interface RegistryReader {
 
 export interface DesiredState {
   /**
-   * Creates or replaces a unit. Always stores the content again in the same transaction, so that a collection
-   * of contents running beside it can never take it. `expected` is the generation it replaces, 0 = must be new,
+   * Creates or replaces a unit. A record that changes has its content stored again in the same transaction, so that a
+   * collection of contents running beside it can never take it. The same again changes nothing. `expected` is the generation it replaces, 0 = must be new,
    * absent = whatever is there. Rejects with `conflict` when `expected` does not hold.
    */
   submitUnit(
@@ -99,9 +99,10 @@ export interface DesiredState {
   /**
    * Asks the leader to move a unit away from where it is, to `to` or (null) to the best other machine. The same
    * again changes nothing; a later one replaces it. It survives other changes of the unit until the unit is
-   * elsewhere. `permanent`: `not-found` if there is no such unit, `not-placed` if it is nowhere or global.
+   * elsewhere. `permanent`: `not-found` if there is no such unit, `not-placed` if it is nowhere or global. `expected`
+   * as above.
    */
-  requestMove(name: string, to: string | null): Promise<void>;
+  requestMove(name: string, to: string | null, expected?: number): Promise<void>;
   /**
    * Answers false if there was no such unit, whatever is expected of it. The leader then unplaces what is left of it.
    * `expected` as above.
@@ -109,7 +110,7 @@ export interface DesiredState {
   destroyUnit(name: string, expected?: number): Promise<boolean>;
 }
 
-/** So many units fit into one transaction of etcd with its standard limit. */
+/** So many units, or machines, fit into one transaction of etcd with its standard limit. */
 export const MOST_WRITES = 50;
 
 /** One unit of many that are written at once. `unit` absent: only its target changes. `expected` as in `submitUnit`. */
@@ -123,10 +124,17 @@ export interface UnitWrite {
 export interface UnitWritten {
   readonly name: string;
   readonly generation: number;
-  readonly created: boolean;
+  /** `unchanged`: content and target were so already, and the generation is as it was. */
+  readonly outcome: 'created' | 'changed' | 'unchanged';
 }
 
-/** What the operator wants of machines. Each rejects with `permanent`/`not-found` for a machine that never joined. */
+export interface MetadataPatch {
+  readonly machine: string;
+  readonly key: string;
+  readonly value: string | null;
+}
+
+/** What the operator wants of machines. But for `patchMetadata`, each rejects with `permanent`/`not-found` for a machine that never joined. */
 export interface DesiredMachines {
   /** What is not given stays; `metadata` is given whole. */
   changeMachine(
@@ -134,13 +142,15 @@ export interface DesiredMachines {
     change: Partial<Pick<KnownMachine, 'cordoned' | 'draining' | 'metadata'>>,
   ): Promise<void>;
   /**
-   * Sets (`null`: hides) single keys of machines' metadata, in the order given, all or none. A machine that never
-   * joined is remembered with them; it counts as known only once it has joined.
+   * Sets (`null`: hides) single keys of machines' metadata, in the order given, all or none. What is set for a machine
+   * that never joined is remembered, and is its metadata from the moment it joins; until then nothing shows it.
+   * `permanent`/`too-many` for more than `MOST_WRITES` machines.
    */
-  patchMetadata(
-    patches: readonly { readonly machine: string; readonly key: string; readonly value: string | null }[],
-  ): Promise<void>;
-  /** Forgets a machine that is gone. `conflict`/`alive` if it is there, `conflict`/`in-use` if units are placed on it. */
+  patchMetadata(patches: readonly MetadataPatch[]): Promise<void>;
+  /**
+   * Forgets a machine that is gone for good, or what was set for one that never joined. `conflict`/`alive` if it is
+   * there, `conflict`/`in-use` if units are placed on it. It is new again when it joins.
+   */
   forgetMachine(id: string): Promise<void>;
   /** Gives a machine up: its units are placed elsewhere without grace. `conflict`/`alive` if it is there. */
   evictMachine(id: string): Promise<void>;

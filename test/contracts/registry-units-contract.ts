@@ -20,9 +20,9 @@ export function manyUnitsContract(use: Use): void {
         { name: 'b.service', target: 'launched', expected: b.generation },
       ]);
       expect(written).toEqual([
-        { name: 'c.service', generation: revision + 1, created: true },
-        { name: 'a.service', generation: revision + 1, created: false },
-        { name: 'b.service', generation: revision + 1, created: false },
+        { name: 'c.service', generation: revision + 1, outcome: 'created' },
+        { name: 'a.service', generation: revision + 1, outcome: 'changed' },
+        { name: 'b.service', generation: revision + 1, outcome: 'changed' },
       ]);
       const same = { unit: aUnit('same'), hash: hashOf(aUnit('same')), generation: revision + 1 };
       expect(a.generation).toBeLessThan(revision);
@@ -69,10 +69,14 @@ export function manyUnitsContract(use: Use): void {
       const { generation } = await registry.submitUnit('a.service', aUnit(), 'loaded');
       const { revision } = await registry.readAll();
       expect(await registry.writeUnits([])).toEqual([]);
-      const written = await registry.writeUnits([
-        { name: 'a.service', target: 'loaded', expected: generation },
-      ]);
-      expect(written).toEqual([{ name: 'a.service', generation, created: false }]);
+      for (const write of [{ expected: generation }, { unit: aUnit() }]) {
+        const written = await registry.writeUnits([{ name: 'a.service', target: 'loaded', ...write }]);
+        expect(written).toEqual([{ name: 'a.service', generation, outcome: 'unchanged' }]);
+      }
+      expect(await registry.submitUnit('a.service', aUnit(), 'loaded')).toEqual({
+        generation,
+        created: false,
+      });
       expect((await registry.readAll()).revision).toBe(revision);
     });
 
@@ -165,6 +169,19 @@ export function manyUnitsContract(use: Use): void {
       });
       await change(registry, generation);
       expect(await recordOf(registry, 'a.service')).not.toMatchObject({ generation });
+    });
+
+    it('is refused if the unit was changed since: move', async () => {
+      const { registry } = await use().client();
+      const first = await registry.submitUnit('a.service', aUnit(), 'launched');
+      const term = await registry.campaign('m1', TTL_MS, new AbortController().signal);
+      await registry.commit([aPlace('a.service', 'm1', first.generation)], term);
+      const { generation } = await registry.submitUnit('a.service', aUnit('x'), 'launched');
+      await expect(registry.requestMove('a.service', 'm2', first.generation)).rejects.toMatchObject({
+        ...{ kind: 'conflict', code: 'generation', message: expect.stringContaining('a.service') },
+      });
+      await registry.requestMove('a.service', 'm2', generation);
+      expect(await recordOf(registry, 'a.service')).toMatchObject({ move: { to: 'm2' } });
     });
 
     it('finds that the unit is gone', async () => {

@@ -1,5 +1,5 @@
 import type { UnitRecord } from '../../registry/model.js';
-import { type DesiredState, MOST_WRITES, type UnitWrite } from '../../registry/registry.js';
+import { type DesiredState, MOST_WRITES, type UnitWrite, type UnitWritten } from '../../registry/registry.js';
 import { conflict, permanent } from '../../runtime/errors.js';
 import { hashOf } from '../../units/unit-file.js';
 import type { MemoryTables } from './memory-cluster.js';
@@ -47,9 +47,10 @@ export function memoryUnits(tables: MemoryTables, reach: () => Promise<void>): D
     if (new Set(names).size < names.length) throw permanent('a name is there twice', { code: 'twice' });
     for (const one of writes) checkWrite(one);
     const there = new Set(names.filter((name) => tables.units.has(name)));
-    const changing = writes.filter(
-      (one) => one.unit !== undefined || present(one.name)?.target !== one.target,
-    );
+    const changing = writes.filter(({ name, unit, target }) => {
+      const before = present(name);
+      return before?.target !== target || (unit !== undefined && before.hash !== hashOf(unit));
+    });
     if (changing.length > 0)
       tables.change((revision) => {
         for (const one of changing) write(one, revision);
@@ -57,7 +58,10 @@ export function memoryUnits(tables: MemoryTables, reach: () => Promise<void>): D
     return names.map((name) => ({
       name,
       generation: tables.units.get(name)!.generation,
-      created: !there.has(name),
+      outcome: outcomeOf(
+        there.has(name),
+        changing.some((one) => one.name === name),
+      ),
     }));
   }
 
@@ -65,7 +69,7 @@ export function memoryUnits(tables: MemoryTables, reach: () => Promise<void>): D
     writeUnits,
     async submitUnit(name, unit, target, expected) {
       const [written] = await writeUnits([{ name, unit, target, expected }]);
-      return { generation: written!.generation, created: written!.created };
+      return { generation: written!.generation, created: written!.outcome === 'created' };
     },
     async setTargetState(name, target, expected) {
       await writeUnits([{ name, target, expected }]);
@@ -78,9 +82,9 @@ export function memoryUnits(tables: MemoryTables, reach: () => Promise<void>): D
         tables.units.set(name, { ...record, restarts, target: 'launched', generation }),
       );
     },
-    async requestMove(name, to) {
+    async requestMove(name, to, expected) {
       await reach();
-      const record = existing(name);
+      const record = existing(name, expected);
       const assignment = tables.assigned.get(name)?.created;
       if (assignment === undefined) throw permanent(`${name} is not on one machine`, { code: 'not-placed' });
       if (record.move !== null && record.move.to === to) return;
@@ -95,4 +99,8 @@ export function memoryUnits(tables: MemoryTables, reach: () => Promise<void>): D
       return tables.change(() => tables.units.delete(name));
     },
   };
+}
+
+function outcomeOf(existed: boolean, changed: boolean): UnitWritten['outcome'] {
+  return existed ? (changed ? 'changed' : 'unchanged') : 'created';
 }
