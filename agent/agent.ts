@@ -4,9 +4,11 @@ import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { startLoop } from '../runtime/loop.js';
+import type { Meter } from '../runtime/meter.js';
 import { readConstraints } from '../units/constraints.js';
 import { type DesiredUnit, desiredUnits } from './desired.js';
 import { createExecutor, isRefusal, type Outcome } from './execute.js';
+import { agentMetrics } from './metrics.js';
 import { reconcile } from './reconcile.js';
 import { createPortChooser, type Offer, startAnnouncer } from './services.js';
 import { createAttempts, keepSession } from './session.js';
@@ -18,6 +20,7 @@ export interface AgentOptions {
   readonly machine: Machine;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: Meter;
   /** How long the machine counts as there after its last sign of life. */
   readonly ttlMs: number;
   /** The address other machines reach this machine's services at. */
@@ -81,6 +84,10 @@ export function startAgent(options: AgentOptions): Agent {
     void holding.attempt(() => manager.holdLease(until)).then(() => lapsed && reconciler.wake());
   }
   const trusted = (): boolean => clock.steady() < trustedUntil;
+  const metrics = agentMetrics(options.meter, () => {
+    const { joined, hold } = status();
+    return { joined, hold, trustedMs: trustedUntil - clock.steady() };
+  });
 
   function placements(): MachineSnapshot | null {
     const snapshot = view.snapshot();
@@ -123,9 +130,12 @@ export function startAgent(options: AgentOptions): Agent {
     environment,
     withdraw: (units) => announcer.withdraw(units),
     onOutcome: settle,
+    clock,
   });
 
-  function settle({ task, error }: Outcome): void {
+  function settle(outcome: Outcome): void {
+    metrics.settled(outcome);
+    const { task, error } = outcome;
     announcer.release(task.unit);
     if (error === undefined) log.info({ unit: task.unit, task: task.kind, why: task.why }, 'task done');
     else if (kindOf(error) !== 'aborted')
@@ -160,6 +170,7 @@ export function startAgent(options: AgentOptions): Agent {
     clock,
     log,
     async round(signal) {
+      const startedAt = clock.steady();
       const actual = await manager.list();
       const snapshot = placements();
       if (snapshot === null || signal.aborted || !session.entitled() || isStale(snapshot)) return;
@@ -176,6 +187,7 @@ export function startAgent(options: AgentOptions): Agent {
           new Map(actual.filter(({ name }) => judged(name)).map((unit) => [unit.name, unit])),
         ),
       );
+      metrics.reconciled(clock.steady() - startedAt);
     },
   });
 
@@ -261,16 +273,18 @@ export function startAgent(options: AgentOptions): Agent {
     return false;
   }
 
+  function status(): AgentStatus {
+    const snapshot = view.snapshot();
+    const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
+    const notJoined = session.problem();
+    return {
+      ...{ joined: session.current() !== null, problem: notJoined ?? hold, hold },
+      outsider: session.entitled() ? null : notJoined,
+    };
+  }
+
   return {
-    status() {
-      const snapshot = view.snapshot();
-      const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
-      const notJoined = session.problem();
-      return {
-        ...{ joined: session.current() !== null, problem: notJoined ?? hold, hold },
-        outsider: session.entitled() ? null : notJoined,
-      };
-    },
+    status,
     async stop({ drain } = { drain: false }) {
       await reconciler.stop();
       const leaves = drain && (await drained());

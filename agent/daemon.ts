@@ -1,10 +1,15 @@
 import { join } from 'node:path';
+import { type Access, canIdentify, isMachine } from '../api/access.js';
+import { isLoopback } from '../api/listen.js';
 import { startApi } from '../api/server.js';
 import type { EtcdAccess } from '../registry/etcd-host.js';
 import { openEtcdRegistry } from '../registry/etcd-registry.js';
 import { fileMemory } from '../registry/memory.js';
+import { etcdMetrics, withFleetMetrics } from '../registry/metrics.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import { processMetrics } from '../runtime/process-metrics.js';
+import { prometheusMeter } from '../runtime/prometheus.js';
 import type { Shutdown } from '../runtime/shutdown.js';
 import { explainPending } from '../scheduler/explain.js';
 import { planRebalance } from '../scheduler/rebalance.js';
@@ -22,8 +27,10 @@ export interface DaemonOptions extends EtcdAccess {
   readonly machineId: string;
   readonly publicIp: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** TCP address of the API on loopback; null: unix sockets only. */
+  /** TCP address of the API; null: unix sockets only. */
   readonly listen: { readonly host: string; readonly port: number } | null;
+  /** Whom the API believes over TCP. */
+  readonly access: Access;
   /** Sockets, the supervisor and what must not survive a reboot. */
   readonly runDir: string;
   /** What must survive a reboot. */
@@ -55,8 +62,10 @@ export async function startDaemon(
   log: Log,
   shutdown: Shutdown,
 ): Promise<void> {
-  const { machineId, runDir, ttlMs } = options;
-  const registry = await openEtcdRegistry({
+  const { machineId, runDir, ttlMs, access } = options;
+  const meter = prometheusMeter();
+  processMetrics(meter);
+  const etcdRegistry = await openEtcdRegistry({
     endpoints: options.etcd,
     tls: options.tls,
     auth: options.auth,
@@ -64,7 +73,9 @@ export async function startDaemon(
     clock,
     log: log.child({ part: 'registry' }),
     memory: fileMemory(options.stateDir, runDir),
+    onCall: etcdMetrics(meter),
   });
+  const registry = withFleetMetrics(etcdRegistry, meter, clock);
   shutdown.onClose('registry', () => registry.close());
   const manager = await openUnitManager(options, clock, log.child({ part: options.unitManager }));
   shutdown.onClose(options.unitManager, () => manager.close());
@@ -74,6 +85,7 @@ export async function startDaemon(
     machineId,
     clock,
     log: log.child({ part: 'scheduler' }),
+    meter,
     ttlMs,
     graceMs: options.graceMs,
   });
@@ -96,12 +108,20 @@ export async function startDaemon(
     log: log.child({ part: 'api' }),
     version: options.version,
     sockets: [
-      { path: apiSocket(runDir), readOnly: false },
-      { path: unitSocket(runDir), readOnly: true },
+      { path: apiSocket(runDir), role: 'admin' as const },
+      { path: unitSocket(runDir), role: 'unit' as const },
     ].map((socket) => ({ ...socket, ...fdOf(options.listening.get(socket.path)) })),
-    tcp: options.listen === null ? [] : [{ ...options.listen, readOnly: false }],
+    // Without a way to tell callers apart: what any user of this machine may see over read.sock.
+    tcp: options.listen === null ? [] : [{ ...options.listen, role: canIdentify(access) ? null : 'unit' }],
+    access,
   });
   shutdown.onClose('api', () => api.stop());
+  const apiAddress = addressForOthers(api.addresses, options.publicIp);
+  if (apiAddress.startsWith('https:') && !isMachine(access))
+    log.warn(
+      {},
+      'other machines will not answer this one: its certificate has no OU=convoy-machine, and --api-tokens has no token for a machine',
+    );
   agent = startAgent({
     registry,
     manager,
@@ -109,7 +129,7 @@ export async function startDaemon(
       id: machineId,
       ip: options.publicIp,
       metadata: options.metadata,
-      apiAddress: api.addresses.find((address) => address.startsWith('http:')) ?? '',
+      apiAddress,
       version: options.version,
       bootId: readBootId(),
     },
@@ -117,12 +137,24 @@ export async function startDaemon(
     hostForServices: options.publicIp,
     clock,
     log: log.child({ part: 'agent' }),
+    meter,
     ttlMs,
   });
   // SIGHUP: a service manager starts us again at once, with the settings as they are now.
   const drains = () => options.drainOnStop && shutdown.signal.reason !== 'SIGHUP';
   shutdown.onClose('agent', () => agent?.stop({ drain: drains() }));
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
+}
+
+/** Where other machines reach this one's API; '': nowhere. Loopback counts where the whole cluster is on one machine. */
+function addressForOthers(addresses: readonly string[], publicIp: string): string {
+  const tcp = addresses.find((address) => address.startsWith('http'));
+  if (tcp === undefined) return '';
+  const { protocol, hostname, port } = new URL(tcp);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (isLoopback(host)) return isLoopback(publicIp) ? tcp : '';
+  if (host !== '0.0.0.0' && host !== '::') return tcp;
+  return `${protocol}//${publicIp.includes(':') ? `[${publicIp}]` : publicIp}:${port}`;
 }
 
 function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {

@@ -1,3 +1,4 @@
+import type { Clock } from '../runtime/clock.js';
 import { ConvoyError } from '../runtime/errors.js';
 import type { DesiredUnit } from './desired.js';
 import type { Task } from './reconcile.js';
@@ -7,6 +8,8 @@ import type { UnitManager } from './unit-manager.js';
 export interface Outcome {
   readonly task: Exclude<Task, { kind: 'daemon-reload' }>;
   readonly error?: unknown;
+  /** How long it took. */
+  readonly ms: number;
 }
 
 export interface ExecutorOptions {
@@ -16,6 +19,7 @@ export interface ExecutorOptions {
   /** Called before any of these units is stopped: nobody shall find them any more. Must not take long. */
   readonly withdraw: (units: readonly string[]) => Promise<void>;
   readonly onOutcome: (outcome: Outcome) => void;
+  readonly clock: Pick<Clock, 'steady'>;
 }
 
 export interface Executor {
@@ -38,7 +42,13 @@ type UnitTask = Exclude<Task, { kind: 'daemon-reload' }>;
  * go in order and end with the first that fails: the next look decides anew. The starts of a pass are asked for
  * together, after its loads, so that the unit manager can put them in their After= order; so are its stops.
  */
-export function createExecutor({ manager, environment, withdraw, onOutcome }: ExecutorOptions): Executor {
+export function createExecutor({
+  manager,
+  environment,
+  withdraw,
+  onOutcome,
+  clock,
+}: ExecutorOptions): Executor {
   const busy = new Set<string>();
   const starting = new Set<string>();
   const underWay = new Map<Promise<void>, string>();
@@ -88,11 +98,12 @@ export function createExecutor({ manager, environment, withdraw, onOutcome }: Ex
     async function run(chain: readonly UnitTask[]): Promise<Outcome[]> {
       const outcomes: Outcome[] = [];
       for (const task of chain) {
+        const startedAt = clock.steady();
         try {
           await perform(task, chain[0]);
-          outcomes.push({ task });
+          outcomes.push({ task, ms: clock.steady() - startedAt });
         } catch (error) {
-          outcomes.push({ task, error });
+          outcomes.push({ task, error, ms: clock.steady() - startedAt });
           break;
         }
       }

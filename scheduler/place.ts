@@ -1,6 +1,6 @@
 import type { ClusterSnapshot, Decision } from '../registry/model.js';
 import type { Constraints } from '../units/constraints.js';
-import { type Placeable, Tally } from '../units/eligibility.js';
+import { type Placeable, REFUSAL_KINDS, Tally } from '../units/eligibility.js';
 import { type Holds, NO_HOLDS } from './absences.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Departures } from './departures.js';
@@ -17,9 +17,15 @@ export interface Placing {
    * with web@1.service`.
    */
   readonly refusals: ReadonlyMap<string, string>;
+  /** Those of them that run nowhere, by unit, with what stands in the way most. */
+  readonly pending: ReadonlyMap<string, PendingReason>;
   /** What to hand to the next look. */
   readonly transfers: Transfers;
 }
+
+/** What most machines refuse a unit for, or that none is there to take it, or that the one that has it is gone. */
+export const PENDING_REASONS = [...REFUSAL_KINDS, 'no-machine', 'machine-gone'] as const;
+export type PendingReason = (typeof PENDING_REASONS)[number];
 
 /** What a leader remembers from look to look. */
 export interface Memory {
@@ -44,7 +50,7 @@ export function place(snapshot: ClusterSnapshot, { holds, transfers }: Memory = 
   while (departures.move());
   return {
     decisions: decide(snapshot, plan),
-    refusals: explain(plan, holds, departures.unmoved),
+    ...explain(plan, holds, departures.unmoved),
     transfers: plan.transfers,
   };
 }
@@ -84,38 +90,60 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
   return [...unplaces, ...updates, ...places];
 }
 
-function explain(plan: Plan, holds: Holds, unmoved: ReadonlyMap<string, string>): Map<string, string> {
+interface Explanation {
+  readonly words: string;
+  /** Absent of a unit that runs, though not everywhere or not where it should. */
+  readonly pending?: PendingReason;
+}
+
+function explain(
+  plan: Plan,
+  holds: Holds,
+  unmoved: ReadonlyMap<string, string>,
+): Pick<Placing, 'refusals' | 'pending'> {
   const refusals = new Map<string, string>();
+  const pending = new Map<string, PendingReason>();
   // A thousand units that ask the same of a machine get the same answer, and it is worked out once.
-  const known = new Map<string, string>();
+  const known = new Map<string, Explanation>();
   for (const [name, unit] of plan.wanted) {
     const home = unit.constraints.global ? undefined : [...plan.occupancy.machinesOf(name)][0];
     const alike = home === undefined ? plan.alikeKey(unit) : null;
-    const words =
+    const explanation =
       home !== undefined
-        ? (unmoved.get(name) ?? explainPlaced(plan, holds, unit, home))
+        ? explainPlaced(plan, holds, unit, home, unmoved.get(name))
         : ((alike === null ? undefined : known.get(alike)) ?? explainLacking(plan, holds, unit));
-    if (words !== null) refusals.set(name, words);
-    if (alike !== null && words !== null) known.set(alike, words);
+    if (explanation === null) continue;
+    refusals.set(name, explanation.words);
+    if (explanation.pending !== undefined) pending.set(name, explanation.pending);
+    if (alike !== null) known.set(alike, explanation);
   }
-  return refusals;
+  return { refusals, pending };
 }
 
 /** What a unit that keeps its machine waits for, or null. */
-function explainPlaced(plan: Plan, holds: Holds, unit: Placeable, machine: string): string | null {
+function explainPlaced(
+  plan: Plan,
+  holds: Holds,
+  unit: Placeable,
+  machine: string,
+  unmoved: string | undefined,
+): Explanation | null {
   const { name, constraints } = unit;
-  if (!plan.candidates.has(machine))
-    return `pending: ${holds.machines.get(machine) ?? holds.units.get(name) ?? WHY.sticky(machine)}`;
+  if (unmoved !== undefined) return { words: unmoved };
+  if (!plan.candidates.has(machine)) {
+    const why = holds.machines.get(machine) ?? holds.units.get(name) ?? WHY.sticky(machine);
+    return { words: `pending: ${why}`, pending: 'machine-gone' };
+  }
   const refusal = plan.stuck(unit, machine);
   if (refusal === null) return null;
-  if (constraints.sticky) return WHY.stuck(whyLeaves(refusal));
-  return plan.isUnreported(name, machine) ? WHY.unreported(machine, whyLeaves(refusal)) : null;
+  if (constraints.sticky) return { words: WHY.stuck(whyLeaves(refusal)) };
+  return plan.isUnreported(name, machine) ? { words: WHY.unreported(machine, whyLeaves(refusal)) } : null;
 }
 
 /** Why a unit without a machine, or a global one, is not where it is not; null if a global is everywhere. */
-function explainLacking(plan: Plan, holds: Holds, unit: Placeable): string | null {
+function explainLacking(plan: Plan, holds: Holds, unit: Placeable): Explanation | null {
   const hold = unit.constraints.global ? undefined : holds.units.get(unit.name);
-  if (hold !== undefined) return `pending: ${hold}`;
+  if (hold !== undefined) return { words: `pending: ${hold}`, pending: 'machine-gone' };
   const tally = new Tally();
   const pinned = unit.problem === null ? plan.pinnedTo(unit) : null;
   const asked = pinned ?? [...plan.candidates.keys()];
@@ -132,5 +160,6 @@ function explainLacking(plan: Plan, holds: Holds, unit: Placeable): string | nul
     else tally.add(refusal);
   }
   if (unit.constraints.global && running === plan.candidates.size) return null;
-  return `${running > 0 ? 'runs on' : 'pending:'} ${tally.summary(running)}`;
+  if (running > 0) return { words: `runs on ${tally.summary(running)}` };
+  return { words: `pending: ${tally.summary()}`, pending: tally.main() ?? 'no-machine' };
 }

@@ -1,14 +1,17 @@
-import type { ClusterSnapshot } from '../registry/model.js';
-import type { ClusterView, LeaderTerm, Registry } from '../registry/registry.js';
+import type { ClusterSnapshot, Decision } from '../registry/model.js';
+import type { ClusterView, CommitResult, LeaderTerm, Registry } from '../registry/registry.js';
 import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { type Loop, startLoop } from '../runtime/loop.js';
+import type { Meter } from '../runtime/meter.js';
 import { type AbsenceReport, type Absences, NO_ABSENCES, watchAbsences } from './absences.js';
 import { samePlacing } from './changes.js';
 import { describe } from './decision.js';
-import { place } from './place.js';
+import { type DecisionOutcome, type SchedulerMetrics, schedulerMetrics } from './metrics.js';
+import { type PendingReason, type Placing, place } from './place.js';
 import type { Transfers } from './transfers.js';
+import { Waits } from './waits.js';
 
 /** Longest time between two looks, in ms; changes and ends of graces come sooner. */
 const ROUND_MS = 10_000;
@@ -22,6 +25,7 @@ export interface SchedulerOptions {
   readonly machineId: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: Meter;
   /** Lease of the leadership, in ms. */
   readonly ttlMs: number;
   /** How long units of a machine that is gone stay assigned to it, in ms. */
@@ -51,13 +55,17 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const { registry, machineId, clock, log, ttlMs } = options;
   const stopping = new AbortController();
   let current: Leader | null = null;
+  const metrics = schedulerMetrics(options.meter, () => ({
+    ...{ since: current?.since ?? null, pending: current?.pending ?? new Map() },
+    frozen: current?.status.frozen ?? null,
+  }));
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
         const term = await registry.campaign(machineId, ttlMs, stopping.signal);
         log.info({ fence: term.fence }, 'elected leader');
-        current = new Leader(options, term);
+        current = new Leader(options, metrics, term);
         await current.lead(stopping.signal);
         log.info({ fence: term.fence }, 'no longer leader');
       } catch (error) {
@@ -83,6 +91,10 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 /** One term. Graces start anew with it: what an earlier leader saw of a machine is not known here. */
 class Leader {
   status: SchedulerStatus = { leader: true, refusals: new Map(), frozen: null, hold: null };
+  /** ms since the epoch. */
+  readonly since: number;
+  pending: ReadonlyMap<string, PendingReason> = new Map();
+  private readonly metrics: SchedulerMetrics;
   private readonly options: SchedulerOptions;
   private readonly term: LeaderTerm;
   private readonly over = new AbortController();
@@ -98,9 +110,14 @@ class Leader {
   private settled: ClusterSnapshot | null = null;
   private alarm = new AbortController();
   private loop: Loop | undefined;
+  private readonly waits = new Waits();
+  /** When the first change since the last look was heard of. */
+  private heardAt: number | null = null;
 
-  constructor(options: SchedulerOptions, term: LeaderTerm) {
+  constructor(options: SchedulerOptions, metrics: SchedulerMetrics, term: LeaderTerm) {
     this.options = options;
+    this.metrics = metrics;
+    this.since = options.clock.now();
     this.term = term;
     this.collectedAt = options.clock.steady();
   }
@@ -132,7 +149,10 @@ class Leader {
 
   private async wakeOnChanges(view: ClusterView, loop: Loop, end: AbortSignal): Promise<void> {
     try {
-      for await (const _ of view.changes(end)) loop.wake();
+      for await (const _ of view.changes(end)) {
+        this.heardAt ??= this.options.clock.steady();
+        loop.wake();
+      }
     } catch (error) {
       if (kindOf(error) !== 'aborted') this.options.log.error({}, `watching failed: ${messageOf(error)}`);
     }
@@ -149,6 +169,8 @@ class Leader {
     // It does not show yet what was written last: units would be placed as if the machines had none of that.
     if (!this.term.trusted() || snapshot.revision < this.writtenAt) return;
     const now = clock.steady();
+    const heardAt = this.heardAt ?? now;
+    this.heardAt = null;
     const report = watchAbsences(snapshot, this.absences, now, this.options.graceMs);
     this.note(report);
     let due = report.nextDue;
@@ -156,7 +178,8 @@ class Leader {
       if (this.settled === null || waits(report) || !samePlacing(this.settled, snapshot)) {
         this.settled = null;
         due = Math.min(due ?? Number.POSITIVE_INFINITY, now + RETRY_MS);
-        const outcome = await this.decide(snapshot, report);
+        const outcome = await this.decide(snapshot, report, heardAt);
+        this.metrics.reconciled(clock.steady() - now);
         if (outcome !== 'unfinished') due = report.nextDue;
         if (outcome === 'settled' && !waits(report)) this.settled = snapshot;
       }
@@ -172,11 +195,14 @@ class Leader {
   private async decide(
     snapshot: ClusterSnapshot,
     { holds, frozen }: AbsenceReport,
+    heardAt: number,
   ): Promise<'settled' | 'written' | 'unfinished'> {
     const { registry, log } = this.options;
-    const { decisions, refusals, transfers } = place(snapshot, { holds, transfers: this.transfers });
+    const placing = place(snapshot, { holds, transfers: this.transfers });
+    const { decisions, refusals, transfers } = placing;
     this.transfers = transfers;
     this.status = { leader: true, refusals, frozen, hold: null };
+    this.noteWaiting(snapshot, placing, heardAt);
     if (decisions.length === 0) return 'settled';
     // What leaves is written first: a unit that changes over may come back to the very key it left.
     const leaving = decisions.filter(({ kind }) => kind === 'unplace');
@@ -184,7 +210,15 @@ class Leader {
     let outcome: 'written' | 'unfinished' = 'written';
     for (const part of [leaving, rest]) {
       if (part.length === 0) continue;
-      const result = await registry.commit(part, this.term);
+      let result: CommitResult;
+      try {
+        result = await registry.commit(part, this.term);
+      } catch (error) {
+        for (const decision of part) this.count(snapshot, decision, 'failed');
+        throw error;
+      }
+      for (const [at, decision] of part.entries())
+        this.count(snapshot, decision, result.kind === 'done' ? result.outcomes[at]! : result.kind);
       if (result.kind === 'deposed') {
         log.warn({}, 'deposed: another machine leads');
         this.over.abort();
@@ -197,6 +231,25 @@ class Leader {
       if (result.outcomes.includes('stale')) outcome = 'unfinished';
     }
     return outcome;
+  }
+
+  private noteWaiting(snapshot: ClusterSnapshot, { decisions, pending }: Placing, heardAt: number): void {
+    const units = [
+      ...decisions.filter(({ kind }) => kind !== 'unplace').map(({ unit }) => unit),
+      ...pending.keys(),
+    ];
+    const waiting = units.map((unit) => ({ unit, generation: snapshot.units.get(unit)?.generation ?? 0 }));
+    this.waits.look(snapshot.revision, waiting, heardAt);
+    const isNew = (unit: string): boolean => !this.pending.has(unit);
+    this.metrics.unplaceable([...pending.keys()].filter(isNew).length);
+    this.pending = pending;
+  }
+
+  private count(snapshot: ClusterSnapshot, decision: Decision, outcome: DecisionOutcome): void {
+    this.metrics.decided(snapshot, decision, outcome);
+    if (decision.kind === 'unplace' || outcome !== 'committed') return;
+    const waited = this.waits.waited(decision.unit, this.options.clock.steady());
+    if (waited !== null) this.metrics.scheduled(waited);
   }
 
   /** Remembers absences and says once what changed about them. */

@@ -41,19 +41,21 @@ export interface Neighbours {
 /** Whether `one` makes `other` move away from its machine. Globals stay, and so do units that replace each other. */
 export type Replaces = (one: Placeable, other: Placeable) => boolean;
 
-export type RefusalKind =
-  | 'invalid'
-  | 'machine-id'
-  | 'metadata'
-  | 'require'
-  | 'peer'
-  | 'conflict'
-  | 'replaced'
-  | 'immovable'
-  | 'draining'
-  | 'cordoned'
-  | 'stopping'
-  | 'unreported';
+export const REFUSAL_KINDS = [
+  'invalid',
+  'machine-id',
+  'metadata',
+  'require',
+  'peer',
+  'conflict',
+  'replaced',
+  'immovable',
+  'draining',
+  'cordoned',
+  'stopping',
+  'unreported',
+] as const;
+export type RefusalKind = (typeof REFUSAL_KINDS)[number];
 
 /** Why one unit is not on one machine. `detail` is the metadata, unit or machine it is about. */
 export interface Refusal {
@@ -105,18 +107,29 @@ export class Tally {
     this.refused += machines;
   }
 
+  /** What most machines refuse it for, the first of several; null: there is none. */
+  main(): RefusalKind | null {
+    const counts = [...this.byKind].map(([kind, details]) => ({ kind, count: sum(details.values()) }));
+    counts.sort((a, b) => b.count - a.count);
+    return counts[0]?.kind ?? null;
+  }
+
   /** `0 of 12 machines: 7 lack az=eu-west, 5 conflict with web@1.service`; `running` machines have the unit. */
   summary(running = 0, which: '' | 'other ' = ''): string {
     const all = this.refused + running;
     if (all === 0) return which === '' ? 'no machine is alive' : 'no other machine is alive';
     const phrases = [...this.byKind].map(([kind, details]) => {
-      const count = [...details.values()].reduce((sum, part) => sum + part, 0);
+      const count = sum(details.values());
       return { count, words: phrase(kind, count, few([...details.keys()].sort())) };
     });
     phrases.sort((a, b) => b.count - a.count || (a.words < b.words ? -1 : 1));
     const of = `${running} of ${all} ${which}machine${all === 1 ? '' : 's'}`;
     return [of, phrases.map(({ words }) => words).join(', ')].filter((part) => part !== '').join(': ');
   }
+}
+
+function sum(parts: Iterable<number>): number {
+  return [...parts].reduce((all, part) => all + part, 0);
 }
 
 /** At most three names; a fleet has more of them than a line holds. */

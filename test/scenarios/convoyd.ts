@@ -5,6 +5,7 @@ import type { LeaderTerm, Registry } from '../../registry/registry.js';
 import type { Clock } from '../../runtime/clock.js';
 import { aborted, transient } from '../../runtime/errors.js';
 import type { Log } from '../../runtime/log.js';
+import { silentMeter } from '../../runtime/meter.js';
 import { type Scheduler, startScheduler } from '../../scheduler/scheduler.js';
 import type { MemoryRegistry } from '../fakes/memory-registry.js';
 
@@ -36,7 +37,7 @@ export class Convoyd {
     const say = (part: string, line: string): void => {
       if (!this.dead.signal.aborted) note(`${machine.id} ${part}: ${line}`);
     };
-    const common = { registry, clock, ttlMs: TTL_MS };
+    const common = { registry, clock, meter: silentMeter, ttlMs: TTL_MS };
     this.scheduler = startScheduler({
       ...common,
       machineId: machine.id,

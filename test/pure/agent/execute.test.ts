@@ -33,6 +33,7 @@ function kit() {
     environment: async () => ({}),
     withdraw: (units) => call(`withdraw ${units.join(' ')}`),
     onOutcome: (outcome) => outcomes.push(outcome),
+    clock: { steady: () => 0 },
   });
   return {
     executor,

@@ -3,6 +3,7 @@ import type { Machine, UnitState } from '../../../registry/model.js';
 import type { ClusterView, MachineSession, Registry } from '../../../registry/registry.js';
 import { transient } from '../../../runtime/errors.js';
 import { type Log, silentLog } from '../../../runtime/log.js';
+import { silentMeter } from '../../../runtime/meter.js';
 import { type Scheduler, startScheduler } from '../../../scheduler/scheduler.js';
 import { hashOf } from '../../../units/unit-file.js';
 import { type MemoryCluster, type MemoryRegistry, openMemoryCluster } from '../../fakes/memory-registry.js';
@@ -45,7 +46,15 @@ const note = (_: object, message: string): void => void logged.push(message);
 const log: Log = { ...silentLog, info: note, warn: note, error: note };
 
 function start(machineId = 'leader01', at: Registry = cluster.client()): Scheduler {
-  const scheduler = startScheduler({ registry: at, machineId, clock, log, ttlMs: TTL_MS, graceMs: GRACE_MS });
+  const scheduler = startScheduler({
+    registry: at,
+    machineId,
+    clock,
+    log,
+    meter: silentMeter,
+    ttlMs: TTL_MS,
+    graceMs: GRACE_MS,
+  });
   schedulers.push(scheduler);
   return scheduler;
 }

@@ -4,6 +4,7 @@ import type { Placement, ServiceEntry, UnitState } from '../../../registry/model
 import type { RegistryMemory } from '../../../registry/registry.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
+import { silentMeter } from '../../../runtime/meter.js';
 import { parse } from '../../../units/parse.js';
 import { hashOf } from '../../../units/unit-file.js';
 import { type MemoryRegistry, memoryOfMachine, openMemoryCluster } from '../../fakes/memory-registry.js';
@@ -77,6 +78,7 @@ export function startTestAgent(registry: MemoryRegistry, manager: UnitManager, t
     machine: { id: MACHINE, ip: HOST, metadata: {}, apiAddress: '', version: '0', bootId: 'b' },
     clock: CLOCK,
     log: silentLog,
+    meter: silentMeter,
     ttlMs,
     hostForServices: HOST,
     apiForUnits: 'unix:///run/read.sock',
