@@ -17,6 +17,7 @@ import type { ServiceEntry } from '../registry/model.js';
 import { ConvoyError, ERROR_KINDS, type ErrorKind } from '../runtime/errors.js';
 import type { TargetState } from '../units/state.js';
 import type { UnitOption } from '../units/unit-file.js';
+import type { LogOutput } from '../units/unit-log.js';
 import { type Answer, type ConnectionOptions, openConnection, type SendOptions } from './connection.js';
 import { readEndpoint } from './endpoint.js';
 import { type EventBatch, readEvents } from './read-events.js';
@@ -91,8 +92,13 @@ export interface EventRequest {
 }
 
 export interface LogRequest {
-  readonly lines: number;
+  /** How many of the last lines; absent: a few, or all since `since`. */
+  readonly lines?: number;
   readonly follow: boolean;
+  /** Absent: what suits the machine. */
+  readonly output?: LogOutput;
+  /** A time as journalctl reads it. */
+  readonly since?: string;
   /** Id or beginning of the id of the machine, for a unit that runs on several. */
   readonly machine?: string;
 }
@@ -185,9 +191,9 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
       const { body } = await send('GET', `/v1/events?${query}`, { signal });
       yield* readEvents(body, endpoint, signal);
     },
-    async log(name, { lines, follow, machine }) {
-      const query = new URLSearchParams({ lines: String(lines), follow: String(follow) });
-      if (machine !== undefined) query.set('machine', machine);
+    async log(name, { follow, ...asked }) {
+      const query = new URLSearchParams({ follow: String(follow) });
+      for (const [key, value] of Object.entries(asked)) query.set(key, String(value));
       const path = `/v1/units/${encodeURIComponent(name)}/log?${query}`;
       return (await send('GET', path, follow ? { answerMs: 0 } : {})).body;
     },

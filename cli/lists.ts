@@ -1,190 +1,232 @@
 import type { MachineReport, UnitReport, WireState, WireUnit } from '../api/wire.js';
-import { messageOf } from '../runtime/errors.js';
-import { type OptionRow, type OptionTable, parseSwitch, parseText } from '../runtime/options.js';
 import { readConstraints } from '../units/constraints.js';
+import { compileGlob } from '../units/glob.js';
 import { hashOf, valuesOf } from '../units/unit-file.js';
-import { type Command, type Context, command } from './command.js';
-import { MachineNames, machineState, shortId } from './machine-names.js';
-import { formatTable } from './table.js';
+import type { Command, Context } from './command.js';
+import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';
+import { type Field, listCommand, type Show } from './list-command.js';
+import { machineState, shortId } from './machine-names.js';
+import { ago } from './times.js';
+import { readUnitArgument } from './unit-args.js';
 
-/** Fleet's three tables. Everything about how they look is what scripts parse. */
-
-/** A cell's text; an empty one is shown as `-`. */
-type Field<Row> = (row: Row, full: boolean, machines: MachineNames) => string | Promise<string>;
-
-interface Wanted {
-  readonly fields: readonly string[];
-  /** `--all`, where a list has it. */
-  readonly all: boolean;
-}
-
-interface List<Row> {
-  readonly name: string;
-  readonly summary: string;
-  readonly fields: Readonly<Record<string, Field<Row>>>;
-  readonly defaultFields: readonly string[];
-  readonly read: (context: Context, wanted: Wanted) => Promise<readonly Row[]>;
-  /** What `--all` lists besides, where a list has it. */
-  readonly all?: string;
-  /** What to say when the rows cannot be had. */
-  readonly failed: (why: string) => string;
-}
-
-const switches = {
-  legend: { flag: '--no-legend', help: 'leave the header line out', parse: parseSwitch },
-  full: { flag: '--full', help: 'whole ids and hashes', parse: parseSwitch, default: false },
-  long: { flag: '-l, --l', help: 'the same as --full', parse: parseSwitch, default: false },
-} satisfies Record<string, OptionRow<boolean>>;
-
-function list<Row>({ name, summary, fields, defaultFields, all, read, failed }: List<Row>): Command {
-  const allOption: OptionTable =
-    all === undefined ? {} : { all: { flag: '--all', help: all, parse: parseSwitch, default: false } };
-  return command({
-    name,
-    arguments: '',
-    summary,
-    options: {
-      ...switches,
-      ...allOption,
-      fields: {
-        flag: '--fields <names>',
-        help: `columns, of ${Object.keys(fields).join(', ')}`,
-        parse: parseText,
-        default: defaultFields.join(','),
-      },
-    },
-    examples: [`convoyctl ${name}`, `convoyctl ${name} --no-legend --full --fields=${defaultFields[0]}`],
-    run: async (context, _args, options) => {
-      const wanted = options.fields.split(',').filter((field) => field !== '');
-      const unknown = wanted.find((field) => !Object.hasOwn(fields, field));
-      const problem =
-        unknown === undefined ? 'Must define output format' : `Invalid key in output format: "${unknown}"`;
-      if (wanted.length === 0 || unknown !== undefined) {
-        context.err(problem);
-        return 1;
-      }
-      if (wanted.includes('tmachine'))
-        context.err('WARNING: The "tmachine" field is deprecated. Use "target" instead');
-      const machines = new MachineNames(context.api);
-      const full = options.full || options.long;
-      try {
-        const rows = await read(context, { fields: wanted, all: 'all' in options && options.all === true });
-        const cells: string[][] = [];
-        for (const row of rows)
-          cells.push(
-            await Promise.all(
-              wanted.map(async (field) => (await fields[field]?.(row, full, machines)) || '-'),
-            ),
-          );
-        const header = options.legend !== false ? [wanted.map((field) => field.toUpperCase())] : [];
-        await context.write(formatTable([...header, ...cells]));
-        return 0;
-      } catch (error) {
-        context.err(failed(messageOf(error)));
-        return 1;
-      }
-    },
-  });
-}
+/** Fleet's three tables, and services. Everything about how fleet's columns look is what scripts parse. */
 
 const shortHash = (hash: string, full: boolean): string => (full ? hash : hash.slice(0, 7));
 
-const listMachines = list<MachineReport>({
+/** Rows of units whose names are given, or match the patterns; all without arguments. */
+function unitFilter(args: readonly string[]): (row: { readonly unit: string }) => boolean {
+  const wanted = args.map(readUnitArgument);
+  return ({ unit }) =>
+    wanted.length === 0 ||
+    wanted.some((one) => (one.kind === 'name' ? one.name === unit : one.matches(unit)));
+}
+
+/** Nothing, as `-` in a table, if fleet has no word for it. */
+const orNull = (text: string | undefined): string | null => (text === undefined || text === '' ? null : text);
+
+const listMachines = listCommand<ListedMachine>({
   name: 'list-machines',
-  summary: 'list the live machines',
+  arguments: '[machines...]',
+  summary: 'list the live machines; of those whose ids begin as given',
   fields: {
-    machine: ({ id }, full) => (full ? id : shortId(id)),
-    ip: ({ ip }) => ip,
-    metadata: ({ metadata }) =>
-      Object.entries(metadata)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([key, value]) => `${key}=${value}`)
-        .join(','),
-    state: machineState,
+    machine: { cell: ({ machine }, { full }) => (full ? machine : shortId(machine)) },
+    ip: { cell: ({ ip }) => ip ?? '' },
+    metadata: {
+      cell: ({ metadata }) =>
+        Object.entries(metadata)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, value]) => `${key}=${value}`)
+          .join(','),
+    },
+    state: { cell: ({ state }) => state },
+    leader: { cell: ({ leader }) => (leader ? 'leader' : '') },
+    version: { cell: ({ version }) => version ?? '' },
+    api: { cell: ({ api }) => api ?? '' },
   },
   defaultFields: ['machine', 'ip', 'metadata'],
+  wideFields: ['machine', 'ip', 'state', 'leader', 'version', 'api', 'metadata'],
+  wholeFields: [],
   all: 'also the machines that are lost: left, evicted or gone',
+  examples: [
+    'convoyctl list-machines',
+    'convoyctl list-machines --no-legend --full --fields=machine',
+    'convoyctl list-machines --all -o wide',
+  ],
   async read({ api, err }, { all }) {
-    const machines = await api.machineReports();
+    const machines = (await api.machineReports()).map(listedMachine);
     if (!all) return machines.filter(({ alive }) => alive);
     const { frozen, hold } = await api.leader();
     for (const words of [frozen, hold]) if (words !== null) err(`WARNING: ${words}`);
     return machines;
   },
-  failed: (why) => `Error retrieving list of active machines from fleet API (${why})`,
+  filter: (args) => (row) =>
+    args.length === 0 || args.some((arg) => row.machine.startsWith(arg.replace(/\.\.\..*$/, ''))),
+  failed: (why, fleet) =>
+    `Error retrieving list of active machines from fleet API (${why})${
+      fleet
+        ? '\nPossible issues:\n  etcd is unhealthy and/or lost quorum\n  connection cannot be established to any etcd servers'
+        : ''
+    }`,
 });
 
-/** A state, or a unit that is wanted and nowhere. */
-type ListedState = Partial<WireState> & Pick<WireState, 'name'> & { readonly reason?: string };
-
-const listUnits = list<ListedState>({
-  name: 'list-units',
-  summary:
-    "list the units on the machines, with systemd's states; with the field reason also those that run nowhere",
-  fields: {
-    unit: ({ name }) => name,
-    load: ({ systemdLoadState = '' }) => systemdLoadState,
-    active: ({ systemdActiveState = '' }) => systemdActiveState,
-    sub: ({ systemdSubState = '' }) => systemdSubState,
-    machine: ({ machineID }, full, machines) => (machineID ? machines.name(machineID, full) : ''),
-    hash: ({ hash = '' }, full) => shortHash(hash, full),
-    reason: ({ reason = '' }) => reason,
-  },
-  defaultFields: ['unit', 'machine', 'active', 'sub'],
-  async read({ api }, { fields }) {
-    const states = await api.states();
-    return fields.includes('reason') ? withReasons(states, await api.unitReports()) : states;
-  },
-  failed: (why) => `Error retrieving list of units from repository: ${why}`,
-});
-
-/** Each state's own reason or what its unit waits for, and a row for each unit that is wanted and nowhere. */
-function withReasons(states: readonly WireState[], units: readonly UnitReport[]): ListedState[] {
-  const reports = new Map(units.map((unit) => [unit.record.name, unit]));
-  const listed = states.map((state): ListedState => {
-    const unit = reports.get(state.name);
-    const own = unit?.states.find(({ machine }) => machine === state.machineID)?.reason.split('\n')[0];
-    return { ...state, reason: own || unit?.pending || '' };
-  });
-  const nowhere = units.filter(({ record, states: at }) => record.target !== 'inactive' && at.length === 0);
-  const rows = nowhere.map(
-    ({ record, reason }): ListedState => ({ name: record.name, reason: reason ?? '' }),
-  );
-  return [...listed, ...rows].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+function listedMachine(report: MachineReport): ListedMachine {
+  const { id, ip, metadata, alive, cordoned, draining, leader, version, apiAddress, bootId } = report;
+  return {
+    ...{ machine: id, ip: orNull(ip), metadata, state: machineState(report) },
+    ...{ alive, cordoned, draining, leader },
+    ...{ version: orNull(version), api: orNull(apiAddress), boot: orNull(bootId) },
+  };
 }
 
-const isGlobal = ({ name, options }: WireUnit): boolean =>
-  readConstraints(name, { options }).constraints.global;
-
-const target: Field<WireUnit> = (unit, full, machines) => {
-  if (isGlobal(unit)) return 'global';
-  return unit.machineID === undefined ? '' : machines.name(unit.machineID, full);
-};
-
-type ListedUnit = WireUnit & { readonly reason?: string };
-
-const listUnitFiles = list<ListedUnit>({
-  name: 'list-unit-files',
-  summary: 'list the submitted units, where they are wanted and where they are',
+const listUnits = listCommand<ListedUnit>({
+  name: 'list-units',
+  arguments: '[units...]',
+  summary: "list the units on the machines, with systemd's states; with reasons also those that run nowhere",
   fields: {
-    unit: ({ name }) => name,
-    hash: ({ options }, full) => shortHash(hashOf({ options }), full),
-    desc: ({ options }) => valuesOf({ options }, 'Unit', 'Description').at(-1) ?? '',
-    dstate: ({ desiredState }) => desiredState,
-    state: (unit) => (isGlobal(unit) ? '' : (unit.currentState ?? '')),
-    target,
-    tmachine: target,
-    global: (unit) => String(isGlobal(unit)),
-    reason: ({ reason = '' }) => reason,
+    unit: { cell: ({ unit }) => unit },
+    load: { cell: ({ load }) => load ?? '' },
+    active: { cell: ({ active }) => active ?? '' },
+    sub: { cell: ({ sub }) => sub ?? '' },
+    machine: { cell: ({ machine }, show) => machineName(machine, show) },
+    hash: { cell: ({ hash }, { full }) => shortHash(hash ?? '', full) },
+    age: {
+      cell: ({ since }, { now }) => (since === null ? '' : ago(now - Date.parse(since))),
+      key: ({ since }) => (since === null ? '' : -Date.parse(since)),
+    },
+    exit: { cell: ({ exit }) => exit ?? '' },
+    restarts: { cell: ({ restarts }) => String(restarts), key: ({ restarts }) => restarts },
+    reason: { cell: ({ reason }) => reason ?? '' },
   },
-  defaultFields: ['unit', 'hash', 'dstate', 'state', 'target'],
-  async read({ api }, { fields }) {
-    const units = await api.units();
-    if (!fields.includes('reason')) return units;
-    const reasons = new Map((await api.unitReports()).map(({ record, reason }) => [record.name, reason]));
-    return units.map((unit): ListedUnit => ({ ...unit, reason: reasons.get(unit.name) ?? '' }));
+  defaultFields: ['unit', 'machine', 'active', 'sub'],
+  wideFields: ['unit', 'machine', 'load', 'active', 'sub', 'hash', 'age', 'restarts', 'reason'],
+  wholeFields: ['age', 'exit', 'restarts', 'reason'],
+  examples: [
+    'convoyctl list-units',
+    "convoyctl list-units 'web@*' --sort active,unit",
+    'convoyctl list-units --fields=unit,active,reason --watch',
+    'convoyctl list-units -o json',
+  ],
+  async read({ api }, { whole }) {
+    const states = await api.states();
+    return whole ? wholeUnits(states, await api.unitReports()) : states.map((state) => listedUnit(state));
   },
+  filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
 });
 
-export const listCommands: readonly Command[] = [listMachines, listUnits, listUnitFiles];
+function machineName(machine: string | null, { machines, full }: Show): string | Promise<string> {
+  return machine === null ? '' : machines.name(machine, full);
+}
+
+function listedUnit(state: WireState, report?: UnitReport): ListedUnit {
+  const { name, machineID, hash, systemdLoadState, systemdActiveState, systemdSubState } = state;
+  const own = report?.states.find(({ machine }) => machine === machineID);
+  return {
+    ...{ unit: name, machine: orNull(machineID) },
+    ...{ load: orNull(systemdLoadState), active: orNull(systemdActiveState), sub: orNull(systemdSubState) },
+    hash: orNull(hash),
+    since: own === undefined ? null : new Date(own.since).toISOString(),
+    exit: own?.exit ?? null,
+    restarts: own?.autoRestarts ?? 0,
+    reason: orNull(own?.reason.split('\n')[0]) ?? report?.pending ?? null,
+  };
+}
+
+/** Each state with its own reason or what its unit waits for, and a row for each unit that is wanted and nowhere. */
+function wholeUnits(states: readonly WireState[], units: readonly UnitReport[]): ListedUnit[] {
+  const reports = new Map(units.map((unit) => [unit.record.name, unit]));
+  const listed = states.map((state) => listedUnit(state, reports.get(state.name)));
+  const shown = new Set(states.map(({ name }) => name));
+  const nowhere = units
+    .filter(({ record }) => record.target !== 'inactive' && !shown.has(record.name))
+    .map(
+      ({ record, reason }): ListedUnit => ({
+        ...{ unit: record.name, machine: null, load: null, active: null, sub: null },
+        ...{ hash: null, since: null, exit: null, restarts: 0, reason },
+      }),
+    );
+  return [...listed, ...nowhere].sort((a, b) => (a.unit < b.unit ? -1 : a.unit > b.unit ? 1 : 0));
+}
+
+const target: Field<ListedUnitFile> = {
+  cell: ({ global, machine }, show) => (global ? 'global' : machineName(machine, show)),
+};
+
+const listUnitFiles = listCommand<ListedUnitFile>({
+  name: 'list-unit-files',
+  arguments: '[units...]',
+  summary: 'list the submitted units, where they are wanted and where they are',
+  fields: {
+    unit: { cell: ({ unit }) => unit },
+    hash: { cell: ({ hash }, { full }) => shortHash(hash, full) },
+    desc: { cell: ({ description }) => description ?? '' },
+    dstate: { cell: ({ desiredState }) => desiredState },
+    state: { cell: ({ state }) => state ?? '' },
+    target,
+    tmachine: target,
+    global: { cell: ({ global }) => String(global) },
+    restarts: { cell: ({ restarts }) => String(restarts), key: ({ restarts }) => restarts },
+    placed: { cell: ({ placed }) => placed ?? '' },
+    reason: { cell: ({ reason }) => reason ?? '' },
+  },
+  defaultFields: ['unit', 'hash', 'dstate', 'state', 'target'],
+  wideFields: ['unit', 'hash', 'dstate', 'state', 'target', 'restarts', 'desc', 'placed', 'reason'],
+  wholeFields: ['restarts', 'placed', 'reason'],
+  examples: [
+    'convoyctl list-unit-files',
+    "convoyctl list-unit-files 'web@*' --fields=unit,dstate,reason",
+    'convoyctl list-unit-files -o yaml',
+  ],
+  async read({ api }, { whole }) {
+    const units = await api.units();
+    if (!whole) return units.map((unit) => listedUnitFile(unit));
+    const reports = new Map((await api.unitReports()).map((report) => [report.record.name, report]));
+    return units.flatMap((unit) => {
+      const report = reports.get(unit.name);
+      return report === undefined ? [] : [listedUnitFile(unit, report)];
+    });
+  },
+  filter: unitFilter,
+  failed: (why) => `Error retrieving list of units from repository: ${why}`,
+});
+
+function listedUnitFile({ name, options, ...unit }: WireUnit, report?: UnitReport): ListedUnitFile {
+  const { global } = readConstraints(name, { options }).constraints;
+  return {
+    unit: name,
+    hash: hashOf({ options }),
+    description: orNull(valuesOf({ options }, 'Unit', 'Description').at(-1)),
+    desiredState: unit.desiredState,
+    state: global ? null : (unit.currentState ?? null),
+    machine: global ? null : orNull(unit.machineID),
+    global,
+    generation: report?.record.generation ?? 0,
+    restarts: report?.record.restarts ?? 0,
+    placed: report?.why ?? null,
+    reason: report?.reason ?? null,
+  };
+}
+
+const services = listCommand<ListedService>({
+  name: 'services',
+  arguments: '[names...]',
+  summary: 'list where services answer right now',
+  fields: {
+    service: { cell: ({ service }) => service },
+    unit: { cell: ({ unit }) => unit },
+    machine: { cell: ({ machine }, show) => machineName(machine, show) },
+    address: { cell: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}` },
+  },
+  defaultFields: ['service', 'unit', 'machine', 'address'],
+  wideFields: ['service', 'unit', 'machine', 'address'],
+  wholeFields: [],
+  examples: ['convoyctl services', 'convoyctl services redis', 'convoyctl services redis -o json'],
+  read: ({ api }: Context) => api.services().then((all) => all.map((entry) => ({ ...entry }))),
+  filter(args) {
+    const globs = args.map(compileGlob);
+    return ({ service }) => globs.length === 0 || globs.some((glob) => glob.matches(service));
+  },
+  failed: (why) => `Error retrieving list of services: ${why}`,
+});
+
+export const listCommands: readonly Command[] = [listMachines, listUnits, listUnitFiles, services];

@@ -16,7 +16,6 @@ import { migrationCommands } from './migration.js';
 import { moveCommands } from './moves.js';
 import { rejoinCommands } from './rejoin.js';
 import { reloadCommands } from './reload.js';
-import { serviceCommands } from './services.js';
 import { unitCommands } from './units.js';
 
 const COMMANDS: readonly Command[] = [
@@ -27,7 +26,6 @@ const COMMANDS: readonly Command[] = [
   ...machineCommands,
   ...rejoinCommands,
   ...journalCommands,
-  ...serviceCommands,
   ...migrationCommands,
 ];
 

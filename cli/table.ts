@@ -1,15 +1,24 @@
+/** How a cell is coloured: given the text and the column's number, answers the text with its colours around it. */
+export type Paint = (cell: string, column: number) => string;
+
 /**
  * Aligns rows as fleet's tab writer did: every cell but the last is padded with tabs to the column's width, the
  * least multiple of eight above its longest cell. A column reaches over the adjacent rows that have it; rows are
- * all of one length here, so that is the whole table.
+ * all of one length here, so that is the whole table. Control characters, which would break a line or speak to the
+ * terminal, become spaces.
  */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const columns = Math.max(0, ...rows.map((row) => row.length));
+export function formatTable(rows: readonly (readonly string[])[], paint: Paint = (cell) => cell): string {
+  const clean = rows.map((row) => row.map((cell) => cell.replace(/\p{Cc}+/gu, ' ')));
+  const columns = Math.max(0, ...clean.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, at) => {
-    const longest = Math.max(0, ...rows.map((row) => widthOf(row[at] ?? '')));
+    const longest = clean.reduce((most, row) => Math.max(most, widthOf(row[at] ?? '')), 0);
     return TAB * (Math.floor(longest / TAB) + 1);
   });
-  return rows.map((row) => `${row.map((cell, at) => padded(cell, at, row, widths)).join('')}\n`).join('');
+  const padding = (cell: string, at: number): string =>
+    at === columns - 1 ? '' : '\t'.repeat(Math.ceil(((widths[at] ?? 0) - widthOf(cell)) / TAB));
+  return clean
+    .map((row) => `${row.map((cell, at) => paint(cell, at) + padding(cell, at)).join('')}\n`)
+    .join('');
 }
 
 /** `1 unit`, `2 units`. */
@@ -19,13 +28,14 @@ export function counted(count: number, noun: string): string {
 
 const TAB = 8;
 
-function padded(cell: string, at: number, row: readonly string[], widths: readonly number[]): string {
-  if (at === row.length - 1) return cell;
-  const tabs = Math.ceil(((widths[at] ?? 0) - widthOf(cell)) / TAB);
-  return cell + '\t'.repeat(tabs);
+/** In columns of a terminal: most East Asian characters and pictures take two, marks upon others none. */
+export function widthOf(cell: string): number {
+  if (/^[\x20-\x7e]*$/.test(cell)) return cell.length;
+  let width = 0;
+  for (const character of cell) width += NO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
 }
 
-/** In characters, as Go counts runes. */
-function widthOf(cell: string): number {
-  return [...cell].length;
-}
+const NO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;

@@ -49,7 +49,7 @@ export function readOptions<Table extends OptionTable>(
     const fromFlag = given[flagKey(row.flag)];
     const fromEnv = row.env === undefined || env[row.env] === '' ? undefined : env[row.env];
     const text = fromFlag ?? fromEnv;
-    const source = fromFlag === undefined ? row.env : row.flag.split(' ')[0];
+    const source = fromFlag === undefined ? row.env : row.flag.split(/[ ,]/)[0];
     values[key] = text === undefined ? row.default : parseValue(row, String(text), String(source));
   }
   return values as OptionValues<Table>;
