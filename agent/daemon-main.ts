@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readAccess } from '../api/access-files.js';
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
@@ -9,7 +10,7 @@ import { createShutdown } from '../runtime/shutdown.js';
 import { apiSocket, type DaemonOptions, startDaemon, unitSocket } from './daemon.js';
 import { chooseUnitManager, daemonTable } from './daemon-options.js';
 import { readEtcdAccess } from './etcd-access.js';
-import { freePort, openGround, startEtcd, startRedis } from './ground.js';
+import { openGround, startEtcd, startRedis } from './ground.js';
 import { readMachineId, readPublicIp } from './identity.js';
 import { takeSockets } from './inherited-sockets.js';
 import { ensurePrograms, linkPrograms } from './programs.js';
@@ -35,6 +36,7 @@ await runMain('convoyd', async () => {
     machineId: machineId ?? readMachineId(),
     publicIp: publicIp ?? (dev ? '127.0.0.1' : readPublicIp()),
     listen: listen ?? null,
+    access: readAccess(rest),
     ttlMs: ttl,
     graceMs: grace,
     version,
@@ -79,7 +81,6 @@ await runMain('convoyd', async () => {
       runDir,
       stateDir: join(ground.dir, 'state'),
       unitRoot: join(ground.dir, 'root'),
-      listen: plain.listen ?? { host: '127.0.0.1', port: await freePort() },
     };
   }
 });

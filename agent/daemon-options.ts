@@ -48,8 +48,32 @@ export const daemonTable = {
   listen: {
     flag: '--listen <host:port>',
     env: 'CONVOY_LISTEN',
-    help: 'serve the API on this loopback address too',
+    help: 'serve the API on this TCP address too; beyond loopback with --tls-cert, and --tls-ca or --api-tokens',
     parse: parseListen,
+  },
+  tlsCert: {
+    flag: '--tls-cert <file>',
+    env: 'CONVOY_TLS_CERT',
+    help: 'PEM of the certificate of the API on TCP, and of this machine if its OU is convoy-machine',
+    parse: parseText,
+  },
+  tlsKey: {
+    flag: '--tls-key <file>',
+    env: 'CONVOY_TLS_KEY',
+    help: 'PEM of the key to that certificate, for its owner only',
+    parse: parseText,
+  },
+  tlsCa: {
+    flag: '--tls-ca <file>',
+    env: 'CONVOY_TLS_CA',
+    help: 'PEM of the authority that signs the certificates of callers (OU=convoy-read, convoy-operate or convoy-admin) and of other machines',
+    parse: parseText,
+  },
+  apiTokens: {
+    flag: '--api-tokens <file>',
+    env: 'CONVOY_API_TOKENS',
+    help: 'lines NAME ROLE TOKEN, for its owner only; roles: read, operate, admin, and machine for what machines show each other',
+    parse: parseText,
   },
   runDir: {
     flag: '--run-dir <dir>',

@@ -11,7 +11,7 @@ import type { Log } from '../runtime/log.js';
 import { processMetrics } from '../runtime/process-metrics.js';
 import { prometheusMeter } from '../runtime/prometheus.js';
 import type { Shutdown } from '../runtime/shutdown.js';
-import { explainPending } from '../scheduler/explain.js';
+import { explainPending, explainUnit } from '../scheduler/explain.js';
 import { planRebalance } from '../scheduler/rebalance.js';
 import { startScheduler } from '../scheduler/scheduler.js';
 import { type Agent, startAgent } from './agent.js';
@@ -101,11 +101,18 @@ export async function startDaemon(
       return refusals === null ? null : { refusals, frozen, hold };
     },
     explain: explainPending,
+    explainUnit,
     planRebalance,
     hold: () => agent?.status().hold ?? null,
     outsider: () => agent?.status().outsider ?? null,
+    notJoined() {
+      const { joined, problem } = agent?.status() ?? { joined: false, problem: null };
+      return joined ? null : (problem ?? 'joining');
+    },
+    unitManager: async () => void (await manager.list()),
     clock,
     log: log.child({ part: 'api' }),
+    meter,
     version: options.version,
     sockets: [
       { path: apiSocket(runDir), role: 'admin' as const },

@@ -12,7 +12,7 @@ export function fleetMachineRoutes({ registry }: ApiContext, prefix: string, pag
       dialect: 'fleet',
       path: `${prefix}/machines`,
       otherMethods: 'only GET and PATCH supported against this resource',
-      roles: { PATCH: 'admin' },
+      roles: { GET: 'unit', PATCH: 'admin' },
       methods: {
         GET: (call) =>
           pager.page(call, 'machines', 'machines', async () => {

@@ -11,6 +11,7 @@ export function fleetStateRoutes({ registry }: ApiContext, prefix: string, pager
       dialect: 'fleet',
       path: `${prefix}/state`,
       otherMethods,
+      roles: { GET: 'unit' },
       methods: {
         GET(call) {
           const unit = call.query.get('unitName') ?? '';
@@ -29,6 +30,7 @@ export function fleetStateRoutes({ registry }: ApiContext, prefix: string, pager
       dialect: 'fleet',
       path: `${prefix}/state/:name`,
       otherMethods,
+      roles: { GET: 'unit' },
       methods: {
         async GET(call) {
           const view = await registry.readUnit(param(call, 'name'), call.signal);

@@ -3,39 +3,65 @@ import type { Server } from 'node:http';
 import { type AddressInfo, connect, isIPv4, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf, permanent, UsageError } from '../runtime/errors.js';
+import { type Access, canIdentify } from './access.js';
+import type { Role } from './route.js';
 
-/** A unix socket (`fd`: one that listens there already), or TCP on a loopback address (port 0: any free one). */
-export type Listen =
-  | { readonly path: string; readonly fd?: number; readonly readOnly: boolean }
-  | { readonly host: string; readonly port: number; readonly readOnly: boolean };
-
-/**
- * Binds a server and answers its URL. A socket nobody answers on is replaced, a live one refused; it is open to
- * its owner and group only. TCP elsewhere than on loopback is refused: nothing checks yet who is asking.
- */
-export async function listenOn(server: Server, listen: Listen): Promise<string> {
-  if ('path' in listen) {
-    if (listen.fd !== undefined) {
-      await bind(server, listen.path, { fd: listen.fd });
-      return `unix://${listen.path}`;
-    }
-    mkdirSync(dirname(listen.path), { recursive: true });
-    await removeStaleSocket(listen.path);
-    await bind(server, listen.path, { path: listen.path });
-    chmodSync(listen.path, 0o660);
-    return `unix://${listen.path}`;
-  }
-  const { host, port } = listen;
-  if (!isLoopback(host))
-    throw new UsageError(
-      `API address ${host}:${port} is not on loopback: give 127.0.0.1 or ::1, TCP is not served to other machines yet`,
-    );
-  await bind(server, `${host}:${port}`, { host, port });
-  const bound = server.address() as AddressInfo;
-  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+/** A unix socket (`fd`: one that listens there already), which gives everyone who may open it this role. */
+export interface SocketListen {
+  readonly path: string;
+  readonly fd?: number;
+  readonly role: Role;
 }
 
-function isLoopback(host: string): boolean {
+/** TCP (port 0: any free one). `role`: of everyone who reaches it; null: callers have to show who they are. */
+export interface TcpListen {
+  readonly host: string;
+  readonly port: number;
+  readonly role: Role | null;
+}
+
+/**
+ * Binds a server and answers its URL. A socket nobody answers on is replaced, a live one refused; one for units is
+ * open to all users, any other to its owner and group only (one that listens already: as it was made). `UsageError`
+ * for TCP beyond loopback without TLS, or where nobody could be told from anybody.
+ */
+export async function listenOn(
+  server: Server,
+  listen: SocketListen | TcpListen,
+  access: Access,
+): Promise<string> {
+  if ('path' in listen) {
+    const { path, fd, role } = listen;
+    if (fd === undefined) {
+      mkdirSync(dirname(path), { recursive: true });
+      await removeStaleSocket(path);
+    }
+    await bind(server, path, fd === undefined ? { path } : { fd });
+    if (role === 'unit') chmodSync(path, 0o666);
+    else if (fd === undefined) chmodSync(path, 0o660);
+    return `unix://${path}`;
+  }
+  const { host, port } = listen;
+  requireChecks(listen, access);
+  await bind(server, `${host}:${port}`, { host, port });
+  const bound = server.address() as AddressInfo;
+  const scheme = access.tls === null ? 'http' : 'https';
+  return `${scheme}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
+
+function requireChecks({ host, port, role }: TcpListen, access: Access): void {
+  if (!isLoopback(host) && access.tls === null)
+    throw new UsageError(
+      `API address ${host}:${port} is not on loopback and needs TLS (--tls-cert, --tls-key): over plain HTTP a token could be read on its way`,
+    );
+  if (isLoopback(host) ? role === null && !canIdentify(access) : role !== null || !canIdentify(access))
+    throw new UsageError(
+      `API address ${host}:${port} is not on loopback and has to know who asks: give --tls-ca for client certificates, or --api-tokens`,
+    );
+}
+
+/** Whether an address is this machine's own, which no other reaches. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 

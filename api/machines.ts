@@ -16,6 +16,7 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
       dialect: 'native',
       path: `/v1/machines/:id/${verb}`,
       otherMethods: 'only POST here',
+      roles: { POST: 'admin' },
       methods: {
         async POST(call) {
           await registry.changeMachine(param(call, 'id'), wish);
@@ -29,6 +30,7 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
       dialect: 'native',
       path: '/v1/machines',
       otherMethods: 'machines can only be read (GET)',
+      roles: { GET: 'unit' },
       methods: {
         async GET(call) {
           const [{ machines, known }, leader] = await Promise.all([
@@ -47,6 +49,7 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
       dialect: 'native',
       path: '/v1/machines/:id/evict',
       otherMethods: 'only POST here',
+      roles: { POST: 'admin' },
       methods: {
         async POST(call) {
           await registry.evictMachine(param(call, 'id'));

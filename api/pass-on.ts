@@ -1,7 +1,10 @@
-import { type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { Machine } from '../registry/model.js';
 import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
+import { type Access, machineToken, VOUCHED, vouchFor } from './access.js';
+import { isLoopback } from './listen.js';
 import type { Call } from './route.js';
+import type { WireError } from './wire.js';
 
 /** Marks a request that one convoyd asks of another, so that it goes no further; names the machine it is for. */
 export const PASSED_ON = 'x-convoy-passed-on';
@@ -12,6 +15,25 @@ export const WRONG_MACHINE = 421;
 /** How long another machine may take to begin its answer to anything but a log. */
 const ANSWER_MS = 5_000;
 
+/** How this machine asks others: over connections of its own, on which it says that it is one. */
+export interface Peers {
+  readonly dispatcher: Dispatcher;
+  readonly token: string | null;
+}
+
+/** `close` ends the connections. Certificates of other machines are always checked, whatever the environment says. */
+export function openPeers(access: Access): Peers & { close(): Promise<void> } {
+  const { tls } = access;
+  const dispatcher = new Agent({
+    connect: {
+      rejectUnauthorized: true,
+      ...(tls === null || tls.ca === null ? {} : { ca: tls.ca }),
+      ...(tls === null || !tls.ofMachine ? {} : { cert: tls.cert, key: tls.key }),
+    },
+  });
+  return { dispatcher, token: machineToken(access), close: () => dispatcher.destroy() };
+}
+
 export interface PassedOn {
   readonly status: number;
   readonly lines: AsyncIterable<string>;
@@ -20,7 +42,7 @@ export interface PassedOn {
 
 /**
  * Sends a request, without its body, on to the machine it is about. `transient`/`machine-unreachable` if that does
- * not answer, has no address, or another machine answers there. `target`: asked instead of what the caller asked.
+ * not answer, has no address, is not to be trusted, does not trust this one, or another machine answers there. `target`: asked instead of what the caller asked.
  * `patient`: the answer may begin as late as it likes (a log that is followed).
  */
 export async function passOn(
@@ -29,12 +51,19 @@ export async function passOn(
   { target = call.target, patient }: { readonly target?: string; readonly patient: boolean },
 ): Promise<PassedOn> {
   const { id, apiAddress } = machine;
+  const { dispatcher, token } = call.peers;
   if (apiAddress === '')
     throw unreachable(`machine ${id} answers no requests of other machines: give this command there`);
   try {
-    const { statusCode, body } = await request(new URL(target, apiAddress), {
+    const { statusCode, body } = await dispatcher.request({
+      origin: apiAddress,
+      path: target,
       method: call.method as Dispatcher.HttpMethod,
-      headers: { [PASSED_ON]: id },
+      headers: {
+        [PASSED_ON]: id,
+        [VOUCHED]: vouchFor(call.caller),
+        ...(token !== null && isSafeFor(machine) ? { authorization: `Bearer ${token}` } : {}),
+      },
       headersTimeout: patient ? 0 : ANSWER_MS,
       bodyTimeout: 0,
       signal: call.signal,
@@ -43,11 +72,21 @@ export async function passOn(
       await body.dump();
       throw unreachable(`machine ${id} does not answer at ${apiAddress}: another one does`);
     }
+    if (statusCode === 401) {
+      const { error } = (await body.json()) as WireError;
+      throw unreachable(`machine ${id} does not know this one as a machine of the cluster: ${error.message}`);
+    }
     return { status: statusCode, lines: linesOf(body), json: () => body.json() };
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
     throw unreachable(`machine ${id} does not answer at ${apiAddress}: ${messageOf(cause)}`, cause);
   }
+}
+
+/** Not over plain HTTP to what says it is on loopback: that is this machine's own, where any user may listen. */
+function isSafeFor({ apiAddress, ip }: Machine): boolean {
+  const { protocol, hostname } = new URL(apiAddress);
+  return protocol === 'https:' || (isLoopback(ip) && isLoopback(hostname));
 }
 
 function unreachable(message: string, cause?: unknown): ConvoyError {

@@ -9,6 +9,7 @@ export function rejoinRoutes({ registry, machineId, hold }: ApiContext): Route[]
       dialect: 'native',
       path: '/v1/rejoin',
       otherMethods: 'only GET (why it holds) and POST (accept the registry) here',
+      roles: { POST: 'admin' },
       methods: {
         async GET() {
           const json: HoldReport = { machine: machineId, hold: hold() };

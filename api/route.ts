@@ -1,5 +1,6 @@
 import { type ConvoyError, permanent } from '../runtime/errors.js';
 import type { ErrorCode, FleetCode } from './error-codes.js';
+import type { AnyOperation } from './operation.js';
 import type { Peers } from './pass-on.js';
 
 /** The header that carries `Reply.revision`. */
@@ -75,6 +76,8 @@ export interface Route {
   readonly methods: Readonly<Partial<Record<Method, Handler>>>;
   /** Where a method needs another role than `read` for GET and `operate` for all others. */
   readonly roles?: Readonly<Partial<Record<Method, Role>>>;
+  /** What the methods take and answer, for the document of the native API. */
+  readonly operations?: Readonly<Partial<Record<Method, AnyOperation>>>;
   /** Message of the 405 for any other method. */
   readonly otherMethods: string;
   /** Where that refusal is not a 405. */

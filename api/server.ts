@@ -1,20 +1,26 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { kindOf, messageOf } from '../runtime/errors.js';
+import { type Access, identify, lacksRole } from './access.js';
+import { logChange } from './audit.js';
 import type { ApiContext } from './context.js';
 import { errorBody, statusOf } from './error-codes.js';
-import { type Listen, listenOn } from './listen.js';
-import { PASSED_ON, WRONG_MACHINE } from './pass-on.js';
-import { type Call, type Method, REVISION, type Reply, type Route, refuse } from './route.js';
+import { listenOn, type SocketListen, type TcpListen } from './listen.js';
+import { type Answered, apiMetrics } from './metrics.js';
+import { openPeers, PASSED_ON, type Peers, WRONG_MACHINE } from './pass-on.js';
+import { type Call, type Caller, type Method, REVISION, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
+import { createWebServer, shownBy } from './web-server.js';
 import type { WireError } from './wire.js';
 
 export interface ApiOptions extends ApiContext {
-  readonly sockets: readonly { readonly path: string; readonly fd?: number; readonly readOnly: boolean }[];
-  readonly tcp: readonly { readonly host: string; readonly port: number; readonly readOnly: boolean }[];
+  readonly sockets: readonly SocketListen[];
+  readonly tcp: readonly TcpListen[];
+  /** Of callers over TCP, and of this machine towards others. */
+  readonly access: Access;
 }
 
 export interface Api {
-  /** `unix:///path` or `http://host:port`, sockets first, in the order given. */
+  /** `unix:///path`, `http://host:port` or `https://host:port`, sockets first, in the order given. */
   readonly addresses: readonly string[];
   /** Ends streams and connections; a request in hand gets its answer. */
   stop(): Promise<void>;
@@ -25,7 +31,7 @@ const BODY_LIMIT = 4 * 1024 * 1024;
 const STOP_MS = 2_000;
 const TEXT = 'text/plain; charset=utf-8';
 /** What a machine answers that is none of the cluster. */
-const ABOUT_ITSELF = /^\/(v1\/rejoin|healthz|readyz)$/;
+const ABOUT_ITSELF = /^\/(v1\/rejoin|healthz|readyz|metrics)$/;
 const FLEET_UNAVAILABLE = 'fleet server unable to communicate with etcd';
 
 /** Serves the API on all addresses or, if one cannot be had, on none (rejects with the reason). */
@@ -33,23 +39,26 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const stopping = new AbortController();
   const routes = allRoutes(options);
   const gate = registryGate(options);
+  const peers = openPeers(options.access);
+  const count = apiMetrics(options.meter);
   const servers: Server[] = [];
   const addresses: string[] = [];
   const stop = async (): Promise<void> => {
     stopping.abort();
     await Promise.all(servers.map((server) => closeServer(server, options)));
+    await peers.close();
   };
   try {
-    for (const listen of [...options.sockets, ...options.tcp] satisfies Listen[]) {
-      const server = createServer((request, response) => {
-        void answer(
-          { ...options, routes, gate, readOnly: listen.readOnly },
-          request,
-          response,
-          stopping.signal,
-        );
+    for (const listen of [...options.sockets, ...options.tcp]) {
+      const { role } = listen;
+      const address = 'path' in listen ? listen.path : `${listen.host}:${listen.port}`;
+      const everyone = role === null ? null : { name: address, role };
+      const serving: Serving = { ...options, routes, gate, peers, everyone, count };
+      const tls = 'path' in listen ? null : options.access.tls;
+      const server = createWebServer(tls, (request, response) => {
+        void answer(serving, request, response, stopping.signal);
       });
-      addresses.push(await listenOn(server, listen));
+      addresses.push(await listenOn(server, listen, options.access));
       servers.push(server);
     }
   } catch (error) {
@@ -94,7 +103,11 @@ function registryGate({ registry }: ApiContext): RegistryGate {
 interface Serving extends ApiContext {
   readonly routes: readonly Route[];
   readonly gate: RegistryGate;
-  readonly readOnly: boolean;
+  readonly count: (answered: Answered) => void;
+  readonly peers: Peers;
+  readonly access: Access;
+  /** Whom everyone is taken for who reaches the address; null: callers have to show who they are. */
+  readonly everyone: Caller | null;
 }
 
 async function answer(
@@ -106,21 +119,34 @@ async function answer(
   const started = serving.clock.steady();
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  response.setHeader('server', `convoyd/${serving.version}`);
+  response.setHeader('server', `convoyd/v${serving.version}`);
   const target = request.url ?? '/';
-  const dialect = /^\/(v1|healthz|readyz)(\/|\?|$)/.test(target) ? 'native' : 'fleet';
+  const dialect = /^\/(v1|healthz|readyz|metrics)(\/|\?|$)/.test(target) ? 'native' : 'fleet';
+  const asked: Known = { caller: null, params: {}, route: null };
+  let beganAt: number | null = null;
+  let isGone = false;
   try {
     const signal = AbortSignal.any([gone.signal, stopping]);
-    const reply = await dispatch(serving, dialect, request, signal);
+    const reply = await dispatch(serving, dialect, request, asked, signal);
+    beganAt = serving.clock.steady();
     if ('location' in reply) redirect(response, reply.location);
     else if ('lines' in reply) await sendLines(response, reply, gone.signal);
     else sendJson(response, reply);
   } catch (error) {
     if (kindOf(error) === 'transient') serving.gate.fail();
+    isGone = gone.signal.aborted && !response.headersSent;
     if (response.headersSent) response.destroy();
     else sendError(response, dialect, error);
     if (response.statusCode === 500) serving.log.error({ request: target }, messageOf(error));
   }
+  const method = request.method ?? '';
+  const ms = (beganAt ?? serving.clock.steady()) - started;
+  serving.count({ route: asked.route, method, status: isGone ? null : response.statusCode, ms });
+  const { remoteAddress, remotePort } = request.socket;
+  logChange(serving.log, {
+    ...{ ...asked, method: request.method ?? '', target, status: response.statusCode },
+    from: remoteAddress === undefined ? undefined : `${remoteAddress} port ${remotePort}`,
+  });
   serving.log.debug(
     {
       method: request.method,
@@ -132,14 +158,24 @@ async function answer(
   );
 }
 
+/** What comes to be known of a request on its way. */
+interface Known {
+  caller: Caller | null;
+  params: Readonly<Record<string, string>>;
+  route: string | null;
+}
+
 async function dispatch(
   serving: Serving,
   dialect: Route['dialect'],
   request: IncomingMessage,
+  known: Known,
   signal: AbortSignal,
 ): Promise<Reply | { readonly location: string }> {
   const target = request.url ?? '/';
   const query = target.indexOf('?');
+  const caller = serving.everyone ?? identify(shownBy(request), serving.access.tokens);
+  known.caller = caller;
   const path = decodePath(query < 0 ? target : target.slice(0, query));
   const outsider = serving.outsider();
   if (outsider !== null && !ABOUT_ITSELF.test(path)) throw refuse(503, 'outsider', outsider);
@@ -153,16 +189,17 @@ async function dispatch(
   const match = matchRoute(serving.routes, path);
   if (match === null)
     throw refuse(404, 'not-found', dialect === 'fleet' ? '' : `there is no ${path} in this API`);
+  known.params = match.params;
+  known.route = match.route.path;
   const method = request.method ?? '';
   const handler = match.route.methods[method as Method];
   if (handler === undefined) throw refuse(match.route.otherStatus ?? 405, 'method', match.route.otherMethods);
-  if (method !== 'GET') {
-    if (serving.readOnly)
-      throw refuse(403, 'read-only', 'this address is for reading only: make changes over another one');
-    // A page in a browser on this machine can reach loopback; nothing but a browser sends Origin.
-    if (request.headers.origin !== undefined)
-      throw refuse(403, 'from-a-page', 'changes are not taken from web pages');
-  }
+  const needed = match.route.roles?.[method as Method] ?? (method === 'GET' ? 'read' : 'operate');
+  const refusal = lacksRole(caller, needed);
+  if (refusal !== null) throw refusal;
+  // A page in a browser on this machine can reach loopback; nothing but a browser sends Origin.
+  if (method !== 'GET' && request.headers.origin !== undefined)
+    throw refuse(403, 'from-a-page', 'changes are not taken from web pages');
   const call: Call = {
     method,
     target,
@@ -171,7 +208,8 @@ async function dispatch(
     contentTypes: request.headersDistinct['content-type'] ?? [],
     ifMatch: () => generationOf(request.headers['if-match']),
     header: (name) => request.headersDistinct[name]?.[0],
-    caller: { name: 'socket', role: serving.readOnly ? 'read' : 'admin' },
+    caller,
+    peers: serving.peers,
     body: () => readBody(request),
     passedOn: meant !== undefined,
     signal,

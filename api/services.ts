@@ -10,6 +10,7 @@ export function serviceRoutes({ registry }: ApiContext): Route[] {
       dialect: 'native',
       path: '/v1/services',
       otherMethods,
+      roles: { GET: 'unit' },
       methods: {
         async GET(call) {
           const json: ServiceList = { services: await registry.readServices(undefined, call.signal) };
@@ -21,6 +22,7 @@ export function serviceRoutes({ registry }: ApiContext): Route[] {
       dialect: 'native',
       path: '/v1/services/:name',
       otherMethods,
+      roles: { GET: 'unit' },
       methods: {
         async GET(call) {
           const json: ServiceList = {

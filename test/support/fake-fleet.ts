@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Api, type ApiOptions, startApi } from '../../api/server.js';
 import type { Decision, Machine, Placement, UnitState } from '../../registry/model.js';
-import type { MachineSession } from '../../registry/registry.js';
+import type { LeaderTerm, MachineSession } from '../../registry/registry.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
+import { silentMeter } from '../../runtime/meter.js';
+import { explainUnit } from '../../scheduler/explain.js';
 import { readConstraints } from '../../units/constraints.js';
 import { type MemoryRegistry, openMemoryCluster } from '../fakes/memory-registry.js';
 import { until } from './until.js';
@@ -29,6 +31,7 @@ export interface Behaviour {
 export interface FakeFleet {
   readonly registry: MemoryRegistry;
   readonly sessions: readonly MachineSession[];
+  readonly leader: LeaderTerm;
   readonly api: Api;
   readonly socket: string;
   readonly url: string;
@@ -48,8 +51,10 @@ export interface FakeFleet {
 
 const TTL_MS = 60_000;
 
+/** `still`: nobody places and nobody runs anything; the test does, as leader and as sessions. */
 export async function startFakeFleet(
   machines: readonly { id: string; ip: string; metadata: Record<string, string> }[],
+  { still = false } = {},
 ): Promise<FakeFleet> {
   const clock = systemClock();
   const cluster = openMemoryCluster(clock);
@@ -80,14 +85,19 @@ export async function startFakeFleet(
       localReload: async (unit) => void reloads.push(unit),
       leading: () => ({ refusals: refusals(), frozen: null, hold: null }),
       explain: refusals,
+      explainUnit,
       planRebalance: () => [],
       hold: () => null,
       outsider: () => null,
+      notJoined: () => null,
+      unitManager: async () => undefined,
       clock,
       log: silentLog,
+      meter: silentMeter,
       version: '0.1.0',
       sockets: [],
       tcp: [],
+      access: { tokens: [], tls: null },
       ...options,
     });
   const socket = join(dir, 'api.sock');
@@ -108,7 +118,7 @@ export async function startFakeFleet(
     );
     quietPasses = decisions.length > 0 || busy.includes(true) ? 0 : quietPasses + 1;
   };
-  const loop = (async () => {
+  const run = async (): Promise<void> => {
     await pass();
     const wakes = view.changes(ending.signal)[Symbol.asyncIterator]();
     let wake = wakes.next();
@@ -117,11 +127,13 @@ export async function startFakeFleet(
       wake = wakes.next();
       await pass();
     }
-  })();
+  };
+  const loop = still ? Promise.resolve() : run();
 
   return {
     registry,
     sessions,
+    leader,
     api,
     socket,
     url: api.addresses[1] ?? '',

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, type Ground } from '../../agent/ground.js';
+import { freePort, type Ground, machineTokens } from '../../agent/ground.js';
 import { program } from './programs.js';
 import { until } from './until.js';
 
@@ -65,7 +65,8 @@ export async function testMachine(
   const start = (): void => {
     child = ground.spawn(`convoyd-${name}`, process.execPath, [
       ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', id, '--metadata', `host=${name}`],
-      ...['--public-ip', '127.0.0.1', '--listen', `127.0.0.1:${port}`, '--ttl', '3s', '--grace', '1s'],
+      ...['--public-ip', '127.0.0.1', '--listen', `127.0.0.1:${port}`, '--api-tokens', machineTokens(ground)],
+      ...['--ttl', '3s', '--grace', '1s'],
       ...[
         '--unit-manager',
         'supervisor',

@@ -69,7 +69,7 @@ describe('machines', () => {
       });
     expect((await post(`/v1/machines/${A}/explode`)).status).toBe(404);
     expect((await get(`/v1/machines/${A}/cordon`)).status).toBe(405);
-    const readOnly = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }] });
+    const readOnly = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }] });
     expect((await post(`/v1/machines/${A}/drain`, undefined, readOnly.addresses[0])).status).toBe(403);
     await readOnly.stop();
   });
@@ -289,7 +289,7 @@ test('machines are evicted only when they are not there, and stay in the list', 
 });
 
 async function served(options: Partial<ApiOptions>) {
-  const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, readOnly: false }], ...options });
+  const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'admin' }], ...options });
   return { url: api.addresses[0] ?? '', stop: () => api.stop() };
 }
 

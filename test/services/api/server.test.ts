@@ -53,14 +53,14 @@ describe('addresses', () => {
 
   test('a socket another convoyd answers on is refused, one that nobody answers on is replaced', async () => {
     const path = join(fleet.dir, 'other.sock');
-    const first = await fleet.serve({ sockets: [{ path, readOnly: false }] });
-    await expect(fleet.serve({ sockets: [{ path, readOnly: false }] })).rejects.toThrow(
+    const first = await fleet.serve({ sockets: [{ path, role: 'admin' }] });
+    await expect(fleet.serve({ sockets: [{ path, role: 'admin' }] })).rejects.toThrow(
       `cannot serve the API on ${path}: another convoyd answers there`,
     );
     await first.stop();
     leaveStaleSocket(path);
     expect(statSync(path).isSocket()).toBe(true);
-    const second = await fleet.serve({ sockets: [{ path, readOnly: false }] });
+    const second = await fleet.serve({ sockets: [{ path, role: 'admin' }] });
     const client = new Client('http://convoyd', { connect: { socketPath: path } });
     expect((await client.request({ method: 'GET', path: '/healthz' })).statusCode).toBe(200);
     await client.destroy();
@@ -70,21 +70,21 @@ describe('addresses', () => {
   test('a file that is not a socket is left alone', async () => {
     const path = join(fleet.dir, 'file');
     writeFileSync(path, 'mine');
-    await expect(fleet.serve({ sockets: [{ path, readOnly: false }] })).rejects.toThrow('not a socket');
+    await expect(fleet.serve({ sockets: [{ path, role: 'admin' }] })).rejects.toThrow('not a socket');
   });
 
   test('TCP anywhere but on loopback is refused, and nothing else is served then', async () => {
     const path = join(fleet.dir, 'alone.sock');
     const refused = fleet.serve({
-      sockets: [{ path, readOnly: false }],
-      tcp: [{ host: '0.0.0.0', port: 0, readOnly: false }],
+      sockets: [{ path, role: 'admin' }],
+      tcp: [{ host: '0.0.0.0', port: 0, role: 'admin' }],
     });
     await expect(refused).rejects.toThrow('API address 0.0.0.0:0 is not on loopback');
     expect(() => statSync(path)).toThrow('ENOENT');
   });
 
   test('a read-only address answers 403 to changes, and to changes only', async () => {
-    const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }] });
+    const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }] });
     const [url] = api.addresses as [string];
     expect((await json('/fleet/v1/machines', url)).status).toBe(200);
     for (const [method, path] of [
@@ -137,7 +137,7 @@ describe('lists', () => {
           return readAll.call(many.registry, signal);
         },
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     const client = new Client(api.addresses[0] ?? '');
     const page = async (token: string) => {
@@ -240,7 +240,7 @@ describe('a unit', () => {
           return { machines: machines.map((machine) => ({ ...machine, apiAddress: fleet.url })), known };
         },
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     expect((await json('/v1/units/lost.service', other.addresses[0])).body).toMatchObject({
       pending: refusal,
@@ -262,7 +262,7 @@ describe('a log', () => {
   test('comes from this machine', async () => {
     await launch('here.service');
     const on = (await fleet.registry.readUnit('here.service'))?.machine ?? '';
-    const api = await fleet.serve({ machineId: on, tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }] });
+    const api = await fleet.serve({ machineId: on, tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }] });
     expect(await get('/v1/units/here.service/log?lines=2', api.addresses[0])).toEqual({
       status: 200,
       type: 'text/plain; charset=utf-8',
@@ -282,7 +282,7 @@ describe('a log', () => {
         if (follow) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         ended.add(unit);
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     const { registry } = fleet;
     const asked = await fleet.serve({
@@ -294,7 +294,7 @@ describe('a log', () => {
           known: [],
         }),
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     expect((await get('/v1/units/every.service/log?machine=bbb', asked.addresses[0])).text).toBe(
       'every.service says hello\n',
@@ -332,7 +332,7 @@ describe('a log', () => {
           known: [],
         }),
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     expect(await json('/v1/units/every.service/log?machine=bbb', asked.addresses[0])).toMatchObject({
       status: 502,
@@ -350,7 +350,7 @@ describe('a log', () => {
       localLog: async function* () {
         throw new Error('the manager is away');
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     expect(await json('/v1/units/here.service/log', api.addresses[0])).toMatchObject({
       status: 500,

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const plan = [{ unit: 'web.service', from: A, to: B, why: '2 units on 11111111, 0 on 22222222' }];
   const api = await fleet.serve({
     planRebalance: () => plan,
-    tcp: [{ host: '127.0.0.1', port: 0, readOnly: false }],
+    tcp: [{ host: '127.0.0.1', port: 0, role: 'admin' }],
   });
   endpoint = api.addresses[0] ?? '';
   await fleet.registry.submitUnit('web.service', SLEEP, 'launched');

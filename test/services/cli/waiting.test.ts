@@ -90,14 +90,14 @@ describe('start', () => {
   test('goes on waiting while convoyd is restarted', async () => {
     const cwd = folderWith({ 'patient.service': { startMs: 2_500 } });
     const socket = join(fleet.dir, 'restarted.sock');
-    const first = await fleet.serve({ sockets: [{ path: socket, readOnly: false }] });
+    const first = await fleet.serve({ sockets: [{ path: socket, role: 'admin' }] });
     const running = convoyctl(['start', 'patient.service'], {
       cwd,
       env: { CONVOY_ENDPOINT: `unix://${socket}` },
     });
     await until('it is being started', () => fleet.starts.has('patient.service'));
     await first.stop();
-    const second = await fleet.serve({ sockets: [{ path: socket, readOnly: false }] });
+    const second = await fleet.serve({ sockets: [{ path: socket, role: 'admin' }] });
     expect(await running).toMatchObject({
       exit: 0,
       stdout: expect.stringContaining('patient.service launched on'),
@@ -252,7 +252,7 @@ describe('what is there', () => {
     const on = (await fleet.registry.readUnit('shown.service'))?.machine;
     const local = await fleet.serve({
       machineId: on ?? '',
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     const { stdout, exit } = await run(`--endpoint=${local.addresses[0]} status shown.service`, cwd);
     expect(stdout).toMatch(
@@ -281,7 +281,7 @@ describe('what is there', () => {
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         ended++;
       },
-      tcp: [{ host: '127.0.0.1', port: 0, readOnly: true }],
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
     });
     const endpoint = `--endpoint=${local.addresses[0]}`;
     expect(await run(`${endpoint} journal --lines=1 talk.service`, cwd)).toEqual({

@@ -1,0 +1,56 @@
+import { constants } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { ServerTls, Shown, Subject } from './access.js';
+import { VOUCHED } from './access.js';
+
+/** What keeps a caller who is slow, silent or many from holding the server: all in ms, but the connections. */
+const LIMITS = {
+  /** From the connection, or the end of the request before, to the end of the headers. */
+  headersTimeout: 5_000,
+  /** To the end of the body. */
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 1_000,
+  handshakeTimeout: 5_000,
+  maxHeaderSize: 16 * 1024,
+  /** A caller whose machine has vanished is noticed in the minutes after this. */
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+};
+const MOST_CONNECTIONS = 1_000;
+
+/** An HTTP server that does not listen yet; with `tls`, an HTTPS server. Malformed requests it answers itself (400, 408, 431). */
+export function createWebServer(tls: ServerTls | null, handle: RequestListener): Server {
+  const server = tls === null ? createServer(LIMITS, handle) : createSecureServer(secured(tls), handle);
+  server.maxConnections = MOST_CONNECTIONS;
+  return server;
+}
+
+/** A wrong certificate does not end the handshake: it is refused in words, request by request. */
+function secured({ cert, key, ca }: ServerTls) {
+  return {
+    ...{ ...LIMITS, cert, key, minVersion: 'TLSv1.2' as const },
+    ...(ca === null ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
+    // No session is resumed: what was checked is then always this connection's own certificate.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+/** What the caller has shown with a request. */
+export function shownBy({ headers, socket }: IncomingMessage): Shown {
+  const vouched = headers[VOUCHED];
+  return {
+    authorization: headers.authorization,
+    certificate: 'authorizationError' in socket ? certificateOf(socket as TLSSocket) : null,
+    vouched: typeof vouched === 'string' ? vouched : undefined,
+  };
+}
+
+function certificateOf(socket: TLSSocket): Shown['certificate'] {
+  const certificate = socket.getPeerCertificate();
+  // An empty object: the caller has none, or is not asked for one.
+  if (!('subject' in certificate)) return null;
+  const problem = socket.authorized ? null : String(socket.authorizationError);
+  return { subject: certificate.subject as unknown as Subject, problem };
+}
