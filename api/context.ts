@@ -2,6 +2,7 @@ import type { ClusterSnapshot } from '../registry/model.js';
 import type { Registry } from '../registry/registry.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import type { Meter } from '../runtime/meter.js';
 import type { LogOptions } from '../units/unit-log.js';
 import type { PlannedMove } from './wire.js';
 
@@ -23,14 +24,21 @@ export interface ApiContext {
    * why the leader says that evictions stand still, or null.
    */
   readonly explain: (snapshot: ClusterSnapshot, frozen: string | null) => ReadonlyMap<string, string>;
+  /** Why machines cannot have a unit, in words by machine; those that have it, or could, are not among them. */
+  readonly explainUnit: (snapshot: ClusterSnapshot, unit: string) => ReadonlyMap<string, string>;
   /** Moves that would even out the machines, best first. */
   readonly planRebalance: (snapshot: ClusterSnapshot) => readonly PlannedMove[];
   /** Why this machine touches nothing for now, or null. */
   readonly hold: () => string | null;
   /** Why this machine is none of the cluster, or null: then nothing is served but what tells about itself. */
   readonly outsider: () => string | null;
+  /** Why this machine is not joined now, or null. */
+  readonly notJoined: () => string | null;
+  /** Resolves if this machine's unit manager answers, rejects with the reason if not. */
+  readonly unitManager: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: Meter;
   readonly version: string;
 }
 

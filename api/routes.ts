@@ -7,6 +7,7 @@ import { healthRoutes } from './health.js';
 import { leaderRoutes } from './leader.js';
 import { machineRoutes } from './machines.js';
 import { Pager } from './page.js';
+import { metricsRoutes } from './metrics.js';
 import { rebalanceRoutes } from './rebalance.js';
 import { rejoinRoutes } from './rejoin.js';
 import { reloadRoutes } from './reload.js';
@@ -46,6 +47,7 @@ export function allRoutes(context: ApiContext): Route[] {
     ...rejoinRoutes(context),
     ...serviceRoutes(context),
     ...healthRoutes(context),
+    ...metricsRoutes(context),
   ];
 }
 
