@@ -59,6 +59,7 @@ const known = v.object({
   away: v.optional(v.nullable(v.picklist(['left', 'evicted'] as const)), null),
   metadata: recordOf(v.nullable(text)),
 });
+const unjoined = v.object({ metadata: recordOf(v.nullable(text)) });
 const assigned = v.object({
   machine: text,
   fence: count,
@@ -127,6 +128,14 @@ export function encodeKnown({ id: _, ...record }: KnownMachine): string {
 }
 export function decodeKnown(id: string, json: string): KnownMachine {
   return { id, ...decode(known, json, `known/${id}`) };
+}
+
+/** What was set for a machine that never joined: a table of its own, since all that are in `known` once did. */
+export function encodeUnjoined(metadata: KnownMachine['metadata']): string {
+  return write({ metadata });
+}
+export function decodeUnjoined(id: string, json: string): KnownMachine['metadata'] {
+  return decode(unjoined, json, `unjoined/${id}`).metadata;
 }
 
 /** `fence` is the term that assigned it: by it a leader knows its own write again after an answer was lost. */

@@ -1,6 +1,13 @@
 import type { Clock } from '../runtime/clock.js';
 import { permanent } from '../runtime/errors.js';
-import { decodeKnown, encodeKnown, encodeMachine, encodeService, encodeState } from './codec.js';
+import {
+  decodeKnown,
+  decodeUnjoined,
+  encodeKnown,
+  encodeMachine,
+  encodeService,
+  encodeState,
+} from './codec.js';
 import type { EtcdClient, Operation } from './etcd-calls.js';
 import type { Identity } from './etcd-identity.js';
 import { keepLease } from './etcd-lease.js';
@@ -31,7 +38,8 @@ interface HeldLease {
 /**
  * Announces a machine under a lease of its own, or under the one its last convoyd left behind. The lease's id is
  * remembered before the machine is announced: a crash in between never makes a machine its own duplicate. That it
- * is not away any more becomes known at the revision at which it is there.
+ * is not away any more, and what was set for it before it ever joined, becomes known at the revision at which it is
+ * there.
  */
 export async function joinMachine(
   context: EtcdContext,
@@ -43,28 +51,32 @@ export async function joinMachine(
   await identity.ready();
   const resumed = await resume(context, ttlMs);
   const lease = resumed ?? (await grant(context, ttlMs));
-  const [machineKey, knownKey] = [keys.machine(machine.id), keys.knownMachine(machine.id)];
-  const gets = [{ get: machineKey }, { get: knownKey }];
-  let [holder, entry] = (await client.txn([], gets)).got;
+  const { id } = machine;
+  const [machineKey, knownKey, unjoinedKey] = [keys.machine(id), keys.knownMachine(id), keys.unjoined(id)];
+  const gets = [{ get: machineKey }, { get: knownKey }, { get: unjoinedKey }];
+  let [holder, entry, early] = (await client.txn([], gets)).got;
   for (;;) {
     if (holder !== undefined && holder.lease !== lease.id) {
       if (resumed === undefined) await client.revokeLease(lease.id);
       throw permanent(
-        `machine id ${machine.id} is already taken by another convoyd: every machine needs an id of its own`,
+        `machine id ${id} is already taken by another convoyd: every machine needs an id of its own`,
         { code: 'duplicate-machine-id' },
       );
     }
-    const known = entry === undefined ? newlyKnown(machine.id, clock) : decodeKnown(machine.id, entry.value);
-    const value = encodeKnown({ ...known, away: null });
+    const known = entry === undefined ? newlyKnown(id, clock) : decodeKnown(id, entry.value);
+    const metadata = { ...(early && decodeUnjoined(id, early.value)), ...known.metadata };
+    const value = encodeKnown({ ...known, away: null, metadata });
     const puts: Operation[] = [{ put: machineKey, value: encodeMachine(machine), lease: lease.id }];
     if (value !== entry?.value) puts.push({ put: knownKey, value });
+    if (early !== undefined) puts.push({ delete: unjoinedKey });
     const compares = [
       { key: machineKey, modified: holder?.modified ?? 0 },
       { key: knownKey, modified: entry?.modified ?? 0 },
+      { key: unjoinedKey, modified: early?.modified ?? 0 },
     ];
     const answer = await identity.write(compares, puts, gets);
-    if (answer.succeeded) return openSession(context, machine.id, answer.revision, lease, onTrust);
-    [holder, entry] = answer.got;
+    if (answer.succeeded) return openSession(context, id, answer.revision, lease, onTrust);
+    [holder, entry, early] = answer.got;
   }
 }
 

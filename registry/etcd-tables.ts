@@ -119,6 +119,7 @@ export class Tables {
       case 'cluster':
       case 'leader':
       case 'service':
+      case 'unjoined':
       case undefined:
         return;
       default:
@@ -155,6 +156,7 @@ export class Tables {
       case 'cluster':
       case 'leader':
       case 'service':
+      case 'unjoined':
       case undefined:
         return;
       default:

@@ -5,6 +5,7 @@ export type ParsedKey =
   | { readonly kind: 'unit'; readonly unit: string }
   | { readonly kind: 'content'; readonly hash: string }
   | { readonly kind: 'known'; readonly machine: string }
+  | { readonly kind: 'unjoined'; readonly machine: string }
   | { readonly kind: 'machine'; readonly machine: string }
   | { readonly kind: 'assigned'; readonly unit: string }
   | { readonly kind: 'placement'; readonly machine: string; readonly unit: string }
@@ -24,6 +25,7 @@ export interface Keys {
   unit(name: string): string;
   content(hash: string): string;
   knownMachine(id: string): string;
+  unjoined(id: string): string;
   machine(id: string): string;
   assigned(unit: string): string;
   /** Without a unit: the prefix of all placements; with a machine only: of that machine's. */
@@ -56,6 +58,7 @@ export function keysUnder(prefix: string): Keys {
     unit: (name) => at('units', name),
     content: (hash) => at('contents', hash),
     knownMachine: (id) => at('known', id),
+    unjoined: (id) => at('unjoined', id),
     machine: (id) => at('machines', id),
     assigned: (unit) => at('assigned', unit),
     placements: (machine) => `${machine === undefined ? at('placements') : at('placements', machine)}/`,
@@ -82,6 +85,8 @@ function parseParts(parts: readonly string[]): ParsedKey | null {
       return { kind: 'content', hash: first };
     case 'known 2':
       return { kind: 'known', machine: first };
+    case 'unjoined 2':
+      return { kind: 'unjoined', machine: first };
     case 'machines 2':
       return { kind: 'machine', machine: first };
     case 'assigned 2':

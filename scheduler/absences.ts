@@ -52,8 +52,8 @@ export interface AbsenceReport {
  * missing, or were given up lately, that the fault is more likely in the network or in the registry than in
  * each of them: then nothing is moved any more until they are back. They come back one after another, so when
  * there are few enough of them again, the rest have their grace once more. Machines that are draining were to be
- * emptied anyway: they do not count. Nor do those that left in order or that the operator gave up, and they are
- * not waited for either.
+ * emptied anyway: they do not count. Nor do those that the operator had forgotten, nor those that left in order or
+ * that the operator gave up, and these are not waited for either.
  */
 export function watchAbsences(
   snapshot: ClusterSnapshot,
@@ -63,7 +63,7 @@ export function watchAbsences(
 ): AbsenceReport {
   const missing = missingMachines(snapshot);
   const away = (id: string): boolean => (snapshot.known.get(id)?.away ?? null) !== null;
-  const counts = (id: string): boolean => !away(id) && snapshot.known.get(id)?.draining !== true;
+  const counts = (id: string): boolean => !away(id) && snapshot.known.get(id)?.draining === false;
   const leaseBound = watchLeaseBound(snapshot, before.leaseBound, now, graceMs);
   const evictedAt = new Map([...before.evictedAt].filter(([, at]) => now - at < EVICTION_MEMORY_MS));
   const countLost = (): number => new Set([...missing, ...evictedAt.keys()].filter(counts)).size;

@@ -3,6 +3,7 @@ import type { Decision, Machine, UnitState } from '../../registry/model.js';
 import type { Registry, RegistryMemory } from '../../registry/registry.js';
 import { kindOf } from '../../runtime/errors.js';
 import { hashOf, type UnitFile } from '../../units/unit-file.js';
+import { machinesContract } from './registry-machines-contract.js';
 import { operatorContract } from './registry-operator-contract.js';
 import { placementContract } from './registry-placement-contract.js';
 import { sessionContract } from './registry-session-contract.js';
@@ -81,6 +82,7 @@ export function registryContract(name: string, open: () => Promise<RegistryHarne
     sessionContract(() => harness);
     placementContract(() => harness);
     operatorContract(() => harness);
+    machinesContract(() => harness);
   });
 }
 

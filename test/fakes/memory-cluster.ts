@@ -33,6 +33,8 @@ export class MemoryTables {
   readonly units = new Map<string, Omit<UnitRecord, 'unit' | 'name'>>();
   readonly contents = new Map<string, { readonly unit: UnitFile; readonly revision: number }>();
   readonly known = new Map<string, KnownMachine>();
+  /** What was set for machines that never joined. */
+  readonly unjoined = new Map<string, KnownMachine['metadata']>();
   readonly machines = new Map<string, { readonly machine: Machine; readonly lease: string }>();
   readonly assigned = new Map<string, Assignment>();
   readonly placements = new Map<string, Map<string, Placement>>();

@@ -13,9 +13,10 @@ import type {
   View,
 } from '../../registry/registry.js';
 import type { Clock } from '../../runtime/clock.js';
-import { aborted, conflict, permanent, transient } from '../../runtime/errors.js';
+import { aborted, permanent, transient } from '../../runtime/errors.js';
 import { createWakeUps } from '../../runtime/wake-ups.js';
 import { MemoryTables } from './memory-cluster.js';
+import { memoryMachines } from './memory-machines.js';
 import { memorySession, memoryTerm, type Reach } from './memory-sessions.js';
 import { memoryUnits } from './memory-units.js';
 
@@ -193,19 +194,9 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     },
 
     ...memoryUnits(tables, reachToWrite),
-    async changeMachine(id, change) {
-      await reachToWrite();
-      tables.changeKnown(id, change);
-    },
-    patchMetadata: () => Promise.reject(permanent('not there yet')),
-    forgetMachine: () => Promise.reject(permanent('not there yet')),
+    ...memoryMachines(tables, reachToWrite),
     openEvents: () => {
       throw permanent('not there yet');
-    },
-    async evictMachine(id) {
-      await reachToWrite();
-      if (tables.machines.has(id)) throw conflict(`machine ${id} is there`, { code: 'alive' });
-      tables.changeKnown(id, { away: tables.known.get(id)?.away ?? 'evicted' });
     },
     async accept() {
       await reach();
@@ -231,8 +222,10 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       tables.change(() => {
         tables.machines.set(machine.id, { machine, lease: lease.id });
         const { id } = machine;
-        const unknown = { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata: {} };
+        const metadata = tables.unjoined.get(id) ?? {};
+        const unknown = { id, firstSeen: clock.now(), cordoned: false, draining: false, metadata };
         tables.known.set(id, { ...(tables.known.get(id) ?? unknown), away: null });
+        tables.unjoined.delete(id);
       });
       return memorySession(at, machine.id, lease, onTrust);
     },

@@ -38,6 +38,7 @@ describe('records', () => {
       fc.property(machine, known, state, service, unit, count, text, (m, k, s, e, u, n, why) => {
         expect(codec.decodeMachine(m.id, codec.encodeMachine(m))).toEqual(m);
         expect(codec.decodeKnown(k.id, codec.encodeKnown(k))).toEqual(k);
+        expect(codec.decodeUnjoined(k.id, codec.encodeUnjoined(k.metadata))).toEqual(k.metadata);
         expect(codec.decodeState(s.machine, s.unit, codec.encodeState(s))).toEqual(s);
         expect(codec.decodeService(e, codec.encodeService(e))).toEqual(e);
         expect(codec.decodeContent(hashOf(u), codec.encodeContent(u))).toEqual(u);

@@ -11,6 +11,7 @@ describe('keys', () => {
     expect(keys.unit('web@1.service')).toBe('/convoy/units/web@1.service');
     expect(keys.content('abc')).toBe('/convoy/contents/abc');
     expect(keys.knownMachine('m1')).toBe('/convoy/known/m1');
+    expect(keys.unjoined('m1')).toBe('/convoy/unjoined/m1');
     expect(keys.machine('m1')).toBe('/convoy/machines/m1');
     expect(keys.assigned('web.service')).toBe('/convoy/assigned/web.service');
     expect(keys.placement('m1', 'web.service')).toBe('/convoy/placements/m1/web.service');
@@ -40,6 +41,7 @@ describe('keys', () => {
           [at.unit(a), { kind: 'unit', unit: a }],
           [at.content(a), { kind: 'content', hash: a }],
           [at.knownMachine(a), { kind: 'known', machine: a }],
+          [at.unjoined(a), { kind: 'unjoined', machine: a }],
           [at.machine(a), { kind: 'machine', machine: a }],
           [at.assigned(a), { kind: 'assigned', unit: a }],
           [at.placement(a, b), { kind: 'placement', machine: a, unit: b }],

@@ -82,6 +82,19 @@ describe('watchAbsences', () => {
     expect(report).toMatchObject({ evicted: ['machine3'], frozen: null });
   });
 
+  it('does not count those that were given up and then forgotten', () => {
+    const gone = ['machine1', 'machine2'];
+    let report = look(6, gone, GRACE_MS, look(6, gone, 0).absences);
+    report = look(6, ['machine3'], 15_000, look(6, ['machine3'], 10_000, report.absences).absences);
+    expect(report.frozen).not.toBeNull();
+    const machines = { machine3: { gone: true }, machine4: {}, machine5: {}, machine6: {} };
+    const snapshot = sketch({ machines, units: { 'on-3.service': { on: ['machine3'] } } });
+    report = watchAbsences(snapshot, report.absences, 16_000, GRACE_MS);
+    expect(report).toMatchObject({ evicted: [], frozen: null, nextDue: 21_000 });
+    report = watchAbsences(snapshot, report.absences, 21_000, GRACE_MS);
+    expect(report).toMatchObject({ evicted: ['machine3'], frozen: null });
+  });
+
   it('gives the rest their grace once more when a freeze is over: they come back one after another', () => {
     let report = look(6, ['machine1', 'machine2', 'machine3'], 0);
     report = look(6, ['machine1', 'machine2', 'machine3'], 60_000, report.absences);

@@ -274,8 +274,9 @@ describe('scheduler', () => {
   it('moves a unit by hand to another machine than the one it left, however long its stop takes', async () => {
     const scheduler = start();
     const machines = await join('aaaaaaaa1', 'bbbbbbbb2', 'cccccccc3');
-    await submit('web.service');
     await submit('other.service');
+    await settle();
+    await submit('web.service');
     await settle();
     await report(machines);
     const present = (await homes())['web.service'];
