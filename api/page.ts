@@ -5,7 +5,7 @@ import { type Call, type Reply, refuse } from './route.js';
 const LIMIT = 100;
 /** All that a token's 16 bits can name: the last page has whatever is left. */
 const MOST_PAGES = 65_535;
-/** How long a listing is kept after a page of it was asked for. */
+/** How long a listing is kept, after a page of it was asked for, until its last page is out. */
 const KEPT_MS = 60_000;
 /** How much text of listings is kept together; the newest is kept whatever its size. */
 const MOST_TEXT = 32 * 1024 * 1024;
@@ -16,6 +16,8 @@ const SLOTS = 16;
 interface Listing {
   readonly pages: readonly string[];
   readonly size: number;
+  /** More than one client follows it: who is through with it is not known. */
+  readonly shared: boolean;
   until: number;
 }
 
@@ -60,26 +62,27 @@ export class Pager {
     const pages = cutPages(await read());
     if (pages.length <= number) return pageOf(field, pages[number - 1]);
     const texts = pages.map((rows) => JSON.stringify(rows));
-    const listing = { pages: texts, size: texts.reduce((sum, { length }) => sum + length, 0), until: 0 };
-    return this.#answerKept(field, kind, this.#slotFor(kind, listing), listing, number);
-  }
-
-  #answerKept(field: string, kind: string, slot: number, listing: Listing, number: number): Reply {
-    this.#keep(key(kind, slot), listing);
-    const { pages } = listing;
-    const page = pages[number - 1];
-    const next = number < pages.length ? writeToken(number + 1, slot) : undefined;
-    return pageOf(field, page === undefined ? undefined : (JSON.parse(page) as unknown), next);
+    const { free, shared } = this.#slotFor(kind, texts);
+    const size = texts.reduce((sum, { length }) => sum + length, 0);
+    return this.#answerKept(field, kind, free, { pages: texts, size, shared, until: 0 }, number);
   }
 
   /** That of a listing just like it, else a free one, else that of the one which was not asked for longest. */
-  #slotFor(kind: string, listing: Listing): number {
+  #slotFor(kind: string, pages: readonly string[]): { readonly free: number; readonly shared: boolean } {
     const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
-    const same = slots.find((slot) => isSame(this.#kept.get(key(kind, slot)), listing));
-    const free = same ?? slots.find((slot) => !this.#kept.has(key(kind, slot)));
-    if (free !== undefined) return free;
+    const same = slots.find((slot) => isSame(this.#kept.get(key(kind, slot)), pages));
     const until = (slot: number): number => this.#kept.get(key(kind, slot))?.until ?? 0;
-    return slots.reduce((oldest, slot) => (until(slot) < until(oldest) ? slot : oldest));
+    const free = slots.reduce((oldest, slot) => (until(slot) < until(oldest) ? slot : oldest));
+    return { free: same ?? free, shared: same !== undefined };
+  }
+
+  #answerKept(field: string, kind: string, slot: number, listing: Listing, number: number): Reply {
+    const { pages, shared } = listing;
+    if (number < pages.length || shared) this.#keep(key(kind, slot), listing);
+    else this.#kept.delete(key(kind, slot));
+    const page = pages[number - 1];
+    const next = number < pages.length ? writeToken(number + 1, slot) : undefined;
+    return pageOf(field, page === undefined ? undefined : (JSON.parse(page) as unknown), next);
   }
 
   #keep(at: string, listing: Listing): void {
@@ -102,7 +105,7 @@ function key(kind: string, slot: number): string {
   return `${slot}\0${kind}`;
 }
 
-function isSame(kept: Listing | undefined, { pages }: Listing): boolean {
+function isSame(kept: Listing | undefined, pages: readonly string[]): boolean {
   return kept?.pages.length === pages.length && pages.every((page, at) => page === kept.pages[at]);
 }
 

@@ -254,7 +254,14 @@ function sendJson(
   if (revision !== undefined) response.setHeader(REVISION, revision);
   if (json !== undefined || type !== undefined)
     response.setHeader('content-type', type ?? 'application/json');
-  response.end(json === undefined ? undefined : JSON.stringify(json));
+  if (json === undefined) response.end();
+  else sendText(response, JSON.stringify(json));
+}
+
+/** The length is told with HEAD too, which gets no body. */
+function sendText(response: ServerResponse, text: string): void {
+  response.setHeader('content-length', Buffer.byteLength(text));
+  response.end(text);
 }
 
 /** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */
@@ -279,9 +286,19 @@ function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
   });
 }
 
+const ENTITIES: Readonly<Record<string, string>> = {
+  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' },
+};
+
+/** As Go's library does: only a GET is told in words. */
 function redirect(response: ServerResponse, location: string): void {
-  response.writeHead(301, { location, 'content-type': 'text/html; charset=utf-8' });
-  response.end(`<a href="${encodeURI(location).replaceAll('&', '&amp;')}">Moved Permanently</a>.\n\n`);
+  const { method } = response.req;
+  response.statusCode = 301;
+  response.setHeader('location', location);
+  if (method !== 'GET' && method !== 'HEAD') return void response.end();
+  response.setHeader('content-type', 'text/html; charset=utf-8');
+  const href = location.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
+  sendText(response, `<a href="${href}">Moved Permanently</a>.\n\n`);
 }
 
 /** A refusal has its own status; of other errors the kind decides. Fleet's 500 never says why: the log does. */

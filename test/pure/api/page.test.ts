@@ -97,7 +97,18 @@ test('listings side by side each show one moment, in whatever order their pages 
 });
 
 describe('what is kept', () => {
-  test('is shared by listings that are alike, and read anew for others', async () => {
+  test('is gone once its last page is out', async () => {
+    const listing = openListing();
+    listing.world.rows = upTo(250);
+    const second = await listing.page((await listing.page()).nextPageToken);
+    expect(listing.pager.size).toBeGreaterThan(0);
+    expect((await listing.page(second.nextPageToken)).rows).toHaveLength(50);
+    expect(listing.pager.size).toBe(0);
+    listing.world.rows = upTo(120);
+    expect((await listing.page(token(100, 2))).rows).toHaveLength(20);
+  });
+
+  test('is shared by listings that are alike, until the last of them is through', async () => {
     const listing = openListing();
     listing.world.rows = upTo(150);
     const first = await listing.page();
@@ -106,13 +117,14 @@ describe('what is kept', () => {
     expect(other.nextPageToken).toBe(first.nextPageToken);
     listing.world.rows = upTo(120);
     expect((await listing.page()).nextPageToken).not.toBe(first.nextPageToken);
-    expect((await listing.page(first.nextPageToken)).rows).toHaveLength(50);
+    for (const _each of ['one', 'other'])
+      expect((await listing.page(first.nextPageToken)).rows).toHaveLength(50);
     expect(listing.reads).toBe(4);
   });
 
   test('is gone a minute after it was asked for last; its token is then answered from a new reading', async () => {
     const listing = openListing();
-    listing.world.rows = upTo(300);
+    listing.world.rows = upTo(400);
     const { nextPageToken } = await listing.page();
     listing.world.rows = upTo(150);
     listing.pass(59_999);
