@@ -1,30 +1,42 @@
 import type { UnitReport } from '../api/wire.js';
-import type { UnitState } from '../registry/model.js';
 import { ConvoyError } from '../runtime/errors.js';
-import { type OptionRow, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
-import { nameFromArgument } from '../units/name.js';
-import { valuesOf } from '../units/unit-file.js';
+import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
+import { LOG_OUTPUTS, type LogOutput, sinceProblem } from '../units/unit-log.js';
+import type { LogRequest } from './client.js';
 import { type Command, type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
+import { selectUnit } from './select.js';
 
-const LOG_LINES = 10;
-
-const machineOption: OptionRow<string> = {
+export const machineOption = {
   flag: '--machine <id>',
   help: 'of the machine whose id begins so (a global unit runs on several)',
   parse: parseText,
-};
+} satisfies OptionRow<string>;
+
+/** What fleet's way over ssh needed; taken and not used. */
+export const sshPortOption = {
+  flag: '--ssh-port <port>',
+  help: "fleetctl's; nothing goes over ssh here",
+  parse: parseInteger(1, 65_535),
+} satisfies OptionRow<number>;
+
+const outputOption = {
+  flag: '--output <form>',
+  help: `${LOG_OUTPUTS.join(', ')}: as journalctl, but cat is what the unit wrote and nothing else; machines without systemd know cat and json`,
+  parse: parseChoice(LOG_OUTPUTS),
+  defaultText: 'short, or cat without systemd',
+} satisfies OptionRow<LogOutput>;
 
 const journal = command({
   name: 'journal',
   arguments: '[unit...]',
-  summary: 'print the output of a unit, on whichever machine it is',
+  summary: 'print the output of a unit, from whichever machine it is on; of a global unit from all',
   options: {
     lines: {
       flag: '--lines <n>',
       help: 'how many of the last lines',
       parse: parseInteger(0, 100_000),
-      default: LOG_LINES,
+      defaultText: '10, or all with --since',
     },
     follow: {
       flag: '--follow',
@@ -33,16 +45,34 @@ const journal = command({
       default: false,
     },
     short: { flag: '-f, --f', help: 'the same as --follow', parse: parseSwitch, default: false },
+    output: outputOption,
+    since: {
+      flag: '--since <time>',
+      help: 'nothing older, as journalctl reads times: "2026-11-20 18:00", yesterday, -1h; not without systemd',
+      parse: parseSince,
+    },
     machine: machineOption,
+    sudo: {
+      flag: '--sudo',
+      help: "fleetctl's; convoyd may read the journal anyway",
+      parse: parseSwitch,
+      default: false,
+    },
+    sshPort: sshPortOption,
   },
-  examples: ['convoyctl journal --lines=50 web.service', 'convoyctl journal -f web.service'],
+  examples: [
+    'convoyctl journal --lines=50 web.service',
+    'convoyctl journal -f web.service',
+    'convoyctl journal --since=-1h --output=short-iso web@1',
+    'convoyctl journal --machine 472d6cb2 everywhere.service',
+  ],
   run: async (context, args, options) => {
     const [arg] = args;
     if (arg === undefined || args.length > 1) {
       context.err('One unit file must be provided.');
       return 1;
     }
-    const name = nameFromArgument(arg);
+    const name = await selectUnit(context, arg);
     const unit = await context.api.unit(name);
     if (unit === null) {
       context.err(`Unit ${name} does not exist.`);
@@ -52,105 +82,83 @@ const journal = command({
       context.err(`Unit ${name} does not appear to be running.`);
       return 1;
     }
-    if (options.machine === undefined && unit.record.global && unit.states.length > 1) {
-      context.err(`Unit ${name} runs on ${unit.states.length} machines: say which one with --machine.`);
+    const holders = holdersOf(unit, options.machine);
+    if (holders.length === 0) {
+      context.err(`Unit ${name} is not on a machine ${options.machine}.`);
       return 1;
     }
-    await copyLog(context, name, {
-      lines: options.lines,
+    const request: LogRequest = {
       follow: options.follow || options.short,
-      ...(options.machine === undefined ? {} : { machine: options.machine }),
-    });
+      ...(options.lines === undefined ? {} : { lines: options.lines }),
+      ...(options.output === undefined ? {} : { output: options.output }),
+      ...(options.since === undefined ? {} : { since: options.since }),
+    };
+    const [machine = '', ...others] = holders;
+    if (others.length > 0) return copyLogs(context, name, holders, request);
+    await copyLog(context, name, { ...request, machine });
     return 0;
   },
 });
 
-async function copyLog(
+function parseSince(text: string): string {
+  const problem = sinceProblem(text);
+  if (problem !== null) throw new Error(problem.replace(/, got .*/, ''));
+  return text;
+}
+
+/** The machines that have it, by id: those meant by `asked`, else the one it is placed on, or all of a global. */
+export function holdersOf({ machine, record, states }: UnitReport, asked: string | undefined): string[] {
+  const holders = states.map((state) => state.machine).sort();
+  if (asked !== undefined) return holders.filter((id) => id.startsWith(asked.replace(/\.\.\..*$/, '')));
+  return !record.global && machine !== null && holders.includes(machine) ? [machine] : holders;
+}
+
+/** Prints the log of a unit on one machine. */
+export async function copyLog(
   context: Context,
   name: string,
-  request: { lines: number; follow: boolean; machine?: string },
+  request: LogRequest & { readonly machine: string },
 ): Promise<void> {
   for await (const chunk of await context.api.log(name, request)) await context.write(chunk);
 }
 
-const status = command({
-  name: 'status',
-  arguments: '[units...]',
-  summary: 'show how units are, with the end of their output',
-  options: {},
-  examples: ['convoyctl status web.service'],
-  exitCodes: '3 a unit is loaded but not active',
-  run: async (context, args) => {
-    for (const [at, arg] of args.entries()) {
-      if (at > 0) context.out('');
-      const code = await showStatus(context, nameFromArgument(arg));
-      if (code !== 0) return code;
-    }
-    return 0;
-  },
-});
-
-/** Answers what `systemctl status` would: 0 active, 3 not active. */
-async function showStatus(context: Context, name: string): Promise<number> {
-  const unit = await context.api.unit(name);
-  if (unit === null) {
-    context.err(`Unit ${name} does not exist.`);
-    return 1;
-  }
-  if (unit.states.length === 0) {
-    context.err(`Unit ${name} does not appear to be loaded.`);
-    if (unit.pending !== null) context.err(unit.pending);
-    return 1;
-  }
-  const machines = new MachineNames(context.api);
-  for (const [at, state] of unit.states.entries()) {
-    if (at > 0) context.out('');
-    for (const line of describe(unit, state, await machines.short(state.machine), context.clock.now()))
-      context.out(line);
+/**
+ * Prints the logs of a unit on several machines, each line after its machine's name: one machine after the other, or
+ * lines as they come if they are followed. A log that cannot be had is told; the others go on. Answers the exit code.
+ */
+async function copyLogs(
+  context: Context,
+  name: string,
+  holders: readonly string[],
+  request: LogRequest,
+): Promise<number> {
+  const names = new MachineNames(context.api);
+  let code = 0;
+  const copy = async (machine: string): Promise<void> => {
+    const label = await names.short(machine);
     try {
-      const log = { lines: LOG_LINES, follow: false, machine: state.machine };
-      context.out('');
-      await copyLog(context, name, log);
+      const chunks = await context.api.log(name, { ...request, machine });
+      for await (const line of linesOf(chunks)) await context.write(`${label}: ${line}\n`);
     } catch (error) {
       if (!(error instanceof ConvoyError)) throw error;
-      context.err(`No output: ${error.message}`);
+      context.err(`${label}: ${error.message}`);
+      code = 1;
     }
+  };
+  if (request.follow) await Promise.all(holders.map(copy));
+  else for (const machine of holders) await copy(machine);
+  return code;
+}
+
+async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of chunks) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
   }
-  return unit.states.every(({ active }) => active === 'active') ? 0 : 3;
+  if (rest !== '') yield rest;
 }
 
-/** Where the colons stand. */
-const INDENT = 9;
-
-function describe(unit: UnitReport, state: UnitState, machine: string, now: number): string[] {
-  const { name, options, restarts } = unit.record;
-  const description = valuesOf({ options }, 'Unit', 'Description').at(-1);
-  const since = new Date(state.since).toISOString().replace(/\.\d+Z/, 'Z');
-  const facts: [string, string | null][] = [
-    ['Loaded', `${state.load} (hash ${state.hash.slice(0, 7)})`],
-    ['Machine', machine],
-    ['Placed', state.machine === unit.machine ? unit.why : null],
-    ['Active', `${state.active} (${state.sub}) since ${since}; ${ago(now - state.since)} ago`],
-    ['Exit', state.exit],
-    [
-      'Restarts',
-      restarts + state.autoRestarts === 0 ? null : `${restarts} asked for, ${state.autoRestarts} by itself`,
-    ],
-    ['Reason', state.reason === '' ? null : state.reason.split('\n').join(`\n${' '.repeat(INDENT + 2)}`)],
-    ['Pending', state.machine === unit.machine || unit.record.global ? unit.pending : null],
-  ];
-  return [
-    description === undefined ? name : `${name} - ${description}`,
-    ...facts.flatMap(([key, value]) => (value === null ? [] : [`${key.padStart(INDENT)}: ${value}`])),
-  ];
-}
-
-/** `5s`, `3min`, `2h`, `4d`. */
-function ago(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds}s`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)}min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`;
-}
-
-export const journalCommands: readonly Command[] = [status, journal];
+export const journalCommands: readonly Command[] = [journal];

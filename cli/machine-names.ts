@@ -39,7 +39,7 @@ export function machineState({ alive, away, cordoned, draining }: MachineReport)
   return draining ? 'draining' : cordoned ? 'cordoned' : 'ready';
 }
 
-export function labelOf({ id, ip }: MachineReport): string {
+export function labelOf({ id, ip }: Pick<MachineReport, 'id' | 'ip'>): string {
   return ip === '' ? shortId(id) : `${shortId(id)}/${ip}`;
 }
 

@@ -9,13 +9,16 @@ import { runMain } from '../runtime/main.js';
 import { addOptions, type OptionTable, parseText, readOptions } from '../runtime/options.js';
 import { type ApiClient, DEFAULT_ENDPOINT, openClient } from './client.js';
 import type { Command, Context, Terminal } from './command.js';
+import { eventCommands } from './events.js';
 import { journalCommands } from './journal.js';
 import { listCommands } from './lists.js';
+import { machineRecordCommands } from './machine-records.js';
 import { machineCommands } from './machines.js';
 import { migrationCommands } from './migration.js';
 import { moveCommands } from './moves.js';
 import { rejoinCommands } from './rejoin.js';
 import { reloadCommands } from './reload.js';
+import { statusCommands } from './status.js';
 import { unitCommands } from './units.js';
 
 const COMMANDS: readonly Command[] = [
@@ -24,7 +27,10 @@ const COMMANDS: readonly Command[] = [
   ...moveCommands,
   ...listCommands,
   ...machineCommands,
+  ...machineRecordCommands,
   ...rejoinCommands,
+  ...statusCommands,
+  ...eventCommands,
   ...journalCommands,
   ...migrationCommands,
 ];

@@ -1,0 +1,134 @@
+import type { Event } from '../api/event-schemas.js';
+import { kindOf, messageOf, UsageError } from '../runtime/errors.js';
+import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
+import type { EventRequest } from './client.js';
+import { type Command, type Context, command } from './command.js';
+import { describeEvent } from './event-text.js';
+import { machineOption } from './journal.js';
+import type { ShownEvent } from './json-output.js';
+import { findMachine, labelOf, shortId } from './machine-names.js';
+import type { EventBatch } from './read-events.js';
+import { readUnitArgument } from './unit-args.js';
+
+const RETRY_MS = 1000;
+
+const outputOption = {
+  flag: '-o, --output <form>',
+  help: 'json: an object for each line',
+  parse: parseChoice(['json']),
+} satisfies OptionRow<'json'>;
+
+const events = command({
+  name: 'events',
+  arguments: '',
+  summary: 'tell what happens in the cluster, a line each, as it happens or since a revision',
+  options: {
+    follow: {
+      flag: '--follow',
+      help: 'go on with what happens until Ctrl-C; so it does anyway without --since',
+      parse: parseSwitch,
+      default: false,
+    },
+    short: { flag: '-f', help: 'the same as --follow', parse: parseSwitch, default: false },
+    since: {
+      flag: '--since <revision>',
+      help: 'what happened after this revision, as far back as etcd remembers; each line has its own',
+      parse: parseInteger(0, Number.MAX_SAFE_INTEGER),
+    },
+    unit: { flag: '--unit <name>', help: 'about units of this name or pattern', parse: parseText },
+    machine: { ...machineOption, help: 'about the machine whose id begins so' },
+    output: outputOption,
+  },
+  examples: [
+    'convoyctl events',
+    "convoyctl events --unit 'web@*' -o json",
+    'convoyctl events --since 1234',
+    'convoyctl events --since 1234 --follow',
+  ],
+  run: async (context, _args, options) => {
+    const wanted: EventRequest = {
+      ...(options.unit === undefined ? {} : { unit: unitPattern(options.unit) }),
+      ...(options.machine === undefined
+        ? {}
+        : { machine: findMachine(await context.api.machineReports(), options.machine).id }),
+    };
+    const follow = options.follow || options.short || options.since === undefined;
+    const enough = context.interrupted();
+    const present = await presentRevision(context, enough);
+    if (options.since !== undefined && options.since > present)
+      throw new UsageError(`--since: the cluster is at revision ${present}, and not at ${options.since} yet`);
+    const labels = new Map(
+      (await context.api.machineReports()).map((machine) => [machine.id, labelOf(machine)]),
+    );
+    const show = async ({ revision, events: some }: EventBatch): Promise<void> => {
+      const seen = revision <= present ? null : new Date(context.clock.now()).toISOString();
+      for (const event of some) {
+        if (event.kind === 'machine' && event.value !== null) labels.set(event.machine, labelOf(event.value));
+        const shown: ShownEvent = {
+          ...{ revision, seen, kind: event.kind },
+          unit: 'unit' in event ? event.unit : null,
+          machine: machineOf(event),
+          what: describeEvent(event, (id) => labels.get(id) ?? shortId(id)),
+        };
+        await context.write(`${options.output === 'json' ? JSON.stringify(shown) : lineOf(shown)}\n`);
+      }
+    };
+    const after = options.since ?? present;
+    for await (const batch of withoutGaps(context, { ...wanted, after }, enough)) {
+      await show(batch);
+      if (!follow && batch.revision >= present) break;
+    }
+    return 0;
+  },
+});
+
+function machineOf(event: Event): string | null {
+  if (event.kind === 'unit') return null;
+  return event.kind === 'leader' ? (event.value?.machine ?? null) : event.machine;
+}
+
+/** The pattern as the API has it: `web@*` means `web@*.service`. */
+function unitPattern(argument: string): string {
+  const wanted = readUnitArgument(argument);
+  return wanted.kind === 'name' ? wanted.name : wanted.pattern;
+}
+
+/** `2026-11-21T09:00:00Z  1234  web@1.service placed on 472d6cb2...: fewest units`; no time for what had happened before. */
+function lineOf({ revision, seen, what }: ShownEvent): string {
+  const time = seen === null ? '-' : seen.replace(/\.\d+Z$/, 'Z');
+  return `${time.padEnd(20)}  ${revision}  ${what.replace(/\p{Cc}+/gu, ' ')}`;
+}
+
+async function presentRevision({ api }: Context, signal: AbortSignal): Promise<number> {
+  for await (const { revision } of api.events({}, signal)) return revision;
+  return 0;
+}
+
+/** Batches in order, each once: a lost connection is taken up again where it was lost. Ends when the signal fires. */
+async function* withoutGaps(
+  { api, clock, err }: Context,
+  request: EventRequest & { readonly after: number },
+  signal: AbortSignal,
+): AsyncGenerator<EventBatch> {
+  let after = request.after;
+  let lost = false;
+  let heard = false;
+  while (!signal.aborted) {
+    try {
+      for await (const batch of api.events({ ...request, after }, signal)) {
+        if (lost) err(`Connected again: nothing since revision ${after} was missed`);
+        [lost, heard] = [false, true];
+        after = batch.revision;
+        yield batch;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!heard || kindOf(error) !== 'transient') throw error;
+      if (!lost) err(`${messageOf(error)}; trying again`);
+      lost = true;
+      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    }
+  }
+}
+
+export const eventCommands: readonly Command[] = [events];
