@@ -89,7 +89,7 @@ export function lacksRole(caller: Caller, needed: Role): ConvoyError | null {
   if (ROLES.indexOf(caller.role) >= ROLES.indexOf(needed)) return null;
   const message =
     caller.role === 'unit'
-      ? 'only services, machines and states are shown here: ask over api.sock, or with a token or certificate'
+      ? 'only services, machines, states and metrics are shown here: ask over api.sock, or with a token or certificate'
       : `${caller.name} has the role ${caller.role}: this needs the role ${needed}`;
   return refuse(403, 'role', message);
 }

@@ -2,8 +2,9 @@ import { Agent, type Dispatcher } from 'undici';
 import type { Machine } from '../registry/model.js';
 import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
 import { type Access, machineToken, VOUCHED, vouchFor } from './access.js';
+import { publicCode } from './error-codes.js';
 import { isLoopback } from './listen.js';
-import type { Call } from './route.js';
+import { type Call, refuse } from './route.js';
 import type { WireError } from './wire.js';
 
 /** Marks a request that one convoyd asks of another, so that it goes no further; names the machine it is for. */
@@ -79,8 +80,25 @@ export async function passOn(
     return { status: statusCode, lines: linesOf(body), json: () => body.json() };
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
-    throw unreachable(`machine ${id} does not answer at ${apiAddress}: ${messageOf(cause)}`, cause);
+    const { code } = cause as { readonly code?: string };
+    throw unreachable(
+      isDistrust(code)
+        ? `the certificate that machine ${id} shows at ${apiAddress} is not to be trusted: ${messageOf(cause)}`
+        : `machine ${id} does not answer at ${apiAddress}: ${messageOf(cause)}`,
+      cause,
+    );
   }
+}
+
+/** Whether a certificate was refused, by the code that Node (of OpenSSL) gives the error. */
+function isDistrust(code = ''): boolean {
+  return /CERT|SIGNATURE|ISSUER|CRL/.test(code);
+}
+
+/** What another machine refused a request with, to be said as it said it. */
+export function refusalOf(status: number, body: unknown): ConvoyError {
+  const { error } = body as WireError;
+  return refuse(status, publicCode(String(error.code), 'permanent'), error.message);
 }
 
 /** Not over plain HTTP to what says it is on loopback: that is this machine's own, where any user may listen. */

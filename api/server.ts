@@ -29,6 +29,8 @@ export interface Api {
 const BODY_LIMIT = 4 * 1024 * 1024;
 /** How long `stop` lets requests in hand finish before it cuts them. */
 const STOP_MS = 2_000;
+/** How long a caller may take none of what is sent; a stream may be silent as long as it likes. */
+const STALLED_MS = 30_000;
 const TEXT = 'text/plain; charset=utf-8';
 /** What a machine answers that is none of the cluster. */
 const ABOUT_ITSELF = /^\/(v1\/rejoin|healthz|readyz|metrics)$/;
@@ -260,6 +262,7 @@ function sendJson(
 
 /** The length is told with HEAD too, which gets no body. */
 function sendText(response: ServerResponse, text: string): void {
+  response.setTimeout(STALLED_MS);
   response.setHeader('content-length', Buffer.byteLength(text));
   response.end(text);
 }
@@ -272,7 +275,11 @@ async function sendLines(
 ): Promise<void> {
   for await (const line of lines) {
     if (!response.headersSent) response.writeHead(status, { 'content-type': type });
-    if (!response.write(`${line}\n`) && !gone.aborted) await drained(response, gone);
+    if (!response.write(`${line}\n`) && !gone.aborted) {
+      response.setTimeout(STALLED_MS);
+      await drained(response, gone);
+      response.setTimeout(0);
+    }
     if (gone.aborted) return;
   }
   if (!response.headersSent) response.writeHead(status, { 'content-type': type });
@@ -304,6 +311,11 @@ function redirect(response: ServerResponse, location: string): void {
 /** A refusal has its own status; of other errors the kind decides. Fleet's 500 never says why: the log does. */
 function sendError(response: ServerResponse, dialect: Route['dialect'], error: unknown): void {
   const sent = statusOf(error);
+  if (sent === 401) {
+    response.setHeader('www-authenticate', 'Bearer');
+    // Those without a credential keep no connection from those with one.
+    response.setHeader('connection', 'close');
+  }
   const unavailable = dialect === 'fleet' && sent === 503;
   const message = unavailable
     ? FLEET_UNAVAILABLE
