@@ -1,3 +1,4 @@
+import { MOST_WRITES } from '../registry/registry.js';
 import { messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
 import { type MetadataPatch, readPatches } from './fleet-body.js';
@@ -20,8 +21,7 @@ export function fleetMachineRoutes({ registry }: ApiContext, prefix: string, pag
             return machinesToWire(machines, known);
           }),
         async PATCH(call) {
-          const patches = readBody(await call.body());
-          if (patches.length > 0) await registry.patchMetadata(patches);
+          for (const batch of inBatches(readBody(await call.body()))) await registry.patchMetadata(batch);
           return { status: 204, type: 'application/json' };
         },
       },
@@ -35,4 +35,18 @@ function readBody(text: string): MetadataPatch[] {
   } catch (error) {
     throw refuse(400, 'bad-body', messageOf(error));
   }
+}
+
+/** In order, each of no more machines than one transaction takes: of so many, all or none are changed. */
+function inBatches(patches: readonly MetadataPatch[]): MetadataPatch[][] {
+  const batches: MetadataPatch[][] = [];
+  const machines = new Set<string>();
+  for (const patch of patches) {
+    const isFull = !machines.has(patch.machine) && machines.size === MOST_WRITES;
+    if (isFull) machines.clear();
+    if (isFull || batches.length === 0) batches.push([]);
+    machines.add(patch.machine);
+    batches.at(-1)?.push(patch);
+  }
+  return batches;
 }

@@ -55,7 +55,7 @@ describe('addresses', () => {
     const path = join(fleet.dir, 'other.sock');
     const first = await fleet.serve({ sockets: [{ path, role: 'admin' }] });
     await expect(fleet.serve({ sockets: [{ path, role: 'admin' }] })).rejects.toThrow(
-      `cannot serve the API on ${path}: another convoyd answers there`,
+      `cannot serve the API on ${path}: another program answers there`,
     );
     await first.stop();
     leaveStaleSocket(path);
@@ -125,46 +125,6 @@ describe('when the registry does not answer', () => {
 });
 
 describe('lists', () => {
-  test('pages of 100 from one reading; a full last page has no token', async () => {
-    const many = await startFakeFleet(MACHINES.slice(0, 1));
-    let reads = 0;
-    const { readAll } = many.registry;
-    const api = await many.serve({
-      registry: {
-        ...many.registry,
-        readAll: (signal) => {
-          reads++;
-          return readAll.call(many.registry, signal);
-        },
-      },
-      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
-    });
-    const client = new Client(api.addresses[0] ?? '');
-    const page = async (token: string) => {
-      const { body } = await client.request({ method: 'GET', path: `/fleet/v1/units?alt=json${token}` });
-      return (await body.json()) as { units?: { name: string }[]; nextPageToken?: string };
-    };
-    const name = (number: number): string => `tiny-${String(number).padStart(3, '0')}.service`;
-    for (let number = 1; number <= 200; number++)
-      await many.registry.submitUnit(name(number), SLEEP, 'inactive');
-
-    const first = await page('');
-    expect(first.units?.map((unit) => unit.name)).toEqual(
-      Array.from({ length: 100 }, (_, at) => name(at + 1)),
-    );
-    await many.registry.destroyUnit(name(1));
-    const second = await page(`&nextPageToken=${encodeURIComponent(first.nextPageToken ?? '')}`);
-    expect(second.units?.map((unit) => unit.name)).toEqual(
-      Array.from({ length: 100 }, (_, at) => name(at + 101)),
-    );
-    expect(second.nextPageToken).toBeUndefined();
-    expect(reads).toBe(1);
-    expect(await page('&nextPageToken=ZAADAA%3D%3D')).toEqual({});
-    await client.destroy();
-    await api.stop();
-    await many.stop();
-  });
-
   test('states of all machines, and filtered', async () => {
     await launch('every.service', GLOBAL, 2);
     const states = async (query: string) => {
