@@ -19,17 +19,17 @@ const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli'];
 const PURE = [
   'runtime/{backoff,errors}.ts',
   'units/*.ts',
-  'registry/{model,keys,codec}.ts',
+  'registry/{model,keys,codec,cluster-events}.ts',
   'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits}.ts',
   'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
-  'agent/{command,environment-file,specifiers,words}.ts',
+  'agent/{command,environment-file,fleet-conf,specifiers,words}.ts',
   'agent/supervisor/order.ts',
   'agent/systemd/{states,unit-text}.ts',
   'api/{complaint,error-codes,event-schemas,reports,schemas}.ts',
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
   'stores/{key,location}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
-  'cli/{connection-errors,drain-view,endpoint,goals,migration-text,table}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */
@@ -37,7 +37,7 @@ const SDK_HOME = {
   etcd3: 'registry/etcd-{client,host}.ts',
   ioredis: 'jobs/redis-connection.ts',
   'dbus-native': 'agent/systemd/bus.ts',
-  commander: '{runtime/options,cli/main}.ts',
+  commander: '{runtime/options,cli/program}.ts',
   pino: 'runtime/log.ts',
   '@valibot/to-json-schema': 'api/openapi.ts',
   'prom-client': 'runtime/prometheus.ts',

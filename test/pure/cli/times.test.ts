@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { ago, stamp } from '../../../cli/times.js';
+
+test.each([
+  [-5, '0s'],
+  [119_000, '119s'],
+  [120_000, '2min'],
+  [7_199_000, '119min'],
+  [7_200_000, '2h'],
+  [172_799_000, '47h'],
+  [172_800_000, '2d'],
+])('%i ms ago: %s', (ms, text) => expect(ago(ms)).toBe(text));
+
+test('a time as systemctl writes it', () => {
+  expect(stamp(Date.UTC(2026, 10, 21, 9, 5, 7))).toBe('Sat 2026-11-21 09:05:07 UTC');
+});
