@@ -1,6 +1,7 @@
 import type { UnitReport } from '../api/wire.js';
 import { readConstraints } from '../units/constraints.js';
 import { describeState } from './goals.js';
+import { counted } from './table.js';
 
 /** A unit of a machine that is to be empty, and in words why it is still there, or what becomes of it. */
 export interface Occupant {
@@ -42,4 +43,17 @@ export function listOccupants(occupants: readonly Occupant[]): string {
   const shown = occupants.slice(0, 3).map(({ unit, why }) => `${unit} (${why})`);
   const more = occupants.length - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}
+
+/** How the machines that would not have a unit say so, each reason once: `2 machines: lacks az=eu; 1 machine: ...`. */
+export function listRefusals(
+  machines: readonly { readonly alive: boolean; readonly refusal: string | null }[],
+): string {
+  const counts = new Map<string, number>();
+  for (const { alive, refusal } of machines) {
+    const why = alive ? refusal : 'is not there';
+    if (why !== null) counts.set(why, (counts.get(why) ?? 0) + 1);
+  }
+  if (counts.size === 0) return 'there is no other machine';
+  return [...counts].map(([why, count]) => `${counted(count, 'machine')}: ${why}`).join('; ');
 }

@@ -59,6 +59,7 @@ export const inactiveGoal: Goal = (unit) => {
 export const loadedGoal: Goal = (unit) => {
   const state = placedState(unit);
   if ('kind' in state) return state;
+  if (state.hash !== unit?.record.hash) return waiting('its agent has the former version');
   if (isRefused(state)) return failed(explainRefusal(state));
   if (!isSettled(state)) return waiting(`still ${describeState(state)}`);
   if (state.reached !== 'loaded') return waiting('its agent has not heard of it yet');
@@ -96,6 +97,23 @@ export function launchedGoal(before: UnitReport | null, again: boolean): Goal {
     if (fresh && state.active === 'inactive' && state.exit === '0')
       return { kind: 'done', state: 'launched', machine: state.machine };
     return waiting(describeState(state));
+  };
+}
+
+/** Of a global unit: newly active wherever it was before, as far as those machines still have it. */
+export function restartedEverywhereGoal(before: UnitReport): Goal {
+  return (unit) => {
+    if (unit === null) return DESTROYED;
+    const verdicts = before.states.flatMap(({ machine }) => {
+      if (!unit.states.some((state) => state.machine === machine)) return [];
+      return launchedGoal(before, true)({ ...unit, machine });
+    });
+    return (
+      verdicts.find(({ kind }) => kind === 'failed') ??
+      verdicts.find(({ kind }) => kind === 'waiting') ?? {
+        ...{ kind: 'done', state: 'launched', machine: null },
+      }
+    );
   };
 }
 

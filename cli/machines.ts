@@ -3,9 +3,11 @@ import { permanent, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseDuration, parseSwitch } from '../runtime/options.js';
 import type { MachineVerb } from './client.js';
 import { type Command, type Context, command } from './command.js';
-import { emptying, listOccupants } from './drain-view.js';
+import { dryRun, mayGoAhead, yes } from './confirm.js';
+import { emptying, listOccupants, listRefusals } from './drain-view.js';
 import { findMachine, labelOf, machineState } from './machine-names.js';
-import { counted } from './table.js';
+import { sideBySide } from './side-by-side.js';
+import { counted, formatTable } from './table.js';
 import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';
 
 /** So long a drain looks after the units that have left, once the machine is empty. */
@@ -68,12 +70,13 @@ const drain = command({
   name: 'drain',
   arguments: '[machines...]',
   summary: 'move all units off machines, which take no new ones; waits until they are empty',
-  options: { noWait, timeout },
-  examples: ['convoyctl drain 472d6cb2', 'convoyctl drain --timeout 10m 472d6cb2 b38a1340'],
+  options: { dryRun, noWait, timeout },
+  examples: ['convoyctl drain --dry-run 472d6cb2', 'convoyctl drain --timeout 10m 472d6cb2 b38a1340'],
   exitCodes: '3 timed out waiting',
   run: async (context, args, options) => {
     const machines = await namedMachines(context, args);
     const before = await context.api.unitReports();
+    if (options.dryRun) return showDrain(context, machines, before);
     for (const machine of machines) {
       await context.api.changeMachine(machine.id, 'drain');
       context.out(`Machine ${labelOf(machine)} takes no new units, and its units leave it`);
@@ -90,7 +93,7 @@ const drain = command({
 
 /** Tells in the end of the units that stay, and of those that run nowhere, or not here, until the machine is back. */
 function drainWait(
-  { out, clock }: Context,
+  { clock }: Context,
   machine: MachineReport,
   before: readonly UnitReport[],
 ): Wait<readonly UnitReport[]> {
@@ -103,11 +106,12 @@ function drainWait(
       .map(({ record }) => record.name),
   );
   let emptySince: number | null = null;
+  const remarks: string[] = [];
   return {
     name: machine.id,
     subject: `machine ${label}`,
     what: 'to be empty',
-    done: () => `Machine ${label} is drained`,
+    done: () => [...remarks, `Machine ${label} is drained`].join('\n'),
     judge(units) {
       const { leaving, staying } = emptying(machine.id, units);
       if (leaving.length > 0) return { kind: 'waiting', why: listOccupants(leaving) };
@@ -119,19 +123,47 @@ function drainWait(
           kind: 'waiting',
           why: listOccupants(nowhere.map(({ record, reason }) => ({ unit: record.name, why: reason ?? '' }))),
         };
-      for (const { unit, why } of staying) out(`Unit ${unit} stays on ${label}: ${why}`);
+      for (const { unit, why } of staying) remarks.push(`Unit ${unit} stays on ${label}: ${why}`);
       for (const { record, reason } of nowhere)
-        out(
+        remarks.push(
           `Unit ${record.name} left ${label} and runs nowhere now: ${reason} (convoyctl uncordon ${shortOf(machine)} takes it back)`,
         );
       for (const { record } of left)
         if (record.global)
-          out(
+          remarks.push(
             `Unit ${record.name} left ${label}: it is global (convoyctl uncordon ${shortOf(machine)} brings it back)`,
           );
       return { kind: 'done', state: 'empty', machine: null };
     },
   };
+}
+
+/** What would become of each unit of machines that are drained together. */
+async function showDrain(
+  context: Context,
+  machines: readonly MachineReport[],
+  units: readonly UnitReport[],
+): Promise<number> {
+  const drained = new Set(machines.map(({ id }) => id));
+  const rows = [['MACHINE', 'UNIT', 'WHAT']];
+  for (const machine of machines) {
+    const { leaving, staying } = emptying(machine.id, units);
+    for (const { unit, why } of staying) rows.push([labelOf(machine), unit, `stays: ${why}`]);
+    const fates = await sideBySide(leaving, ({ unit }) => fateOf(context, unit, drained));
+    for (const [at, { unit }] of leaving.entries()) rows.push([labelOf(machine), unit, fates[at] ?? '']);
+  }
+  await context.write(formatTable(rows));
+  return 0;
+}
+
+async function fateOf({ api }: Context, unit: string, drained: ReadonlySet<string>): Promise<string> {
+  const found = await api.why(unit);
+  if (found === null || found.target === 'inactive') return 'ends';
+  if (found.global) return 'ends here: it is global';
+  const others = found.machines.filter(({ machine }) => !drained.has(machine));
+  const able = others.filter(({ alive, refusal }) => alive && refusal === null);
+  if (able.length > 0) return `would be moved to the best of ${counted(able.length, 'machine')}`;
+  return `would run nowhere: ${listRefusals(others)}`;
 }
 
 const shortOf = ({ id }: MachineReport): string => id.slice(0, 8);
@@ -141,9 +173,10 @@ const evict = command({
   arguments: '[machines...]',
   summary: 'give up machines that are lost: their units start elsewhere at once',
   options: {
-    yes: { flag: '--yes', help: 'do not ask', parse: parseSwitch, default: false },
+    dryRun,
+    yes,
   },
-  examples: ['convoyctl evict 472d6cb2'],
+  examples: ['convoyctl evict --dry-run 472d6cb2', 'convoyctl evict 472d6cb2'],
   run: async (context, args, options) => {
     const machines = await namedMachines(context, args);
     const units = await context.api.unitReports();
@@ -159,10 +192,9 @@ const evict = command({
       'Evicting gives a machine up for lost: its units start elsewhere at once. Be sure that it is off: cut off from the\n' +
         'network alone it goes on running them, and they run twice until it is back (but for units with OnPartition=stop).',
     );
-    if (context.ask !== null && !options.yes && !(await context.ask('Evict?'))) {
-      context.err('Nothing was changed');
+    if (options.dryRun) return 0;
+    if (!(await mayGoAhead(context, { question: 'Evict?', list: [], yes: options.yes, unnamed: false })))
       return 1;
-    }
     for (const machine of machines) {
       await context.api.changeMachine(machine.id, 'evict');
       context.out(`Machine ${labelOf(machine)} is given up`);

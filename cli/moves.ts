@@ -1,11 +1,14 @@
 import type { PlannedMove, UnitReport } from '../api/wire.js';
 import { messageOf, permanent, UsageError } from '../runtime/errors.js';
-import { parseInteger, parseSwitch, parseText } from '../runtime/options.js';
-import { nameFromArgument } from '../units/name.js';
+import { parseInteger, parseText } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
+import { dryRun, mayGoAhead, yes } from './confirm.js';
+import { listRefusals } from './drain-view.js';
 import { movedGoal } from './goals.js';
 import { findMachine, MachineNames } from './machine-names.js';
 import { noWait, timeout } from './machines.js';
+import { roll } from './roll.js';
+import { selectUnits } from './select.js';
 import { counted, formatTable } from './table.js';
 import { exitCodeOf, lookAtUnits, type Wait, waitForAll } from './wait.js';
 
@@ -19,6 +22,8 @@ const move = command({
       help: 'id of the machine or the beginning of it; without: the best other one',
       parse: parseText,
     },
+    dryRun,
+    yes,
     noWait,
     timeout,
   },
@@ -28,9 +33,15 @@ const move = command({
     if (args.length === 0) throw new UsageError('which unit? (see convoyctl list-units)');
     const to =
       options.to === undefined ? null : findMachine(await context.api.machineReports(), options.to).id;
+    const { names: units, globbed } = await selectUnits(context, args, { templates: false });
     const names = new MachineNames(context.api);
+    if (options.dryRun) return showMoves(context, units, to, names);
+    if (globbed) {
+      const question = `Move ${counted(units.length, 'unit')}?`;
+      if (!(await mayGoAhead(context, { question, list: units, yes: options.yes, unnamed: true }))) return 1;
+    }
     const waits: Wait<UnitReport | null>[] = [];
-    for (const name of new Set(args.map(nameFromArgument))) {
+    for (const name of units) {
       const unit = await movable(context, name);
       if (unit.machine === to) {
         // It takes the place of a move that was asked for before and could not be made.
@@ -47,6 +58,45 @@ const move = command({
     return exitCodeOf(await waitForAll(context, waits, { look, timeoutMs: options.timeout }));
   },
 });
+
+/** What would become of moves, each as if it were the only one. Exit code 1 if one could not be made. */
+async function showMoves(
+  context: Context,
+  units: readonly string[],
+  to: string | null,
+  names: MachineNames,
+): Promise<number> {
+  const rows = [['UNIT', 'FROM', 'TO', 'WHAT']];
+  let code = 0;
+  for (const name of units) {
+    const unit = await movable(context, name);
+    const where = to === null ? '-' : await names.short(to);
+    const { could, what } = await prospect(context, unit, to);
+    if (!could) code = 1;
+    rows.push([name, await names.short(unit.machine), where, what]);
+  }
+  await context.write(formatTable(rows));
+  return code;
+}
+
+async function prospect(
+  { api }: Context,
+  { record, machine }: UnitReport,
+  to: string | null,
+): Promise<{ readonly could: boolean; readonly what: string }> {
+  if (machine === to) return { could: true, what: 'it is there already' };
+  const others = ((await api.why(record.name))?.machines ?? []).filter((row) => row.machine !== machine);
+  const able = others.filter(({ alive, refusal }) => alive && refusal === null);
+  if (to === null)
+    return able.length > 0
+      ? { could: true, what: `would be moved to the best of ${counted(able.length, 'machine')}` }
+      : { could: false, what: `could not be moved: ${listRefusals(others)}` };
+  const there = others.find((row) => row.machine === to);
+  const why = there?.alive ? there.refusal : 'that machine is not there';
+  return why === null
+    ? { could: true, what: 'would be moved' }
+    : { could: false, what: `could not be moved: ${why}` };
+}
 
 /** A unit that is on one machine. */
 async function movable({ api }: Context, name: string): Promise<UnitReport & { readonly machine: string }> {
@@ -80,13 +130,8 @@ const rebalance = command({
   arguments: '',
   summary: 'even out the machines: shows its plan, then moves units a few at a time',
   options: {
-    dryRun: { flag: '--dry-run', help: 'show the plan only', parse: parseSwitch, default: false },
-    yes: {
-      flag: '--yes',
-      help: 'do not ask (needed where there is no terminal)',
-      parse: parseSwitch,
-      default: false,
-    },
+    dryRun,
+    yes: { ...yes, help: 'do not ask (needed where there is no terminal)' },
     atATime: {
       flag: '--at-a-time <n>',
       help: 'how many units are moved side by side',
@@ -109,40 +154,26 @@ const rebalance = command({
       rows.push([unit, await names.short(from), await names.short(to), why]);
     await context.write(formatTable(rows));
     if (options.dryRun) return 0;
-    if (!options.yes) {
-      if (context.ask === null)
-        throw new UsageError('rebalance: nobody can be asked here: give --yes to carry the plan out');
-      if (!(await context.ask(`Move ${counted(plan.length, 'unit')}, ${options.atATime} at a time?`))) {
-        context.err('Nothing was changed');
-        return 1;
-      }
-    }
+    const question = `Move ${counted(plan.length, 'unit')}, ${options.atATime} at a time?`;
+    if (!(await mayGoAhead(context, { question, list: [], yes: options.yes, unnamed: true }))) return 1;
     return carryOut(context, plan, options);
   },
 });
 
-/** Each lane moves one unit after another; none begins another once a move has failed. */
 async function carryOut(
   context: Context,
   plan: readonly PlannedMove[],
   { atATime, timeout: timeoutMs }: { readonly atATime: number; readonly timeout: number },
 ): Promise<number> {
   const names = new MachineNames(context.api);
-  const queue = [...plan];
-  let made = 0;
-  let code = 0;
-  async function lane(): Promise<void> {
-    while (code === 0) {
-      const next = queue.shift();
-      if (next === undefined) return;
-      const outcome = await carryOutOne(context, next, names, timeoutMs);
-      if (outcome === 0) made += 1;
-      else code = Math.max(code, outcome);
-    }
-  }
-  await Promise.all(Array.from({ length: atATime }, lane));
-  if (code === 0) context.out(`Moved ${counted(made, 'unit')}`);
-  else context.err(`Stopped: ${made} of ${counted(plan.length, 'unit')} moved, ${queue.length} not begun`);
+  const { code, done, untouched } = await roll(plan, atATime, (planned) =>
+    carryOutOne(context, planned, names, timeoutMs),
+  );
+  if (code === 0) context.out(`Moved ${counted(done.length, 'unit')}`);
+  else
+    context.err(
+      `Stopped: ${done.length} of ${counted(plan.length, 'unit')} moved, ${untouched.length} not begun`,
+    );
   return code;
 }
 

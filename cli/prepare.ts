@@ -1,139 +1,213 @@
-import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import type { UnitSubmission } from '../api/schemas.js';
 import type { UnitReport } from '../api/wire.js';
-import { ConvoyError, messageOf, permanent } from '../runtime/errors.js';
+import { permanent } from '../runtime/errors.js';
 import { readConstraints } from '../units/constraints.js';
-import { nameFromArgument, templateOf } from '../units/name.js';
-import { type ParsedUnit, parse } from '../units/parse.js';
+import { isTemplate, templateOf, whyBadName } from '../units/name.js';
 import type { TargetState } from '../units/state.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
+import { whyBadOptions } from '../units/validate.js';
 import type { Context } from './command.js';
+import { mayGoAhead } from './confirm.js';
 import { inactiveGoal } from './goals.js';
+import { refusal } from './report-errors.js';
+import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
-import { ATTEMPT_MS, lookAtUnits, unitWait, waitForAll } from './wait.js';
+import { submitAll } from './submit-all.js';
+import { counted, formatTable } from './table.js';
+import { type LocalFile, readUnitFile, type Wanted, wantedUnits } from './unit-files.js';
+import { lookAtUnits, unitWait, waitForAll } from './wait.js';
+import { type Patience, waitedCode } from './wait-options.js';
 
 export interface PrepareOptions {
   readonly replace: boolean;
-  /** Desired states out of which this command may replace a unit. */
+  /** Target states out of which this command may replace a unit. */
   readonly replaces: readonly TargetState[];
-  /** 0 = wait for ever. */
-  readonly attempts: number;
+  /** Whether a pattern means templates too. */
+  readonly templates: boolean;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly patience: Patience;
 }
+
+export interface Prepared {
+  /** Not null: the command ends with this exit code. */
+  readonly code: number | null;
+  /** The units that are now in the registry as the command wants them, in order. */
+  readonly names: readonly string[];
+  /** How units were that got a new text where they are. */
+  readonly replaced: ReadonlyMap<string, UnitReport>;
+  /** Some were chosen by a pattern. */
+  readonly globbed: boolean;
+}
+
+/** What is to become of one unit, found out before anything is written. */
+type Step =
+  | { readonly kind: 'keep' | 'same'; readonly name: string }
+  | { readonly kind: 'differs'; readonly name: string; readonly file: string; readonly template: boolean }
+  | { readonly kind: 'refused'; readonly name: string; readonly target: TargetState }
+  | {
+      readonly kind: 'submit';
+      readonly name: string;
+      readonly unit: UnitFile;
+      readonly before: UnitReport | null;
+      /** It is made from the template in the registry, though there is another one on disk. */
+      readonly notFrom: string | null;
+    };
 
 /**
  * Makes sure that every unit is in the registry: it is there already, or there is a file, or a template of it in
- * the registry or beside where its file would be. Answers the names, in order; null if a unit did not come to rest
- * (told on stderr). The first problem ends it; what was submitted until then stays.
+ * the registry or beside where its file would be. All of it is read and checked before the first is written; what
+ * cannot be throws. A unit that is replaced keeps its target, so that it gets its new text where it is.
  */
 export async function prepareUnits(
   context: Context,
   args: readonly string[],
   options: PrepareOptions,
-): Promise<readonly string[] | null> {
-  const names = args.map(nameFromArgument);
-  const seen = await lookAtUnits(context)(names);
-  const first = [...new Set(names)].map((name) => ({ name, arg: args[names.indexOf(name)] ?? name }));
-  const submitted = await sideBySide(first, async ({ name, arg }) =>
-    (await prepareUnit(context, arg, name, seen(name), options)) ? [name] : [],
-  );
-  const { failed, late } = await waitForAll(
+): Promise<Prepared> {
+  const known = async () => (await context.api.units()).map(({ name }) => name);
+  const { wanted, globbed } = await wantedUnits(
     context,
-    submitted.flat().map((name) => unitWait(name, 'inactive', inactiveGoal)),
-    { look: lookAtUnits(context), timeoutMs: options.attempts * ATTEMPT_MS },
+    args,
+    known,
+    (name) => options.templates || !isTemplate(name),
   );
-  return failed.length + late.length === 0 ? names : null;
+  const names = wanted.map(({ name }) => name);
+  const templates = names.flatMap((name) => templateOf(name) ?? []);
+  const seen = await lookAtUnits(context)([...new Set([...names, ...templates])]);
+  const steps = await sideBySide(wanted, (unit) => stepFor(context, unit, seen, options));
+
+  const kept = steps.filter(({ kind }) => kind !== 'refused' || !context.fleet).map(({ name }) => name);
+  const outcome = { code: null, names: kept, replaced: new Map<string, UnitReport>(), globbed };
+  if (options.dryRun) {
+    await context.write(formatTable([['UNIT', 'WHAT'], ...steps.map((step) => [step.name, describe(step)])]));
+    return { ...outcome, code: 0 };
+  }
+  for (const step of steps) tell(context, step);
+  const submits = steps.filter((step) => step.kind === 'submit');
+  const running = submits.filter(({ before }) => before?.record.target === 'launched');
+  if (globbed && running.length > 0) {
+    const question = `Replace ${counted(running.length, 'running unit')}, which stops and starts them?`;
+    const list = running.map(({ name }) => name);
+    if (!(await mayGoAhead(context, { question, list, yes: options.yes, unnamed: true })))
+      return { ...outcome, code: 1 };
+  }
+  await submitAll(context, submits.map(submission));
+
+  for (const { name, before } of submits) if (before !== null) outcome.replaced.set(name, before);
+  const resting = submits.filter(({ before }) => (before?.record.target ?? 'inactive') === 'inactive');
+  const waits = resting.map(({ name }) => unitWait(name, 'inactive', inactiveGoal));
+  const { timeoutMs } = options.patience;
+  const waited = await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs });
+  if (!context.fleet) for (const { name } of submits) await tellOfCopies(context, name, outcome.replaced);
+  return { ...outcome, code: waitedCode(waited, options.patience) || null };
 }
 
-/** Whether it was submitted. */
-async function prepareUnit(
+async function stepFor(
   context: Context,
-  arg: string,
-  name: string,
-  existing: UnitReport | null,
-  options: PrepareOptions,
-): Promise<boolean> {
-  const file = await readUnitFile(resolve(context.cwd, dirname(arg)), name);
+  { name, folder }: Wanted,
+  seen: (name: string) => UnitReport | null,
+  { replace, replaces }: PrepareOptions,
+): Promise<Step> {
+  const existing = seen(name);
+  const file = await readUnitFile(context, folder, name);
+  const inRegistry = seen(templateOf(name) ?? '')?.record;
+  const template = inRegistry === undefined ? null : { options: inRegistry.options };
   if (existing !== null) {
-    if (file === null) return false;
-    if (hashOf(file.unit) === existing.record.hash) {
-      if (options.replace) context.out(`Found same Unit(${name}) in Registry, nothing to do`);
-      return false;
-    }
-    if (!options.replace) {
-      const kind = file.template ? 'local template unit file' : 'local unit file';
-      context.err(
-        `WARNING: Unit ${name} in registry differs from ${kind} ${file.name}. Add --replace to override.`,
-      );
-      return false;
-    }
-    refuseOutOfReach(existing, options.replaces);
+    const unit = file?.unit ?? (replace ? template : null);
+    if (unit === null) return { kind: 'keep', name };
+    if (hashOf(unit) === existing.record.hash) return { kind: replace ? 'same' : 'keep', name };
+    if (!replace) return { kind: 'differs', name, file: file?.name ?? '', template: file?.template ?? false };
+    const { target } = existing.record;
+    if (!replaces.includes(target)) return { kind: 'refused', name, target };
+    check(context, name, unit, file);
+    return { kind: 'submit', name, unit, before: existing, notFrom: null };
   }
-  const unit = file?.unit ?? (await templateInRegistry(context, name));
-  checkOptions(context, name, unit, file);
-  try {
-    await context.api.changeUnit(name, { options: unit.options, desiredState: 'inactive' });
-  } catch (error) {
-    if (error instanceof ConvoyError && error.status === 409)
-      throw permanent(`failed creating unit ${name}: ${messageOf(error)}`, { cause: error });
-    throw error;
-  }
-  return true;
+  const fromRegistry = template !== null && (file === null || (file.template && !replace));
+  const unit = fromRegistry ? template : file?.unit;
+  if (unit === undefined) throw permanent(whyNowhere(name));
+  check(context, name, unit, fromRegistry ? null : file);
+  const other = fromRegistry && file !== null && hashOf(file.unit) !== inRegistry?.hash;
+  return { kind: 'submit', name, unit, before: null, notFrom: other ? file.name : null };
 }
 
-/** A running unit is not taken down by a command that is not meant to. */
-function refuseOutOfReach({ record }: UnitReport, replaces: readonly TargetState[]): void {
-  if (!replaces.includes(record.target))
-    throw permanent(
-      `can not replace Unit(${record.name}) in state '${record.target}', use the appropriate command`,
-    );
-}
-
-interface LocalFile extends ParsedUnit {
-  readonly name: string;
-  /** It is the template of the unit that was asked for. */
-  readonly template: boolean;
-}
-
-/** The unit's own file or its template's, whichever there is in the folder. */
-async function readUnitFile(folder: string, name: string): Promise<LocalFile | null> {
+function whyNowhere(name: string): string {
   const template = templateOf(name);
-  const files = [join(folder, name), ...(template === null ? [] : [join(folder, template)])];
-  for (const [at, path] of files.entries()) {
-    if (!(await stat(path).catch(() => null))?.isFile()) continue;
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (cause) {
-      throw permanent(`failed getting Unit(${name}) from file: ${messageOf(cause)}`, { cause });
-    }
-    const parsed = parse(text);
-    const file = basename(path);
-    if (parsed.problems.length > 0) {
-      const problems = parsed.problems.map(({ line, what }) => `${file}:${line}: ${what}`).join('\n');
-      throw permanent(`failed getting Unit(${name}) from file: ${problems}`);
-    }
-    return { ...parsed, name: file, template: at > 0 };
-  }
-  return null;
+  if (template === null) return `unable to find Unit(${name}) in Registry or on filesystem`;
+  return `failed getting Unit(${name}) from template: unable to find template Unit(${template}) in Registry or on filesystem`;
 }
 
-async function templateInRegistry(context: Context, name: string): Promise<UnitFile> {
-  const template = templateOf(name);
-  if (template === null) throw permanent(`unable to find Unit(${name}) in Registry or on filesystem`);
-  const found = await context.api.unit(template);
-  if (found === null)
-    throw permanent(
-      `failed getting Unit(${name}) from template: unable to find template Unit(${template}) in Registry or on filesystem`,
-    );
-  return { options: found.record.options };
-}
-
-/** What is wrong with the options, with the line it stands on where a file has it. */
-function checkOptions(context: Context, name: string, unit: UnitFile, file: LocalFile | null): void {
+/** All that the API would refuse, with the line it stands on where a file has it; warnings are told. */
+function check(context: Context, name: string, unit: UnitFile, file: LocalFile | null): void {
   const { problems, warnings } = readConstraints(name, unit);
   const place = (option: number | null): string =>
-    file === null || option === null ? '' : `${file.name}:${file.lines[option] ?? 0}: `;
-  for (const { option, what } of warnings) context.err(`WARNING: Unit ${name}: ${place(option)}${what}`);
-  const problem = problems[0];
+    file === null || option === null || context.fleet ? '' : `${file.name}:${file.lines[option] ?? 0}: `;
+  const badName = whyBadName(name);
+  if (badName !== null) throw permanent(badName);
+  if (unit.options.length === 0)
+    throw permanent(
+      `failed creating unit ${name}: ${refusal(context, 409, 'unit does not exist and options field empty')}`,
+    );
+  const [problem] = problems;
   if (problem !== undefined) throw permanent(`${place(problem.option)}${problem.what}`);
+  const bad = whyBadOptions(name, unit);
+  if (bad !== null) throw permanent(bad);
+  for (const { option, what } of warnings) context.err(`WARNING: Unit ${name}: ${place(option)}${what}`);
+}
+
+function tell(context: Context, step: Step): void {
+  if (step.kind === 'same') context.out(`Found same Unit(${step.name}) in Registry, nothing to do`);
+  if (step.kind === 'differs') context.err(warning(step.name, step.file, step.template));
+  if (step.kind === 'submit' && step.notFrom !== null) context.err(warning(step.notFrom, step.notFrom, true));
+  if (step.kind !== 'refused') return;
+  const words = `can not replace Unit(${step.name}) in state '${step.target}', use the appropriate command`;
+  if (!context.fleet) throw permanent(`${words}: ${step.target === 'loaded' ? 'load' : 'start'} --replace`);
+  context.err(`Warning: ${words}`);
+}
+
+function warning(name: string, file: string, template: boolean): string {
+  const kind = template ? 'local template unit file' : 'local unit file';
+  return `WARNING: Unit ${name} in registry differs from ${kind} ${file}. Add --replace to override.`;
+}
+
+function describe(step: Step): string {
+  switch (step.kind) {
+    case 'keep':
+      return 'is in the registry: kept as it is';
+    case 'same':
+      return 'is the same in the registry: nothing to do';
+    case 'differs':
+      return `differs from ${step.file}: kept as it is (--replace overrides it)`;
+    case 'refused':
+      return `is ${step.target}: can not be replaced by this command`;
+    case 'submit':
+      return step.before === null ? 'would be submitted' : `would be replaced${whereRunning(step.before)}`;
+  }
+}
+
+function whereRunning({ record, machine, states }: UnitReport): string {
+  if (record.target !== 'launched') return ` (${record.target})`;
+  if (record.global) return `, stopped and started on its ${counted(states.length, 'machine')} at once`;
+  return machine === null ? ', launched, on no machine' : `, stopped and started where it is`;
+}
+
+function submission({ name, unit, before }: Extract<Step, { kind: 'submit' }>): UnitSubmission {
+  const { target, generation } = before?.record ?? { target: 'inactive', generation: 0 };
+  return { name, options: [...unit.options], target, expected: generation };
+}
+
+/** Instances are copies: a template that is replaced changes none of them. */
+async function tellOfCopies(
+  context: Context,
+  name: string,
+  replaced: ReadonlyMap<string, UnitReport>,
+): Promise<void> {
+  if (!isTemplate(name) || !replaced.has(name)) return;
+  const hash = (await context.api.unit(name))?.record.hash;
+  const copies = (await context.api.units())
+    .filter((unit) => templateOf(unit.name) === name && hashOf({ options: unit.options }) !== hash)
+    .map((unit) => unit.name);
+  if (copies.length === 0) return;
+  context.out(
+    `Template ${name} is replaced; its ${counted(copies.length, 'instance')} (${few(copies)}) ${copies.length === 1 ? 'keeps its copy' : 'keep their copies'} of the former one: renew with "convoyctl start --replace ${copies[0]}"`,
+  );
 }

@@ -3,6 +3,8 @@ import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
 import type { Goal, Verdict } from './goals.js';
 import { MachineNames } from './machine-names.js';
+import { openProgress } from './progress.js';
+import type { Waiting } from './progress-text.js';
 
 /** Fleet's: an attempt is two seconds of polling. */
 export const ATTEMPT_MS = 2_000;
@@ -12,10 +14,6 @@ export const FEW = 8;
 const POLL_FIRST_MS = 50;
 const POLL_FEW_MS = 250;
 const POLL_MANY_MS = 1_000;
-/** From then on a wait says what it waits for. */
-const SILENT_MS = 2_000;
-/** So often at most it says something about many. */
-const SAY_MANY_MS = 5_000;
 /** A convoyd may be restarted while somebody waits for a unit. */
 const API_AWAY_MS = 10_000;
 
@@ -69,69 +67,70 @@ export async function waitForAll<Seen>(
 ): Promise<Waited> {
   const { clock } = context;
   const names = new MachineNames(context.api);
-  const voice = createVoice(context);
+  const progress = openProgress(context);
   const outcome = { failed: [] as string[], late: [] as string[] };
   const started = clock.steady();
   let answered = started;
 
-  for (let open = waits, pause = 0; open.length > 0; ) {
-    await clock.sleep(pause);
-    pause = Math.min(pause * 2 || POLL_FIRST_MS, open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
-    let judge: (wait: Wait<Seen>) => Verdict;
-    try {
-      const seen = await look(open.map(({ name }) => name));
-      judge = (wait) => wait.judge(seen(wait.name));
-      answered = clock.steady();
-    } catch (error) {
-      if (kindOf(error) !== 'transient' || clock.steady() - answered > API_AWAY_MS) throw error;
-      judge = () => ({ kind: 'waiting', why: messageOf(error) });
+  try {
+    for (let open = waits, pause = 0; open.length > 0; ) {
+      await clock.sleep(pause);
+      pause = Math.min(pause * 2 || POLL_FIRST_MS, open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
+      let judge: (wait: Wait<Seen>) => Verdict;
+      try {
+        const seen = await look(open.map(({ name }) => name));
+        judge = (wait) => wait.judge(seen(wait.name));
+        answered = clock.steady();
+      } catch (error) {
+        if (kindOf(error) !== 'transient' || clock.steady() - answered > API_AWAY_MS) throw error;
+        judge = () => ({ kind: 'waiting', why: messageOf(error) });
+      }
+      const waited = clock.steady() - started;
+      const waiting: { wait: Wait<Seen>; why: string }[] = [];
+      const said: (() => void)[] = [];
+      for (const wait of open) {
+        const verdict = judge(wait);
+        if (verdict.kind === 'done') {
+          const line = await arrival(wait, verdict, names);
+          said.push(() => context.out(line));
+        } else if (verdict.kind === 'failed') {
+          said.push(() => context.err(`Error waiting for units: ${subjectOf(wait)} failed: ${verdict.why}`));
+          outcome.failed.push(wait.name);
+        } else if (timeoutMs > 0 && waited >= timeoutMs) {
+          const why = context.fleet ? '' : ` (${verdict.why})`;
+          said.push(() => context.err(`Error waiting for units: ${lateness(wait)}${why}`));
+          outcome.late.push(wait.name);
+        } else waiting.push({ wait, why: verdict.why });
+      }
+      if (said.length > 0) progress.clear();
+      for (const say of said) say();
+      progress.show(waiting.map(asWaiting), waited);
+      open = waiting.map(({ wait }) => wait);
     }
-    const waited = clock.steady() - started;
-    const waiting: { wait: Wait<Seen>; why: string }[] = [];
-    for (const wait of open) {
-      const { name, what } = wait;
-      const subject = subjectOf(wait);
-      const verdict = judge(wait);
-      if (verdict.kind === 'done') {
-        const where = verdict.machine === null ? '' : await names.short(verdict.machine);
-        context.out(
-          wait.done?.(where) ?? `Unit ${name} ${verdict.state}${where === '' ? '' : ` on ${where}`}`,
-        );
-      } else if (verdict.kind === 'failed') {
-        context.err(`Error waiting for units: ${subject} failed: ${verdict.why}`);
-        outcome.failed.push(name);
-      } else if (timeoutMs > 0 && waited >= timeoutMs) {
-        context.err(`Error waiting for units: timed out waiting for ${subject} ${what} (${verdict.why})`);
-        outcome.late.push(name);
-      } else waiting.push({ wait, why: verdict.why });
-    }
-    if (waited >= SILENT_MS) voice(waiting);
-    open = waiting.map(({ wait }) => wait);
+  } finally {
+    progress.clear();
   }
+  const late = waits.find(({ name }) => outcome.late.includes(name));
+  if (context.fleet && late !== undefined)
+    context.err(`Error waiting for unit states, exit status: ${lateness(late)}`);
   return outcome;
 }
 
-/** Says what is waited for and why, each thing once; of many, the first few now and then. */
-function createVoice({ err, clock }: Context) {
-  const said = new Map<string, string>();
-  let many = Number.NEGATIVE_INFINITY;
-  return (waiting: readonly { wait: Wait<never>; why: string }[]): void => {
-    const [first] = waiting;
-    if (first === undefined) return;
-    if (waiting.length <= FEW) {
-      for (const { wait, why } of waiting) {
-        if (said.get(wait.name) === why) continue;
-        said.set(wait.name, why);
-        err(`Waiting for ${subjectOf(wait)} ${wait.what}: ${why}`);
-      }
-    } else if (clock.steady() - many >= SAY_MANY_MS) {
-      many = clock.steady();
-      const shown = waiting.slice(0, 3).map(({ wait, why }) => `${wait.name}: ${why}`);
-      err(
-        `Waiting for ${waiting.length} units ${first.wait.what}: ${shown.join('; ')}; and ${waiting.length - 3} more`,
-      );
-    }
-  };
+async function arrival(
+  { name, done }: Wait<never>,
+  { state, machine }: Extract<Verdict, { kind: 'done' }>,
+  names: MachineNames,
+): Promise<string> {
+  const where = machine === null ? '' : await names.short(machine);
+  return done?.(where) ?? `Unit ${name} ${state}${where === '' ? '' : ` on ${where}`}`;
+}
+
+function lateness(wait: Wait<never>): string {
+  return `timed out waiting for ${subjectOf(wait)} ${wait.what}`;
+}
+
+function asWaiting({ wait, why }: { wait: Wait<never>; why: string }): Waiting {
+  return { subject: subjectOf(wait), what: wait.what, why };
 }
 
 function subjectOf({ subject, name }: Pick<Wait<never>, 'subject' | 'name'>): string {

@@ -241,7 +241,12 @@ function createAgent(
       const { unit: name, hash, target } = placement;
       const unit = running.get(name) ?? loaded(session.machineId, placement);
       running.set(name, unit);
-      if (unit.state.hash !== hash) unit.state = { ...unit.state, hash };
+      // A new text: the unit is stopped, loaded anew, and started again if that is wanted.
+      if (unit.state.hash !== hash && unit.next === null)
+        unit.state = {
+          ...{ ...unit.state, hash, reached: 'loaded', active: 'inactive', sub: 'dead' },
+          since: unit.state.since + 1,
+        };
       const { stopMs = 0 } = behaviours.get(name) ?? {};
       if (target === 'launched' && unit.next === null) {
         if (unit.state.reached === 'loaded' || placement.restarts > unit.restarts) start(unit, placement);

@@ -1,0 +1,33 @@
+/** One thing that is waited for: `unit web.service`, `to report state launched`, `activating (start)`. */
+export interface Waiting {
+  readonly subject: string;
+  readonly what: string;
+  readonly why: string;
+}
+
+/** `Waiting for unit web.service to report state launched: activating (start)`. */
+export function waitSentence({ subject, what, why }: Waiting): string {
+  return `Waiting for ${subject} ${what}: ${why}`;
+}
+
+/** Of many that are waited for, the first few. All of one command are waited for with the same end. */
+export function manySentence(waiting: readonly Waiting[], shown: number): string {
+  const [first] = waiting;
+  const some = waiting
+    .slice(0, shown)
+    .map(({ subject, why }) => `${subject.replace(/^unit /, '')}: ${why}`)
+    .join('; ');
+  const more = waiting.length > shown ? `; and ${waiting.length - shown} more` : '';
+  return `Waiting for ${waiting.length} units ${first?.what ?? ''}: ${some}${more}`;
+}
+
+/** The same in one line of a terminal, with the time it has taken; what is too long is cut, the time never. */
+export function progressLine(waiting: readonly Waiting[], waitedMs: number, columns: number): string {
+  const [first] = waiting;
+  const text = waiting.length > 1 ? manySentence(waiting, 1) : first === undefined ? '' : waitSentence(first);
+  const time = ` (${Math.floor(waitedMs / 1000)}s)`;
+  const room = Math.max(0, columns - 1 - time.length);
+  // What a unit says of itself may hold anything.
+  const plain = [...text.replace(/\p{Cc}+/gu, ' ')];
+  return (plain.length <= room ? plain : [...plain.slice(0, Math.max(0, room - 1)), '…']).join('') + time;
+}

@@ -1,0 +1,107 @@
+import type { UnitReport } from '../api/wire.js';
+
+import { parseInteger } from '../runtime/options.js';
+import { type Command, type Context, command } from './command.js';
+import { mayGoAhead, yes } from './confirm.js';
+import { launchedGoal, restartedEverywhereGoal } from './goals.js';
+import { noUnits, reporting } from './report-errors.js';
+import { roll } from './roll.js';
+import { few, selectUnits } from './select.js';
+import { counted } from './table.js';
+import { lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { blockAttempts, type Patience, patienceOf, timeout, waitedCode } from './wait-options.js';
+
+const restart = command({
+  name: 'restart',
+  arguments: '[units...]',
+  summary: 'stop and start units where they are, one after another, each once the one before is active',
+  options: {
+    parallel: {
+      flag: '--parallel <n>',
+      help: 'how many are restarted side by side',
+      parse: parseInteger(1, 1_000),
+      default: 1,
+    },
+    yes,
+    blockAttempts,
+    timeout: { ...timeout, help: 'wait no longer than this for each unit, then exit with 3; 0 = for ever' },
+  },
+  examples: ['convoyctl restart web.service', "convoyctl restart --yes --parallel 2 'web@*'"],
+  exitCodes: '3 timed out waiting (--timeout)',
+  run: async (context, args, options) => {
+    if (args.length === 0) return noUnits(context);
+    const found = await restartable(context, args);
+    if (found === null) return 1;
+    const { units, globbed } = found;
+    if (globbed) {
+      const question = `Restart ${counted(units.length, 'unit')}, ${options.parallel} at a time?`;
+      const list = units.map(({ record }) => record.name);
+      if (!(await mayGoAhead(context, { question, list, yes: options.yes, unnamed: true }))) return 1;
+    }
+    const patience = patienceOf(options);
+    const { code, done, untouched } = await roll(units, options.parallel, (unit) =>
+      restartOne(context, unit, patience),
+    );
+    if (code !== 0 && units.length > 1) {
+      const rest = untouched.map(({ record }) => record.name);
+      const left = rest.length === 0 ? 'none was left untouched' : `not touched: ${few(rest)}`;
+      context.err(`Stopped: ${done.length} of ${counted(units.length, 'unit')} restarted; ${left}`);
+    }
+    return code;
+  },
+});
+
+/** The units to be restarted; null if one of those that are named cannot be (told on stderr): then none is touched. */
+async function restartable(
+  context: Context,
+  args: readonly string[],
+): Promise<{ units: readonly UnitReport[]; globbed: boolean } | null> {
+  const { names, globbed } = await selectUnits(context, args, { templates: false });
+  const seen = await lookAtUnits(context)(names);
+  const absent = names.find((name) => seen(name) === null);
+  if (absent !== undefined) {
+    context.err(
+      context.fleet
+        ? `Error creating units: unable to find Unit(${absent}) in Registry or on filesystem`
+        : `Error restarting units: Unit ${absent} does not exist`,
+    );
+    return null;
+  }
+  const all = names.flatMap((name) => seen(name) ?? []);
+  const units = all.filter(({ record }) => record.target !== 'inactive');
+  const inactive = all.find(({ record }) => record.target === 'inactive');
+  if (inactive === undefined || (globbed && units.length > 0)) return { units, globbed };
+  context.err(`Error restarting units: Unable to restart unit ${inactive.record.name} in state inactive`);
+  return null;
+}
+
+async function restartOne(context: Context, unit: UnitReport, patience: Patience): Promise<number> {
+  const { name, global } = unit.record;
+  const code = await reporting(context, 'restarting', async () => {
+    if (global && !context.fleet && unit.states.length > 1)
+      context.err(`Unit ${name} is global: its ${unit.states.length} machines restart it at the same time`);
+    await context.api.restartUnit(name);
+    if (global && context.fleet) {
+      context.out(`Triggered global unit ${name} restart`);
+      return 0;
+    }
+    const { timeoutMs } = patience;
+    const look = lookAtUnits(context);
+    return waitedCode(await waitForAll(context, [restartWait(unit)], { look, timeoutMs }), patience);
+  });
+  return code ?? 1;
+}
+
+function restartWait(unit: UnitReport): Wait<UnitReport | null> {
+  const { name, global } = unit.record;
+  if (!global) return unitWait(name, 'launched', launchedGoal(unit, true));
+  const machines = counted(unit.states.length, 'machine');
+  return {
+    name,
+    what: `to be active again on ${machines}`,
+    judge: restartedEverywhereGoal(unit),
+    done: () => `Unit ${name} launched on ${machines}`,
+  };
+}
+
+export const restartCommands: readonly Command[] = [restart];

@@ -1,0 +1,156 @@
+import type { UnitSubmission } from '../api/schemas.js';
+import type { UnitReport } from '../api/wire.js';
+import { permanent, UsageError } from '../runtime/errors.js';
+import { isTemplate, nameFromArgument } from '../units/name.js';
+import { hashOf, type UnitFile } from '../units/unit-file.js';
+import { type Command, type Context, command } from './command.js';
+import { dryRun, mayGoAhead, yes } from './confirm.js';
+import { describeState, inactiveGoal, launchedGoal } from './goals.js';
+import { reporting } from './report-errors.js';
+import { planScale, type ScalePlan } from './scale-plan.js';
+import { few } from './select.js';
+import { sideBySide } from './side-by-side.js';
+import { submitAll } from './submit-all.js';
+import { counted, formatTable } from './table.js';
+import { folderOf, readUnitFile } from './unit-files.js';
+import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { timeout } from './wait-options.js';
+
+const MOST_INSTANCES = 10_000;
+
+const scale = command({
+  name: 'scale',
+  arguments: '[template] [count]',
+  summary: 'have the instances 1 to N of a template run, and no higher ones: starts those, unloads these',
+  options: { dryRun, yes, timeout },
+  examples: ['convoyctl scale web@ 3', 'convoyctl scale --dry-run web@ 1', 'convoyctl scale --yes web@ 0'],
+  exitCodes: '3 timed out waiting',
+  run: async (context, args, options) => {
+    const [arg, number = ''] = args;
+    if (arg === undefined || args.length !== 2)
+      throw new UsageError('scale what, and to how many? Such as: convoyctl scale web@ 3');
+    const template = nameFromArgument(arg);
+    if (!isTemplate(template))
+      throw new UsageError(`${arg} is no template: its name ends in @, such as web@`);
+    const count = Number(number);
+    if (!/^\d+$/.test(number) || count > MOST_INSTANCES)
+      throw new UsageError(
+        `to how many? Expected a whole number from 0 to ${MOST_INSTANCES}, got "${number}"`,
+      );
+    const code = await reporting(context, 'scaling', () =>
+      scaleTo(context, { arg, template, count, ...options }),
+    );
+    return code ?? 1;
+  },
+});
+
+interface Wish {
+  readonly arg: string;
+  readonly template: string;
+  readonly count: number;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly timeout: number;
+}
+
+async function scaleTo(context: Context, wish: Wish): Promise<number> {
+  const { template, count } = wish;
+  const units = await context.api.unitReports();
+  const unit = await templateUnit(context, wish, units);
+  const plan = planScale(template, hashOf(unit), count, units);
+  if (wish.dryRun) {
+    await context.write(formatTable([['UNIT', 'WHAT'], ...planRows(plan)]));
+    return 0;
+  }
+  for (const name of plan.differing)
+    context.err(
+      `Unit ${name} keeps its copy of a former ${template}: renew with "convoyctl start --replace ${name}"`,
+    );
+  if (plan.remove.length > 0) {
+    const question = `Unload ${counted(plan.remove.length, 'unit')} (${few(plan.remove.map(({ record }) => record.name))})?`;
+    if (!(await mayGoAhead(context, { question, list: [], yes: wish.yes, unnamed: false }))) return 1;
+  }
+  const waits = [...(await unload(context, plan)), ...(await start(context, unit, plan))];
+  const waited = await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs: wish.timeout });
+  const code = exitCodeOf(waited);
+  if (code === 0) context.out(`Scaled ${template} to ${count}: ${summary(plan)}`);
+  return code;
+}
+
+/** The template's text: from the registry, else from its file, which is then submitted with its instances. */
+async function templateUnit(
+  context: Context,
+  { arg, template }: Wish,
+  units: readonly UnitReport[],
+): Promise<UnitFile> {
+  const known = units.find(({ record }) => record.name === template);
+  if (known !== undefined) return { options: known.record.options };
+  const file = await readUnitFile(context, folderOf(context, arg), template);
+  if (file !== null) return file.unit;
+  throw permanent(`unable to find Unit(${template}) in Registry or on filesystem`);
+}
+
+async function unload(context: Context, { remove }: ScalePlan): Promise<Wait<UnitReport | null>[]> {
+  await submitAll(
+    context,
+    remove.map(({ record }) => ({ name: record.name, target: 'inactive' })),
+  );
+  return remove.map(({ record }) => unitWait(record.name, 'inactive', inactiveGoal));
+}
+
+async function start(
+  context: Context,
+  { options }: UnitFile,
+  { create, renew, start: again }: ScalePlan,
+): Promise<Wait<UnitReport | null>[]> {
+  const target = 'launched';
+  const failed = again.filter(({ record }) => record.target === target);
+  const writes: UnitSubmission[] = [
+    ...create.map((name) => ({ name, options: [...options], target, expected: 0 }) as const),
+    ...renew.map(
+      ({ record: { name, generation: expected } }) =>
+        ({ name, options: [...options], target, expected }) as const,
+    ),
+    ...again
+      .filter((unit) => !failed.includes(unit))
+      .map(({ record }) => ({ name: record.name, target }) as const),
+  ];
+  await submitAll(context, writes);
+  await sideBySide(failed, ({ record }) => context.api.restartUnit(record.name));
+  return [
+    ...create.map((name) => unitWait(name, target, launchedGoal(null, false))),
+    ...renew.map((unit) => unitWait(unit.record.name, target, launchedGoal(unit, true))),
+    ...again.map((unit) => unitWait(unit.record.name, target, launchedGoal(unit, failed.includes(unit)))),
+  ];
+}
+
+function planRows({ create, renew, start: again, remove, differing }: ScalePlan): string[][] {
+  return [
+    ...create.map((name) => [name, 'would be created and started']),
+    ...renew.map(({ record }) => [
+      record.name,
+      `would take the template's text and be started (${record.target} now)`,
+    ]),
+    ...again.map((unit) => [unit.record.name, `would be started (${stateOf(unit)} now)`]),
+    ...differing.map((name) => [name, 'runs, with a copy of a former template: kept as it is']),
+    ...remove.map((unit) => [unit.record.name, `would be unloaded (${stateOf(unit)} now)`]),
+  ];
+}
+
+function stateOf({ record, states }: UnitReport): string {
+  const [state] = states;
+  return state === undefined ? record.target : describeState(state);
+}
+
+function summary({ create, renew, start: again, remove }: ScalePlan): string {
+  const started = create.length + renew.length + again.length;
+  const parts = [
+    ...(started === 0 ? [] : [`${started} started`]),
+    ...(remove.length === 0
+      ? []
+      : [`${remove.length} unloaded (still known: convoyctl destroy takes them out)`]),
+  ];
+  return parts.length === 0 ? 'nothing to do' : parts.join(', ');
+}
+
+export const scaleCommands: readonly Command[] = [scale];

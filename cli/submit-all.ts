@@ -1,0 +1,26 @@
+import type { UnitSubmission } from '../api/schemas.js';
+import { ConvoyError, messageOf } from '../runtime/errors.js';
+import type { Context } from './command.js';
+import { sideBySide } from './side-by-side.js';
+import { counted } from './table.js';
+
+/** As many as the API takes in one transaction. */
+const MOST = 50;
+
+/**
+ * Submits units, up to 50 in one transaction: of those either all are written or none. The first lot that is refused
+ * ends it; its error says how many were written before.
+ */
+export async function submitAll({ api }: Context, units: readonly UnitSubmission[]): Promise<void> {
+  for (let at = 0; at < units.length; at += MOST) {
+    try {
+      await sideBySide(units.slice(at, at + MOST), ({ name, options, target }) =>
+        api.changeUnit(name, { ...(options ? { options } : {}), desiredState: target }),
+      );
+    } catch (error) {
+      if (!(error instanceof ConvoyError) || at === 0) throw error;
+      const before = `${counted(at, 'unit')} before these ${at === 1 ? 'was' : 'were'} written already`;
+      throw new ConvoyError(error.kind, `${messageOf(error)} (${before})`, { cause: error });
+    }
+  }
+}
