@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { expect, test } from 'vitest';
+import {
+  ListedMachine,
+  ListedService,
+  ListedUnit,
+  ListedUnitFile,
+  ShownEvent,
+} from '../../../cli/json-output.js';
+import { ROOT } from '../../support/programs.js';
+
+/** docs/json-output.md says what the schemas say: each field, its type and what it is. */
+
+const SECTIONS = {
+  'list-units': ListedUnit,
+  'list-unit-files': ListedUnitFile,
+  'list-machines': ListedMachine,
+  services: ListedService,
+  events: ShownEvent,
+};
+
+interface Walkable {
+  readonly type: string;
+  readonly wrapped?: Walkable;
+  readonly pipe?: readonly Walkable[];
+  readonly options?: readonly string[];
+}
+
+function typeOf(schema: Walkable): string {
+  if (schema.wrapped !== undefined) return `${typeOf(schema.wrapped)} or null`;
+  const whole = schema.pipe?.some((part) => 'pipe' in part && typeOf(part) === 'whole number') ?? false;
+  if (whole || schema.pipe?.some(({ type }) => type === 'integer')) return 'whole number';
+  if (schema.type === 'picklist') return schema.options?.join(', ') ?? '';
+  return (
+    { string: 'text', boolean: 'true or false', record: 'object with texts' }[schema.type] ?? schema.type
+  );
+}
+
+test.each(Object.entries(SECTIONS))('%s', (command, schema) => {
+  const text = readFileSync(join(ROOT, 'docs/json-output.md'), 'utf8');
+  const section = text.split(/^## /m).find((part) => part.startsWith(`${command}\n`)) ?? '';
+  const rows = Object.entries(schema.entries).map(
+    ([name, field]) =>
+      `| \`${name}\` | ${typeOf(field as unknown as Walkable)} | ${v.getDescription(field) ?? ''} |`,
+  );
+  expect(section.split('\n').filter((line) => line.startsWith('| `'))).toEqual(rows);
+});
