@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { machineTokens } from '../../../agent/ground.js';
+import { makeAuthority } from '../../support/certificates.js';
 import { run } from '../../support/fleet.js';
 import { program } from '../../support/programs.js';
 import { useGround } from '../../support/services.js';
@@ -12,7 +14,9 @@ const word = join(ground.dir, 'password');
 const etcd = ['--etcd', 'https://127.0.0.1:1'];
 mkdirSync(join(ground.dir, 'folder'));
 writeFileSync(pem, '');
-writeFileSync(word, 'secret\n');
+writeFileSync(word, 'secret\n', { mode: 0o644 });
+const tokens = machineTokens(ground);
+const { cert, key } = makeAuthority(ground.dir).issue('host', 'IP:127.0.0.1');
 
 /** convoyd with options that cannot work; the password of etcd stands in the environment if given. */
 function convoyd(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -35,7 +39,20 @@ test.each([
     ['--etcd', 'localhost'],
     '--etcd: expected http://host:port or https://host:port, separated by commas, got "localhost"',
   ],
-  [['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80'], 'API address 0.0.0.0:80 is not on loopback'],
+  [
+    ['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80'],
+    'API address 0.0.0.0:80 is not on loopback and needs TLS (--tls-cert, --tls-key)',
+  ],
+  [
+    ['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80', '--api-tokens', tokens],
+    'over plain HTTP a token could be read on its way',
+  ],
+  [
+    ['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80', '--tls-cert', cert, '--tls-key', key],
+    'API address 0.0.0.0:80 is not on loopback and has to know who asks: give --tls-ca for client certificates, or --api-tokens',
+  ],
+  [['--api-tokens', word], `--api-tokens: ${word} is open to others than its owner: chmod 600 ${word}`],
+  [['--tls-cert', cert], '--tls-cert and --tls-key go together: give both, or neither'],
   [['--unit-manager', 'upstart'], '--unit-manager: expected one of systemd, supervisor, got "upstart"'],
   [
     ['--unit-manager', 'systemd', '--unit-root', '/srv'],
