@@ -5,11 +5,13 @@ import { readAccess } from '../api/access-files.js';
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
-import { parseProgram } from '../runtime/options.js';
+import { parseProgram, type Settings } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
 import { apiSocket, type DaemonOptions, startDaemon, unitSocket } from './daemon.js';
-import { chooseUnitManager, daemonTable } from './daemon-options.js';
+import { chooseUnitManager, daemonTable, FLEET_SOCKET } from './daemon-options.js';
 import { readEtcdAccess } from './etcd-access.js';
+import { NO_FLEET, readFleetSettings } from './fleet-conf.js';
+import { readFleetConf } from './fleet-conf-file.js';
 import { openGround, startEtcd, startRedis } from './ground.js';
 import { readMachineId, readPublicIp } from './identity.js';
 import { takeSockets } from './inherited-sockets.js';
@@ -17,21 +19,20 @@ import { ensurePrograms, linkPrograms } from './programs.js';
 
 await runMain('convoyd', async () => {
   const version = readVersion();
-  const { dev, logLevel, ttl, grace, publicIp, machineId, listen, unitManager, ...rest } = parseProgram(
-    {
-      name: 'convoyd',
-      description: 'Agent, scheduler and API of one machine. Units go on when convoyd stops.',
-      table: daemonTable,
-      epilogue: 'Exit codes: 0 stopped by a signal, 1 could not run, 2 wrong usage.',
-    },
-    process.argv.slice(2),
-    process.env,
-  );
+  const own = readCommandLine({});
+  // --dev has nothing to do with what fleet did on this machine.
+  const fleet = own.dev ? NO_FLEET : readFleetSettings(readFleetConf(own.fleetConfig), process.env);
+  const { dev, logLevel, ttl, grace, publicIp, machineId, listen, unitManager, fleetConfig, ...rest } =
+    readCommandLine(fleet.settings);
   const log = createLog('convoyd', logLevel);
+  for (const warning of fleet.warnings) log.warn({}, warning);
   const shutdown = createShutdown(log);
+  const listening = takeSockets(process.env, process.pid, [
+    ...[apiSocket(rest.runDir), unitSocket(rest.runDir), rest.fleetSocket ?? FLEET_SOCKET],
+  ]);
   const options: DaemonOptions = {
     ...rest,
-    ...readEtcdAccess(rest, process.env),
+    ...readEtcdAccess(rest, process.env, fleet.etcdPassword),
     unitManager: chooseUnitManager(unitManager, { unitRoot: rest.unitRoot, dev }),
     machineId: machineId ?? readMachineId(),
     publicIp: publicIp ?? (dev ? '127.0.0.1' : readPublicIp()),
@@ -40,7 +41,8 @@ await runMain('convoyd', async () => {
     ttlMs: ttl,
     graceMs: grace,
     version,
-    listening: takeSockets(process.env, process.pid, [apiSocket(rest.runDir), unitSocket(rest.runDir)]),
+    listening,
+    fleetSocket: rest.fleetSocket ?? (listening.has(FLEET_SOCKET) ? FLEET_SOCKET : null),
   };
   try {
     await startDaemon(dev ? await onOwnGround(options) : options, systemClock(), log, shutdown);
@@ -84,6 +86,20 @@ await runMain('convoyd', async () => {
     };
   }
 });
+
+function readCommandLine(settings: Settings) {
+  return parseProgram(
+    {
+      name: 'convoyd',
+      description: 'Agent, scheduler and API of one machine. Units go on when convoyd stops.',
+      table: daemonTable,
+      epilogue: 'Exit codes: 0 stopped by a signal, 1 could not run, 2 wrong usage.',
+    },
+    process.argv.slice(2),
+    process.env,
+    settings,
+  );
+}
 
 function readVersion(): string {
   const file = join(import.meta.dirname, '../../package.json');

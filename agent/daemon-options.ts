@@ -3,9 +3,12 @@ import { UsageError } from '../runtime/errors.js';
 import { LOG_LEVELS } from '../runtime/log.js';
 import { type OptionTable, parseChoice, parseDuration, parseSwitch, parseText } from '../runtime/options.js';
 import { etcdAccessTable } from './etcd-access.js';
+import { FLEET_CONF } from './fleet-conf.js';
 import { parseMachineId, parseMetadata } from './identity.js';
 
 const UNIT_MANAGERS = ['systemd', 'supervisor'] as const;
+/** Where clients of fleet look for it. */
+export const FLEET_SOCKET = '/run/fleet.sock';
 export type UnitManagerName = (typeof UNIT_MANAGERS)[number];
 
 /** convoyd's options; the names in the environment are those of /etc/convoy/convoyd.env too. */
@@ -95,6 +98,25 @@ export const daemonTable = {
     help: `what runs units: ${UNIT_MANAGERS.join(' or ')} (default: systemd if it runs this machine)`,
     parse: parseChoice(UNIT_MANAGERS),
   },
+  neverLead: {
+    flag: '--never-lead',
+    env: 'CONVOY_NEVER_LEAD',
+    help: 'this machine runs units, but never decides where units go; some machine has to',
+    parse: parseSwitch,
+    default: false,
+  },
+  fleetSocket: {
+    flag: '--fleet-socket <path>',
+    env: 'CONVOY_FLEET_SOCKET',
+    help: `answer where fleet did too, once fleet is gone: ${FLEET_SOCKET}`,
+    parse: parseFleetSocket,
+  },
+  fleetConfig: {
+    flag: '--fleet-config <file>',
+    env: 'CONVOY_FLEET_CONFIG',
+    help: `fleet's configuration file; what it and FLEET_* variables say counts where nothing else is said (default: ${FLEET_CONF} if there is one)`,
+    parse: parseText,
+  },
   drainOnStop: {
     flag: '--drain-on-stop',
     env: 'CONVOY_DRAIN_ON_STOP',
@@ -139,6 +161,12 @@ export const daemonTable = {
     default: false,
   },
 } satisfies OptionTable;
+
+/** /var/run is the same folder under its old name. */
+function parseFleetSocket(text: string): string {
+  if (!text.startsWith('/')) throw new Error(`expected an absolute path such as ${FLEET_SOCKET}`);
+  return text.replace(/^\/var\/run\//, '/run/');
+}
 
 /**
  * Which unit manager: as asked, else systemd where it runs this machine (sd_booted(3)). --dev, and

@@ -45,6 +45,10 @@ export interface DaemonOptions extends EtcdAccess {
   readonly version: string;
   /** Sockets that listen already, path -> descriptor. */
   readonly listening: ReadonlyMap<string, number>;
+  /** Where fleet's clients look for the API; null: they are not served. */
+  readonly fleetSocket: string | null;
+  /** This machine is never the leader. */
+  readonly neverLead: boolean;
 }
 
 /** Where convoyctl reaches a convoyd with this run directory. */
@@ -80,16 +84,18 @@ export async function startDaemon(
   const manager = await openUnitManager(options, clock, log.child({ part: options.unitManager }));
   shutdown.onClose(options.unitManager, () => manager.close());
 
-  const scheduler = startScheduler({
-    registry,
-    machineId,
-    clock,
-    log: log.child({ part: 'scheduler' }),
-    meter,
-    ttlMs,
-    graceMs: options.graceMs,
-  });
-  shutdown.onClose('scheduler', () => scheduler.stop());
+  const scheduler = options.neverLead
+    ? null
+    : startScheduler({
+        registry,
+        machineId,
+        clock,
+        log: log.child({ part: 'scheduler' }),
+        meter,
+        ttlMs,
+        graceMs: options.graceMs,
+      });
+  shutdown.onClose('scheduler', () => scheduler?.stop());
   let agent: Agent | undefined;
   const api = await startApi({
     registry,
@@ -97,7 +103,7 @@ export async function startDaemon(
     localLog: (unit, which, signal) => manager.log(unit, which, signal),
     localReload: (unit) => manager.reload(unit),
     leading() {
-      const { refusals, frozen, hold } = scheduler.status();
+      const { refusals = null, frozen = null, hold = null } = scheduler?.status() ?? {};
       return refusals === null ? null : { refusals, frozen, hold };
     },
     explain: explainPending,
@@ -117,6 +123,7 @@ export async function startDaemon(
     sockets: [
       { path: apiSocket(runDir), role: 'admin' as const },
       { path: unitSocket(runDir), role: 'unit' as const },
+      ...(options.fleetSocket === null ? [] : [{ path: options.fleetSocket, role: 'admin' as const }]),
     ].map((socket) => ({ ...socket, ...fdOf(options.listening.get(socket.path)) })),
     // Without a way to tell callers apart: what any user of this machine may see over read.sock.
     tcp: options.listen === null ? [] : [{ ...options.listen, role: canIdentify(access) ? null : 'unit' }],

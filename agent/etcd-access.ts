@@ -3,8 +3,9 @@ import type { EtcdAuth, EtcdTls } from '../registry/etcd-host.js';
 import { messageOf, UsageError } from '../runtime/errors.js';
 import { type OptionTable, parseText } from '../runtime/options.js';
 
-/** Never an option: a command line is for all to read. */
+/** Never options: a command line is for all to read. */
 const PASSWORD = 'CONVOY_ETCD_PASSWORD';
+const FLEET_PASSWORD = 'FLEET_ETCD_PASSWORD';
 
 export const etcdAccessTable = {
   etcdCafile: {
@@ -49,15 +50,19 @@ export interface EtcdAccessOptions {
 }
 
 /**
- * What etcd wants to see. Takes the password out of `env`, so that nothing convoyd starts inherits it. Throws
+ * What etcd wants to see. Takes the password out of `env`, so that nothing convoyd starts inherits it. `fleetPassword`
+ * is of fleet's settings and counts when there is no other. Throws
  * `UsageError` for options that do not go together and files that cannot be read.
  */
 export function readEtcdAccess(
   options: EtcdAccessOptions,
   env: NodeJS.ProcessEnv,
+  fleetPassword: string | null,
 ): { readonly tls?: EtcdTls; readonly auth?: EtcdAuth } {
-  const fromEnv = env[PASSWORD] === '' ? undefined : env[PASSWORD];
-  delete env[PASSWORD];
+  const own = env[PASSWORD] === '' ? undefined : env[PASSWORD];
+  const fleets = options.etcdPasswordFile === undefined ? (fleetPassword ?? undefined) : undefined;
+  const fromEnv = own ?? fleets;
+  for (const name of [PASSWORD, FLEET_PASSWORD]) delete env[name];
   const tls = readTls(options);
   const auth = readAuth(options, fromEnv);
   return { ...(tls === undefined ? {} : { tls }), ...(auth === undefined ? {} : { auth }) };

@@ -20,12 +20,14 @@ export function healthRoutes(context: ApiContext): Route[] {
       dialect: 'native',
       path: '/healthz',
       otherMethods,
+      roles: { GET: 'unit' },
       methods: { GET: async () => ({ status: 200, json: { status: 'ok' } }) },
     },
     {
       dialect: 'native',
       path: '/readyz',
       otherMethods,
+      roles: { GET: 'unit' },
       methods: {
         async GET() {
           let leader: string | null = null;

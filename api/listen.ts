@@ -86,7 +86,7 @@ async function removeStaleSocket(path: string): Promise<void> {
       code: 'listen',
     });
   if (await answers(path))
-    throw permanent(`cannot serve the API on ${path}: another convoyd answers there`, { code: 'listen' });
+    throw permanent(`cannot serve the API on ${path}: another program answers there`, { code: 'listen' });
   unlinkSync(path);
 }
 

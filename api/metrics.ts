@@ -10,6 +10,7 @@ export function metricsRoutes({ meter }: ApiContext): Route[] {
       dialect: 'native',
       path: '/metrics',
       otherMethods: 'metrics can only be read (GET)',
+      roles: { GET: 'unit' },
       methods: { GET: async () => ({ status: 200, lines: once(await meter.text()), type: PROMETHEUS_TEXT }) },
     },
   ];

@@ -3,7 +3,7 @@ import { messageOf, UsageError } from './errors.js';
 
 /**
  * One row of a program's option table. A flag on the command line wins over the environment, which wins over
- * the default. An empty environment variable counts as not set.
+ * settings from elsewhere (`Setting`), which win over the default. An empty environment variable counts as not set.
  */
 export interface OptionRow<T> {
   /** As commander writes it: `--max-rps <n>` takes a value, `--json` is a switch. */
@@ -17,6 +17,13 @@ export interface OptionRow<T> {
   /** The default as one would type it, where that is not its value as text; '' says nothing of it. */
   readonly defaultText?: string;
 }
+
+/** The text of an option from a file or another program's environment, and where it stands, for complaints. */
+export interface Setting {
+  readonly text: string;
+  readonly source: string;
+}
+export type Settings = Readonly<Record<string, Setting>>;
 
 export type OptionTable = Readonly<Record<string, OptionRow<unknown>>>;
 export type OptionValues<Table extends OptionTable> = {
@@ -38,18 +45,20 @@ export function addOptions(command: Command, table: OptionTable): Command {
   return command;
 }
 
-/** The typed values of a table from what commander read (`given`) and the environment. */
+/** The typed values of a table from what commander read (`given`), the environment, and settings by the table's keys. */
 export function readOptions<Table extends OptionTable>(
   table: Table,
   given: Readonly<Record<string, unknown>>,
   env: NodeJS.ProcessEnv,
+  settings: Settings = {},
 ): OptionValues<Table> {
   const values: Record<string, unknown> = {};
   for (const [key, row] of Object.entries(table)) {
     const fromFlag = given[flagKey(row.flag)];
     const fromEnv = row.env === undefined || env[row.env] === '' ? undefined : env[row.env];
-    const text = fromFlag ?? fromEnv;
-    const source = fromFlag === undefined ? row.env : row.flag.split(/[ ,]/)[0];
+    const text = fromFlag ?? fromEnv ?? settings[key]?.text;
+    const elsewhere = fromEnv === undefined ? settings[key]?.source : row.env;
+    const source = fromFlag === undefined ? elsewhere : row.flag.split(/[ ,]/)[0];
     values[key] = text === undefined ? row.default : parseValue(row, String(text), String(source));
   }
   return values as OptionValues<Table>;
@@ -85,6 +94,7 @@ export function parseProgram<Table extends OptionTable>(
   program: Program<Table>,
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
+  settings: Settings = {},
 ): OptionValues<Table> {
   const command = addOptions(
     new Command(program.name).description(program.description).allowExcessArguments(false).exitOverride(),
@@ -97,7 +107,7 @@ export function parseProgram<Table extends OptionTable>(
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
     throw new UsageError(`${messageOf(error).replace(/^error: /, '')} (see ${program.name} --help)`);
   }
-  return readOptions(program.table, command.opts(), env);
+  return readOptions(program.table, command.opts(), env, settings);
 }
 
 /** Parsers for the table's `parse`. */

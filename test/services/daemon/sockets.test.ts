@@ -39,7 +39,7 @@ test('a socket where convoyd does not serve is refused by its path', async () =>
   const client = connect(socket).on('error', () => undefined);
   await until('the complaint', () =>
     log().includes(
-      `convoyd: systemd hands over a socket at ${socket}, but convoyd serves ${run}/api.sock and ${run}/read.sock: correct ListenStream= of convoyd.socket, or --run-dir\n`,
+      `convoyd: systemd hands over a socket at ${socket}, but convoyd serves ${run}/api.sock and ${run}/read.sock and /run/fleet.sock: correct ListenStream= of convoyd.socket, or --run-dir\n`,
     ),
   );
   client.destroy();
