@@ -1,0 +1,207 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from '../../../cli/json-output.js';
+import { type CliResult, convoyctl } from '../../support/convoyctl.js';
+import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+
+/** The lists beyond fleet's tables, which the replay of fleetctl's recordings covers. */
+
+const A = '1'.repeat(32);
+const B = '2'.repeat(32);
+const GONE = '9'.repeat(32);
+const ON_A = '11111111.../10.0.0.1';
+const ON_B = '22222222.../10.0.0.2';
+const PENDING = 'pending: 0 of 2 machines: 2 lack az=eu';
+
+let fleet: FakeFleet;
+let cwd: string;
+
+async function run(...args: string[]): Promise<CliResult> {
+  return convoyctl(args, { cwd, env: { CONVOY_ENDPOINT: `unix://${fleet.socket}` } });
+}
+async function out(...args: string[]): Promise<string> {
+  const { stdout, stderr, exit } = await run(...args);
+  expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 });
+  return stdout;
+}
+async function column(...args: string[]): Promise<string[]> {
+  return (await out('list-units', '--no-legend', '--fields=unit', ...args)).split('\n').filter(Boolean);
+}
+
+beforeAll(async () => {
+  fleet = await startFakeFleet([
+    { id: A, ip: '10.0.0.1', metadata: { zone: '東京', host: '1' } },
+    { id: B, ip: '10.0.0.2', metadata: {} },
+  ]);
+  cwd = mkdtempSync(join(fleet.dir, 'cwd-'));
+  const unit = (name: string, about = '') =>
+    writeFileSync(
+      join(cwd, `${name}.service`),
+      `[Unit]\nDescription=A test of ${name}\n[Service]\nExecStart=/bin/sleep 100\n${about}`,
+    );
+  for (const name of ['web@1', 'web@2', 'web@10', 'boom', 'lost']) unit(name);
+  unit('every', '[X-Fleet]\nGlobal=true\n');
+  fleet.behaviours.set('boom.service', { fails: 'no such file' });
+  fleet.behaviours.set('lost.service', { refusal: PENDING });
+  await run('start', '--no-block', 'boom', 'every', 'lost', 'web@1', 'web@2', 'web@10');
+  await fleet.rest();
+  const gone = await fleet.registry.join(
+    { id: GONE, ip: '10.0.0.9', metadata: {}, apiAddress: '', version: 'test', bootId: '1' },
+    60_000,
+  );
+  await gone.leave();
+  const { registry } = fleet;
+  await fleet.sessions[1]?.announce([
+    { service: 'redis', unit: 'web@1.service', machine: B, host: '::1', port: 6379 },
+    { service: 'web', unit: 'web@2.service', machine: B, host: '10.0.0.2', port: 80 },
+  ]);
+  expect(await registry.readServices()).toHaveLength(2);
+});
+afterAll(() => fleet.stop());
+
+describe('-o json is what docs/json-output.md promises', () => {
+  test.each([
+    ['list-units', ListedUnit, 7],
+    ['list-unit-files', ListedUnitFile, 6],
+    ['list-machines', ListedMachine, 2],
+    ['services', ListedService, 2],
+  ] as const)('%s, and -o yaml the same', async (command, schema, count) => {
+    const rows = JSON.parse(await out(command, '-o', 'json')) as unknown[];
+    expect(v.parse(v.array(schema as v.GenericSchema), rows)).toHaveLength(count);
+    expect(parse(await out(command, '--output=yaml'))).toEqual(rows);
+  });
+
+  test('units on machines, and those that are nowhere, with their reasons', async () => {
+    const rows = JSON.parse(await out('list-units', '-o', 'json')) as ListedUnit[];
+    expect(rows.map(({ unit }) => unit)).toEqual([
+      ...['boom.service', 'every.service', 'every.service', 'lost.service'],
+      ...['web@1.service', 'web@10.service', 'web@2.service'],
+    ]);
+    expect(rows[0]).toMatchObject({ active: 'failed', exit: '1', reason: 'no such file', restarts: 0 });
+    expect(rows[0]?.since).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    expect(rows[3]).toMatchObject({ machine: null, active: null, hash: null, reason: PENDING });
+    expect([rows[1]?.machine, rows[2]?.machine]).toEqual([A, B]);
+  });
+
+  test('unit files: of a global no state and no machine', async () => {
+    const rows = JSON.parse(await out('list-unit-files', '-o', 'json')) as ListedUnitFile[];
+    const find = (name: string) => rows.find(({ unit }) => unit === name);
+    expect(find('every.service')).toMatchObject({ global: true, state: null, machine: null });
+    expect(find('web@1.service')).toMatchObject({
+      ...{ global: false, state: 'launched', desiredState: 'launched', placed: 'fewest units' },
+      ...{ description: 'A test of web@1', restarts: 0, reason: null },
+    });
+    expect(find('web@1.service')?.generation).toBeGreaterThan(0);
+    expect(find('lost.service')).toMatchObject({ state: 'inactive', machine: null, reason: PENDING });
+  });
+
+  test('machines: those that are gone only with --all', async () => {
+    const rows = JSON.parse(await out('list-machines', '-o', 'json', '--all')) as ListedMachine[];
+    expect(rows.map(({ machine, state, leader }) => [machine, state, leader])).toEqual([
+      [A, 'ready', true],
+      [B, 'ready', false],
+      [GONE, 'left', false],
+    ]);
+    expect(rows[0]?.metadata).toEqual({ zone: '東京', host: '1' });
+    expect(rows[2]).toMatchObject({ ip: null, version: null, boot: null, api: null, alive: false });
+  });
+
+  test.each(['list-units', 'list-unit-files', 'list-machines', 'services'])(
+    '%s: nothing is []',
+    async (command) => {
+      expect(await out(command, '-o', 'json', 'nosuch')).toBe('[]\n');
+      expect(await out(command, '-o', 'yaml', 'nosuch')).toBe('[]\n');
+    },
+  );
+});
+
+describe('tables', () => {
+  test('-o wide has more columns', async () => {
+    const units = await out('list-units', '-o', 'wide', 'boom', 'lost');
+    expect(units.split('\n')[0]?.split(/\t+/)).toEqual(
+      ['unit', 'machine', 'load', 'active', 'sub', 'hash', 'age', 'restarts', 'reason'].map((name) =>
+        name.toUpperCase(),
+      ),
+    );
+    expect(units).toMatch(
+      /^boom\.service\t+\S+\t+loaded\t+failed\t+failed\t+\w{7}\t+\d+s\t+0\t+no such file$/m,
+    );
+    expect(units).toMatch(new RegExp(`^lost\\.service\t+-\t+-\t+-\t+-\t+-\t+-\t+0\t+${PENDING}$`, 'm'));
+    expect(await out('list-machines', '-o', 'wide')).toBe(
+      'MACHINE\t\tIP\t\tSTATE\tLEADER\tVERSION\tAPI\tMETADATA\n' +
+        '11111111...\t10.0.0.1\tready\tleader\ttest\t-\thost=1,zone=東京\n' +
+        '22222222...\t10.0.0.2\tready\t-\ttest\t-\t-\n',
+    );
+    expect(
+      (await out('list-unit-files', '-o', 'wide', 'lost')).split('\n')[1]?.split(/\t+/).slice(2),
+    ).toEqual([...['launched', 'inactive', '-', '0', 'A test of lost', '-', PENDING]]);
+  });
+
+  test('columns after wide characters stand under each other', async () => {
+    expect(await out('list-machines', '--fields=metadata,ip')).toBe(
+      'METADATA\t\tIP\nhost=1,zone=東京\t10.0.0.1\n-\t\t\t10.0.0.2\n',
+    );
+  });
+
+  test('services say where they answer; names and patterns choose some', async () => {
+    expect(await out('services')).toBe(
+      'SERVICE\tUNIT\t\tMACHINE\t\t\tADDRESS\n' +
+        `redis\tweb@1.service\t${ON_B}\t[::1]:6379\nweb\tweb@2.service\t${ON_B}\t10.0.0.2:80\n`,
+    );
+    expect(await out('services', '--no-legend', 'w*')).toBe(`web\tweb@2.service\t${ON_B}\t10.0.0.2:80\n`);
+  });
+
+  test('names and patterns choose units; beginnings of ids choose machines', async () => {
+    expect(await column('web@*')).toEqual(['web@1.service', 'web@10.service', 'web@2.service']);
+    expect(await column('web@?', 'boom.service')).toEqual(['boom.service', 'web@1.service', 'web@2.service']);
+    expect(await column('nosuch')).toEqual([]);
+    expect(await out('list-unit-files', '--no-legend', '--fields=unit', 'web@1*')).toBe(
+      'web@1.service\nweb@10.service\n',
+    );
+    expect(await out('list-machines', '--no-legend', '--fields=ip', '2222', ON_A)).toBe(
+      '10.0.0.1\n10.0.0.2\n',
+    );
+  });
+
+  test('--sort orders by any column, by the numbers in texts, one way or the other', async () => {
+    expect(await column('web@*', '--sort=unit')).toEqual([
+      'web@1.service',
+      'web@2.service',
+      'web@10.service',
+    ]);
+    expect(await column('web@*', '--sort', '-unit')).toEqual([
+      'web@10.service',
+      'web@2.service',
+      'web@1.service',
+    ]);
+    expect(await column('--sort=active,-machine,unit', 'boom', 'every')).toEqual([
+      ...['every.service', 'every.service', 'boom.service'],
+    ]);
+    const rows = JSON.parse(await out('list-units', '-o', 'json', '--sort=-unit', 'web@*')) as ListedUnit[];
+    expect(rows.map(({ unit }) => unit)).toEqual(['web@10.service', 'web@2.service', 'web@1.service']);
+  });
+
+  test.each([
+    [['--sort=nosuch'], '--sort: there is no column "nosuch", only unit, load, '],
+    [['-o', 'xml'], '-o: expected one of json, yaml, wide, got "xml"'],
+    [
+      ['-o', 'json', '--fields=unit'],
+      '--fields chooses columns of the plain table: leave it out with -o json',
+    ],
+  ])('%j is wrong usage', async (args, sentence) => {
+    const { stdout, stderr, exit } = await run('list-units', ...args);
+    expect({ stdout, exit }).toEqual({ stdout: '', exit: 2 });
+    expect(stderr).toContain(sentence);
+  });
+
+  test('a list that cannot be had is told, and is no empty list', async () => {
+    for (const args of [['list-units'], ['list-machines', '-o', 'json'], ['services']]) {
+      const result = await convoyctl(args, { cwd, env: { CONVOY_ENDPOINT: `unix://${cwd}/nobody.sock` } });
+      expect(result).toMatchObject({ stdout: '', exit: 1 });
+      expect(result.stderr).toMatch(/^Error retrieving list of .*no convoyd answers at/);
+    }
+  });
+});
