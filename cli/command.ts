@@ -1,10 +1,12 @@
 import type { Clock } from '../runtime/clock.js';
 import type { OptionTable, OptionValues } from '../runtime/options.js';
 import type { ApiClient } from './client.js';
+import type { Ssh } from './ssh.js';
 
 /** What a command works with. Nothing else of the process is touched. */
 export interface Context {
   readonly api: ApiClient;
+  readonly ssh: Ssh;
   /** Lists and progress: a line (or several) on stdout. */
   out(text: string): void;
   /** Bytes or text on stdout as they are; resolves when there is room for more. */
@@ -47,6 +49,8 @@ export interface Command<Table extends OptionTable = OptionTable> {
   readonly examples: readonly string[];
   /** Exit codes beyond 0 done, 1 failed, 2 usage. */
   readonly exitCodes?: string;
+  /** Options that it does not have are arguments: they belong to a command line of their own. */
+  readonly extraOptions?: true;
   /** Answers the exit code. */
   readonly run: (context: Context, args: readonly string[], values: OptionValues<Table>) => Promise<number>;
 }

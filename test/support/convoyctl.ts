@@ -8,6 +8,8 @@ export interface CliResult {
 }
 
 export interface CliRun {
+  /** Absent: convoyctl by its own name. */
+  readonly program?: string;
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Ends the process with SIGKILL when it fires. */
@@ -19,9 +21,9 @@ export interface CliRun {
 /** Runs the built convoyctl as a process, with nothing of our environment but PATH. */
 export function convoyctl(
   args: readonly string[],
-  { cwd, env = {}, signal, onStdout }: CliRun,
+  { program: path = program('cli/main.js'), cwd, env = {}, signal, onStdout }: CliRun,
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, [program('cli/main.js'), ...args], {
+  const child = spawn(process.execPath, [path, ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline';
+import { systemClock } from '../runtime/clock.js';
+import type { ApiClient } from './client.js';
+import type { Context, Terminal } from './command.js';
+import type { Ssh } from './ssh.js';
+
+/** What a command of this process works with. */
+export function contextOf(api: ApiClient, ssh: Ssh, env: NodeJS.ProcessEnv, fleet: boolean): Context {
+  return {
+    api,
+    ssh,
+    out: (text) => void process.stdout.write(`${text}\n`),
+    err: (text) => void process.stderr.write(`${text}\n`),
+    write: (chunk) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
+      }),
+    fleet,
+    terminal: { out: terminalOf(process.stdout, env), err: terminalOf(process.stderr, env) },
+    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
+    interrupted,
+    clock: systemClock(),
+    env,
+    cwd: process.cwd(),
+  };
+}
+
+function terminalOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Terminal | null {
+  if (!stream.isTTY) return null;
+  return {
+    get columns() {
+      return stream.columns || 80;
+    },
+    get rows() {
+      return stream.rows || 24;
+    },
+    write: (text) => void stream.write(text),
+    colours: !env.NO_COLOR && env.TERM !== 'dumb',
+  };
+}
+
+function interrupted(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return controller.signal;
+}
+
+/** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */
+async function ask(question: string): Promise<boolean> {
+  process.stderr.write(`${question} [y/N] `);
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  try {
+    for await (const line of lines) return /^y(es)?$/i.test(line.trim());
+    return false;
+  } finally {
+    lines.close();
+  }
+}

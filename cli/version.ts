@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, command } from './command.js';
+
+/** The fleetctl whose texts and codes are given under its name; scripts compare it. */
+const FLEET_VERSION = '1.0.0';
+
+/** `convoyctl 0.1.0`; under fleet's name `fleetctl version 1.0.0+convoy-0.1.0`. */
+export function versionLine(fleet: boolean): string {
+  const file = join(import.meta.dirname, '../../package.json');
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+  return fleet ? `fleetctl version ${FLEET_VERSION}+convoy-${version}` : `convoyctl ${version}`;
+}
+
+const version = command({
+  name: 'version',
+  arguments: '',
+  summary: 'print the version',
+  options: {},
+  examples: ['convoyctl version'],
+  run: async (context) => {
+    context.out(versionLine(context.fleet));
+    return 0;
+  },
+});
+
+/** Units were once signed; scripts may still ask. */
+const verify = command({
+  name: 'verify',
+  arguments: '[units...]',
+  summary: 'of fleetctl: units are not signed any more',
+  options: {},
+  examples: ['convoyctl verify web.service'],
+  exitCodes: 'always 2',
+  run: async (context) => {
+    context.err('Command "verify" is deprecated, DEPRECATED - No longer works');
+    context.err('WARNING: The signed/verified units feature is DEPRECATED and cannot be used.');
+    return 2;
+  },
+});
+
+export const aboutCommands: readonly Command[] = [version];
+export const formerCommands: readonly Command[] = [verify];
