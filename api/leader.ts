@@ -1,37 +1,32 @@
+import * as v from 'valibot';
 import type { ClusterSnapshot, PresentLeader } from '../registry/model.js';
 import type { UnitView } from '../registry/registry.js';
 import { kindOf } from '../runtime/errors.js';
 import type { ApiContext, Leading } from './context.js';
+import { json, operation, resource } from './operation.js';
 import { passOn } from './pass-on.js';
 import { type Call, type Route, refuse } from './route.js';
-import { isGlobal, type LeaderReport } from './wire.js';
+import { LeaderReport } from './schemas.js';
+import { isGlobal } from './wire.js';
 
 /** `/v1/leader`: who leads, why units are not where they are wanted, why evictions or everything stands still. */
 export function leaderRoutes(context: ApiContext): Route[] {
-  return [
-    {
-      dialect: 'native',
-      path: '/v1/leader',
-      otherMethods: 'the leader can only be read (GET)',
-      methods: {
-        async GET(call) {
-          const unit = call.query.get('unit') ?? undefined;
-          const { leader, words } = await askLeader(context, call, unit);
-          if (words === null && call.passedOn)
-            throw refuse(404, 'not-leading', `machine ${context.machineId} does not lead`);
-          const { refusals, frozen, hold } = words ?? (await ownWords(context, call, leader));
-          const about = [...refusals].filter(([name]) => unit === undefined || name === unit);
-          const json: LeaderReport = {
-            machine: leader?.machine ?? null,
-            refusals: Object.fromEntries(about),
-            frozen,
-            hold,
-          };
-          return { status: 200, json };
-        },
-      },
+  const read = operation({
+    id: 'readLeader',
+    summary: 'Who leads, and what the leader has to say: why units are not where they are wanted.',
+    query: { unit: v.optional(v.pipe(v.string(), v.description('Only what is about this unit.'))) },
+    answer: json(LeaderReport),
+    errors: ['not-leading'],
+    async handle(call, { query: { unit } }) {
+      const { leader, words } = await askLeader(context, call, unit);
+      if (words === null && call.passedOn)
+        throw refuse(404, 'not-leading', `machine ${context.machineId} does not lead`);
+      const { refusals, frozen, hold } = words ?? (await ownWords(context, call, leader));
+      const about = [...refusals].filter(([name]) => unit === undefined || name === unit);
+      return { machine: leader?.machine ?? null, refusals: Object.fromEntries(about), frozen, hold };
     },
-  ];
+  });
+  return [resource('/v1/leader', { GET: read })];
 }
 
 interface Answer {

@@ -1,61 +1,107 @@
+import * as v from 'valibot';
 import type { ApiContext } from './context.js';
-import { param, type Route } from './route.js';
-import { machinesToReport } from './wire.js';
+import { json, nothing, operation, resource } from './operation.js';
+import { machinesToReport } from './reports.js';
+import { type Call, param, type Route, refuse } from './route.js';
+import { listOf, MachineReport, MetadataPatch } from './schemas.js';
 
 /** What the operator may want of a machine. `drain` takes no new units either. */
 const WISHES = {
-  cordon: { cordoned: true },
-  drain: { cordoned: true, draining: true },
-  uncordon: { cordoned: false, draining: false },
+  cordon: { id: 'cordonMachine', wish: { cordoned: true }, summary: 'No new units come to the machine.' },
+  drain: {
+    id: 'drainMachine',
+    wish: { cordoned: true, draining: true },
+    summary: 'No new units come to the machine, and those it has are moved elsewhere.',
+  },
+  uncordon: {
+    id: 'uncordonMachine',
+    wish: { cordoned: false, draining: false },
+    summary: 'The machine takes units again.',
+  },
 } as const;
 
-/** `/v1/machines`: machines that ever joined, and which of them leads; cordon, drain, uncordon, evict. */
+/**
+ * `/v1/machines`: machines that ever joined, and which of them leads; cordon, drain, uncordon, evict, forget, and the
+ * metadata the operator sets.
+ */
 export function machineRoutes({ registry }: ApiContext): Route[] {
-  const changes = Object.entries(WISHES).map(
-    ([verb, wish]): Route => ({
-      dialect: 'native',
-      path: `/v1/machines/:id/${verb}`,
-      otherMethods: 'only POST here',
-      roles: { POST: 'admin' },
-      methods: {
-        async POST(call) {
-          await registry.changeMachine(param(call, 'id'), wish);
-          return { status: 204 };
-        },
-      },
+  async function reports(call: Call): Promise<MachineReport[]> {
+    const [{ machines, known }, leader] = await Promise.all([
+      registry.readMachines(call.signal),
+      registry.readLeader(),
+    ]);
+    return machinesToReport(machines, known, leader?.machine ?? null);
+  }
+
+  const list = operation({
+    id: 'listMachines',
+    summary: 'Machines that ever joined, there or not, by id.',
+    role: 'unit',
+    answer: json(v.strictObject({ machines: listOf(MachineReport) })),
+    errors: [],
+    handle: async (call) => ({ machines: await reports(call) }),
+  });
+
+  const read = operation({
+    id: 'readMachine',
+    summary: 'One machine.',
+    role: 'unit',
+    answer: json(MachineReport),
+    errors: ['not-found'],
+    async handle(call) {
+      const id = param(call, 'id');
+      const report = (await reports(call)).find((machine) => machine.id === id);
+      if (report === undefined) throw refuse(404, 'not-found', `there is no machine ${id}`);
+      return report;
+    },
+  });
+
+  const forget = operation({
+    id: 'forgetMachine',
+    summary: 'Forgets a machine that is gone and has no units.',
+    role: 'admin',
+    answer: nothing,
+    errors: ['not-found', 'alive', 'in-use'],
+    handle: (call) => registry.forgetMachine(param(call, 'id')),
+  });
+
+  const changeMetadata = operation({
+    id: 'changeMetadata',
+    summary: 'Sets or hides metadata of a machine key by key, all or none; what is not named stays.',
+    role: 'admin',
+    body: MetadataPatch,
+    answer: nothing,
+    errors: [],
+    async handle(call, { body }) {
+      const machine = param(call, 'id');
+      await registry.patchMetadata(Object.entries(body).map(([key, value]) => ({ machine, key, value })));
+    },
+  });
+
+  const evict = operation({
+    id: 'evictMachine',
+    summary: 'Gives up a machine that is gone: its units are placed elsewhere without waiting for it.',
+    role: 'admin',
+    answer: nothing,
+    errors: ['not-found', 'alive'],
+    handle: (call) => registry.evictMachine(param(call, 'id')),
+  });
+
+  const wishes = Object.entries(WISHES).map(([verb, { id, wish, summary }]) =>
+    resource(`/v1/machines/:id/${verb}`, {
+      POST: operation({
+        ...{ id, summary, role: 'admin', answer: nothing, errors: ['not-found'] },
+        role: 'admin',
+        handle: (call) => registry.changeMachine(param(call, 'id'), wish),
+      }),
     }),
   );
+
   return [
-    {
-      dialect: 'native',
-      path: '/v1/machines',
-      otherMethods: 'machines can only be read (GET)',
-      roles: { GET: 'unit' },
-      methods: {
-        async GET(call) {
-          const [{ machines, known }, leader] = await Promise.all([
-            registry.readMachines(call.signal),
-            registry.readLeader(),
-          ]);
-          return {
-            status: 200,
-            json: { machines: machinesToReport(machines, known, leader?.machine ?? null) },
-          };
-        },
-      },
-    },
-    ...changes,
-    {
-      dialect: 'native',
-      path: '/v1/machines/:id/evict',
-      otherMethods: 'only POST here',
-      roles: { POST: 'admin' },
-      methods: {
-        async POST(call) {
-          await registry.evictMachine(param(call, 'id'));
-          return { status: 204 };
-        },
-      },
-    },
+    resource('/v1/machines', { GET: list }),
+    resource('/v1/machines/:id', { GET: read, DELETE: forget }),
+    resource('/v1/machines/:id/metadata', { PATCH: changeMetadata }),
+    ...wishes,
+    resource('/v1/machines/:id/evict', { POST: evict }),
   ];
 }

@@ -6,8 +6,9 @@ import { fleetUnitRoutes } from './fleet-units.js';
 import { healthRoutes } from './health.js';
 import { leaderRoutes } from './leader.js';
 import { machineRoutes } from './machines.js';
-import { Pager } from './page.js';
 import { metricsRoutes } from './metrics.js';
+import { Pager } from './page.js';
+import { placementRoutes } from './placements.js';
 import { rebalanceRoutes } from './rebalance.js';
 import { rejoinRoutes } from './rejoin.js';
 import { reloadRoutes } from './reload.js';
@@ -15,6 +16,7 @@ import type { Route } from './route.js';
 import { serviceRoutes } from './services.js';
 import { unitLogRoutes } from './unit-log.js';
 import { unitRoutes } from './units.js';
+import { whyRoutes } from './why.js';
 
 /** Fleet's own prefix and the one of its first versions: the same resources. */
 const FLEET_PREFIXES = ['/fleet/v1', '/v1-alpha'];
@@ -40,7 +42,9 @@ export function allRoutes(context: ApiContext): Route[] {
     ),
     ...unitRoutes(context),
     ...unitLogRoutes(context),
+    ...whyRoutes(context),
     ...reloadRoutes(context),
+    ...placementRoutes(context),
     ...machineRoutes(context),
     ...leaderRoutes(context),
     ...rebalanceRoutes(context),

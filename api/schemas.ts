@@ -3,7 +3,15 @@
  * made of. Types of the same names are inferred, so that nothing is said twice. Answers hold no other fields.
  */
 import * as v from 'valibot';
+import { ERROR_KINDS } from '../runtime/errors.js';
 import { TARGET_STATES } from '../units/state.js';
+import { ERROR_CODES, type ErrorCode } from './error-codes.js';
+
+/** How a schema looks in the document that the library would not tell so. `convert`: a schema it has in it. */
+export const DOCUMENTED = new WeakMap<
+  v.GenericSchema,
+  (convert: (schema: v.GenericSchema) => object) => object
+>();
 
 /** An object with any keys, `constructor` among them, which valibot's own record drops. */
 export function recordOf<Schema extends v.GenericSchema>(value: Schema, what: string) {
@@ -15,11 +23,20 @@ export function recordOf<Schema extends v.GenericSchema>(value: Schema, what: st
       Object.values(input).every((one) => v.is(value, one)),
     what,
   );
-  RECORD_VALUES.set(schema, value);
+  DOCUMENTED.set(schema, (convert) => ({ type: 'object', additionalProperties: convert(value) }));
   return schema;
 }
-/** For the document: what the values of a `recordOf` are. */
-export const RECORD_VALUES = new WeakMap<v.GenericSchema, v.GenericSchema>();
+
+/** A number as a query parameter has it. */
+export function wholeNumber(most: number) {
+  const schema = v.pipe(
+    v.string(),
+    v.check((text) => /^\d{1,16}$/.test(text) && Number(text) <= most, `a whole number from 0 to ${most}`),
+    v.transform(Number),
+  );
+  DOCUMENTED.set(schema, () => ({ type: 'integer', minimum: 0, maximum: most }));
+  return schema;
+}
 
 export function listOf<Schema extends v.GenericSchema>(schema: Schema) {
   return v.pipe(v.array(schema), v.readonly());
@@ -184,3 +201,83 @@ export const UnitExplanation = v.strictObject({
   ),
 });
 export type UnitExplanation = v.InferOutput<typeof UnitExplanation>;
+
+/** `GET /v1/units/NAME`, and a row of `GET /v1/units`. */
+export const UnitReport = v.strictObject({
+  record: v.strictObject({ ...record, global: v.boolean(), options: listOf(UnitOption) }),
+  machine: v.pipe(v.nullable(name), v.description('Where it is placed; null: nowhere, or it is global.')),
+  why: v.pipe(words, v.description("The leader's reason for the placement.")),
+  states: v.pipe(listOf(UnitState), v.description('By machine; one of each that has reported it.')),
+  pending: v.pipe(words, v.description('Why it is not where its target wants it; null: nothing is pending.')),
+  reason: v.pipe(words, v.description('All there is to say in one line; null if nothing.')),
+});
+export type UnitReport = v.InferOutput<typeof UnitReport>;
+
+/** `GET /v1/machines`. */
+export const MachineReport = v.strictObject({
+  id: name,
+  alive: v.boolean(),
+  cordoned: v.boolean(),
+  draining: v.boolean(),
+  away,
+  ip: v.pipe(
+    text,
+    v.description('Empty of a machine that is not there, as are its address, version and boot.'),
+  ),
+  metadata: v.pipe(
+    textRecord,
+    v.description("In force: the machine's own with the operator's laid over it."),
+  ),
+  apiAddress: text,
+  version: text,
+  bootId: text,
+  leader: v.boolean(),
+});
+export type MachineReport = v.InferOutput<typeof MachineReport>;
+
+/** `GET /v1/leader`. */
+export const LeaderReport = v.strictObject({
+  machine: v.pipe(v.nullable(name), v.description('Who leads; null: nobody.')),
+  refusals: v.pipe(
+    recordOf(text, 'an object with text values'),
+    v.description('By unit: why it is not, or not everywhere, where it is wanted.'),
+  ),
+  frozen: PresentLeader.entries.frozen,
+  hold: v.pipe(words, v.description('Why nothing at all is decided, or null.')),
+});
+export type LeaderReport = v.InferOutput<typeof LeaderReport>;
+
+/** A row of `GET /v1/rebalance`. */
+export const PlannedMove = v.strictObject({ unit: name, from: name, to: name, why: text });
+export type PlannedMove = v.InferOutput<typeof PlannedMove>;
+
+/** `GET /v1/rejoin`. */
+export const HoldReport = v.strictObject({
+  machine: name,
+  hold: v.pipe(words, v.description('Why this machine touches nothing, or null.')),
+});
+export type HoldReport = v.InferOutput<typeof HoldReport>;
+
+/** `POST /v1/rejoin`: the registry this machine has accepted. */
+export const AcceptedRegistry = v.strictObject({ clusterId: name, revision });
+export type AcceptedRegistry = v.InferOutput<typeof AcceptedRegistry>;
+
+/** A request to move a unit. */
+export const MoveWish = v.strictObject({
+  to: v.pipe(v.nullable(name), v.description('The id of a machine; null: the best other one.')),
+});
+
+/** `PATCH /v1/machines/ID/metadata`: what is not named stays. */
+export const MetadataPatch = v.pipe(
+  recordOf(v.nullable(text), 'an object with values of text or null'),
+  v.description('By key; null hides the key, also where the machine itself sets it.'),
+);
+
+/** What any request may be refused with. */
+export const Refusal = v.strictObject({
+  error: v.strictObject({
+    code: v.pipe(v.picklist(Object.keys(ERROR_CODES) as ErrorCode[]), v.description('To decide by.')),
+    message: v.pipe(text, v.description('To be shown: what is wrong, and what to do.')),
+    kind: v.picklist(ERROR_KINDS),
+  }),
+});

@@ -1,36 +1,23 @@
+import * as v from 'valibot';
 import type { ApiContext } from './context.js';
+import { json, operation, resource } from './operation.js';
 import { param, type Route } from './route.js';
-import type { ServiceList } from './wire.js';
+import { listOf, ServiceEntry } from './schemas.js';
 
 /** Service discovery: where each service answers right now. An unknown service has no instances. */
 export function serviceRoutes({ registry }: ApiContext): Route[] {
-  const otherMethods = 'services can only be read (GET)';
-  return [
-    {
-      dialect: 'native',
-      path: '/v1/services',
-      otherMethods,
-      roles: { GET: 'unit' },
-      methods: {
-        async GET(call) {
-          const json: ServiceList = { services: await registry.readServices(undefined, call.signal) };
-          return { status: 200, json };
-        },
-      },
-    },
-    {
-      dialect: 'native',
-      path: '/v1/services/:name',
-      otherMethods,
-      roles: { GET: 'unit' },
-      methods: {
-        async GET(call) {
-          const json: ServiceList = {
-            services: await registry.readServices(param(call, 'name'), call.signal),
-          };
-          return { status: 200, json };
-        },
-      },
-    },
-  ];
+  const answer = json(v.strictObject({ services: listOf(ServiceEntry) }));
+  const list = operation({
+    id: 'listServices',
+    summary: 'Where each service answers right now; by service, unit, machine.',
+    ...{ role: 'unit', answer, errors: [] },
+    handle: async (call) => ({ services: await registry.readServices(undefined, call.signal) }),
+  });
+  const read = operation({
+    id: 'readService',
+    summary: 'Where one service answers right now; nowhere, if there is no such service.',
+    ...{ role: 'unit', answer, errors: [] },
+    handle: async (call) => ({ services: await registry.readServices(param(call, 'name'), call.signal) }),
+  });
+  return [resource('/v1/services', { GET: list }), resource('/v1/services/:name', { GET: read })];
 }

@@ -1,8 +1,11 @@
+import * as v from 'valibot';
 import { ConvoyError } from '../runtime/errors.js';
 import { LOG_OUTPUTS, type LogOptions, sinceProblem } from '../units/unit-log.js';
 import type { ApiContext } from './context.js';
-import { passOn } from './pass-on.js';
-import { type Call, type Reply, type Route, refuse } from './route.js';
+import { operation, resource, stream } from './operation.js';
+import { passOn, refusalOf } from './pass-on.js';
+import { type Call, type Route, refuse } from './route.js';
+import { wholeNumber } from './schemas.js';
 import { readUnit } from './units.js';
 import { isGlobal } from './wire.js';
 
@@ -11,27 +14,60 @@ const MOST_LINES = 100_000;
 /** Of the last lines, unless `lines` or `since` asks for others. */
 const FEW_LINES = 10;
 
-/**
- * `/v1/units/NAME/log?lines=&follow=&machine=&output=&since=`: the unit's output as text, from whichever machine has
- * it. A global runs on several: `machine` (id or the beginning of one) says which.
- */
+const query = {
+  lines: v.optional(
+    v.pipe(
+      wholeNumber(MOST_LINES),
+      v.description(`How many of the last; ${FEW_LINES} if \`since\` is not given either.`),
+    ),
+  ),
+  follow: v.optional(v.picklist(['true', 'false']), 'false'),
+  output: v.optional(v.picklist(LOG_OUTPUTS)),
+  since: v.optional(
+    v.pipe(
+      v.string(),
+      v.rawCheck(({ dataset, addIssue }) => {
+        const problem = dataset.typed ? sinceProblem(dataset.value) : null;
+        if (problem !== null) addIssue({ message: problem });
+      }),
+      v.description('Nothing older, as journalctl reads times: `2026-11-20 18:00`, `yesterday`, `-1h`.'),
+    ),
+  ),
+  machine: v.optional(
+    v.pipe(v.string(), v.description('An id or the beginning of one: for a unit that runs on several.')),
+    '',
+  ),
+};
+
+/** `/v1/units/NAME/log`: the unit's output as text, from whichever machine has it. */
 export function unitLogRoutes(context: ApiContext): Route[] {
-  return [
-    {
-      dialect: 'native',
-      path: '/v1/units/:name/log',
-      otherMethods: 'a log can only be read (GET)',
-      methods: { GET: (call) => readLog(context, call) },
-    },
-  ];
+  const read = operation({
+    id: 'readLog',
+    summary: 'The output of a unit, a line each, from whichever machine has it.',
+    query,
+    answer: stream('text/plain'),
+    errors: ['not-found', 'not-placed', 'ambiguous', 'machine-gone', 'machine-unreachable'],
+    handle: (call, { query: { machine, lines, follow, output, since } }) =>
+      readLog(context, call, machine, {
+        lines: lines ?? (since === undefined ? FEW_LINES : null),
+        follow: follow === 'true',
+        output: output ?? null,
+        since: since ?? null,
+      }),
+  });
+  return [resource('/v1/units/:name/log', { GET: read })];
 }
 
-async function readLog(context: ApiContext, call: Call): Promise<Reply> {
-  const options = optionsOf(call.query);
+/** `asked`: an id or the beginning of one; empty: whichever. */
+async function readLog(
+  context: ApiContext,
+  call: Call,
+  asked: string,
+  options: LogOptions,
+): Promise<AsyncIterable<string>> {
   const view = await readUnit(context, call);
   const { name } = view.record;
   const holders = view.states.map((state) => state.machine);
-  const asked = call.query.get('machine') ?? '';
   const matching = holders.filter((id) => id.startsWith(asked));
   const placed = isGlobal(view.record) || asked !== '' ? undefined : view.machine;
   const machine = matching.length === 1 ? matching[0] : placed;
@@ -41,17 +77,15 @@ async function readLog(context: ApiContext, call: Call): Promise<Reply> {
     const where = asked === '' ? 'anywhere' : `on a machine ${asked}`;
     throw refuse(404, 'not-placed', `unit ${name} is not loaded ${where}`);
   }
-  if (machine === context.machineId)
-    return { status: 200, lines: refusing(context.localLog(name, options, call.signal)) };
+  if (machine === context.machineId) return refusing(context.localLog(name, options, call.signal));
   if (call.passedOn) throw refuse(404, 'not-placed', `unit ${name} is not on this machine`);
 
   const { machines } = await context.registry.readMachines(call.signal);
   const holder = machines.find(({ id }) => id === machine);
   if (holder === undefined) throw refuse(404, 'machine-gone', `machine ${machine} of unit ${name} is gone`);
   const answer = await passOn(call, holder, { patient: true });
-  return answer.status === 200
-    ? { status: 200, lines: answer.lines }
-    : { status: answer.status, json: await answer.json() };
+  if (answer.status === 200) return answer.lines;
+  throw refusalOf(answer.status, await answer.json());
 }
 
 /** What the unit manager refuses was asked wrongly. */
@@ -63,36 +97,4 @@ async function* refusing(lines: AsyncIterable<string>): AsyncIterable<string> {
       throw refuse(400, 'bad-query', error.message);
     throw error;
   }
-}
-
-function optionsOf(query: URLSearchParams): LogOptions {
-  const since = query.get('since');
-  const problem = since === null ? null : sinceProblem(since);
-  if (problem !== null) throw refuse(400, 'bad-query', `since: ${problem}`);
-  return {
-    lines: linesOf(query) ?? (since === null ? FEW_LINES : null),
-    follow: oneOf(query, 'follow', ['true', 'false']) === 'true',
-    output: oneOf(query, 'output', LOG_OUTPUTS),
-    since,
-  };
-}
-
-function linesOf(query: URLSearchParams): number | null {
-  const text = query.get('lines');
-  if (text === null) return null;
-  const lines = Number(text);
-  if (!/^\d+$/.test(text) || lines > MOST_LINES)
-    throw refuse(400, 'bad-query', `lines: expected a whole number from 0 to ${MOST_LINES}, got "${text}"`);
-  return lines;
-}
-
-function oneOf<const Choice extends string>(
-  query: URLSearchParams,
-  key: string,
-  choices: readonly Choice[],
-): Choice | null {
-  const text = query.get(key);
-  if (text !== null && !choices.includes(text as Choice))
-    throw refuse(400, 'bad-query', `${key}: expected ${choices.join(' or ')}, got "${text}"`);
-  return text as Choice | null;
 }

@@ -6,7 +6,6 @@ import type {
   LeaderReport,
   MachineReport,
   PlannedMove,
-  ServiceList,
   UnitReport,
   WireError,
   WireMachine,
@@ -168,7 +167,7 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
       ),
     services: async (name) =>
       (
-        await get<ServiceList>(
+        await get<{ services: ServiceEntry[] }>(
           name === undefined ? '/v1/services' : `/v1/services/${encodeURIComponent(name)}`,
         )
       ).services,

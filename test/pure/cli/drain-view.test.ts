@@ -10,7 +10,16 @@ const STATE: UnitState = {
 function unit(name: string, machine: string | null, states: Partial<UnitState>[], more = {}): UnitReport {
   return {
     record: {
-      ...{ name, hash: 'h1', target: 'launched', restarts: 0, generation: 1, global: false, options: [] },
+      ...{
+        name,
+        hash: 'h1',
+        target: 'launched',
+        restarts: 0,
+        move: null,
+        generation: 1,
+        global: false,
+        options: [],
+      },
       ...more,
     },
     ...{ machine, why: null, pending: null, reason: null },

@@ -14,7 +14,7 @@ function unit(
 ): UnitReport {
   return {
     record: {
-      ...{ name: 'a.service', hash: 'h1', target: 'launched', restarts: 0, generation: 1 },
+      ...{ name: 'a.service', hash: 'h1', target: 'launched', restarts: 0, move: null, generation: 1 },
       global: false,
       options: [],
     },

@@ -112,7 +112,7 @@ describe('when the registry does not answer', () => {
       expect(await json('/fleet/v1/nosuch')).toEqual({ status: 503, body: { error } });
       expect(await json('/v1/services')).toMatchObject({
         status: 503,
-        body: { error: { code: 'unreachable', kind: 'transient' } },
+        body: { error: { code: 'unavailable', kind: 'transient' } },
       });
       expect((await json('/readyz')).status).toBe(503);
       expect((await json('/healthz')).status).toBe(200);

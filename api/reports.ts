@@ -1,0 +1,110 @@
+import {
+  type ClusterSnapshot,
+  effectiveMetadata,
+  type KnownMachine,
+  type Machine,
+  type Placement,
+  type UnitRecord,
+  type UnitState,
+} from '../registry/model.js';
+import type { UnitView } from '../registry/registry.js';
+import type { MachineReport, UnitRecord as RecordReport, UnitReport } from './schemas.js';
+import { isGlobal, sorted } from './wire.js';
+
+export function machinesToReport(
+  machines: readonly Machine[],
+  known: readonly KnownMachine[],
+  leader: string | null,
+): MachineReport[] {
+  const alive = new Map(machines.map((machine) => [machine.id, machine]));
+  const knownById = new Map(known.map((machine) => [machine.id, machine]));
+  return sorted([...new Set([...alive.keys(), ...knownById.keys()])], (id) => id).map((id) => {
+    const { ip, metadata, apiAddress, version, bootId } = alive.get(id) ?? NOT_THERE;
+    const wished = knownById.get(id);
+    return {
+      id,
+      alive: alive.has(id),
+      cordoned: wished?.cordoned ?? false,
+      draining: wished?.draining ?? false,
+      away: wished?.away ?? null,
+      ip,
+      metadata: effectiveMetadata({ metadata }, wished),
+      apiAddress,
+      version,
+      bootId,
+      leader: id === leader,
+    };
+  });
+}
+
+const NOT_THERE = { ip: '', metadata: {}, apiAddress: '', version: '', bootId: '' };
+
+export function unitToReport(view: UnitView, pending: string | null): UnitReport {
+  const { record, machine, why, states } = view;
+  const { unit } = record;
+  return {
+    record: { ...recordReport(record), global: isGlobal(record), options: unit.options },
+    machine,
+    why,
+    states: sorted(states, (state) => state.machine),
+    pending,
+    reason: pending ?? firstReason(states),
+  };
+}
+
+/** The summary of the first state that has something to say. */
+function firstReason(states: readonly UnitState[]): string | null {
+  const summaries = states.map(({ reason }) => reason.split('\n')[0] ?? '');
+  return summaries.find((summary) => summary !== '') ?? null;
+}
+
+/** All units by name, as `readUnit` would answer each. */
+export function unitViews(snapshot: ClusterSnapshot): UnitView[] {
+  const states = new Map<string, UnitState[]>();
+  for (const state of allStates(snapshot)) {
+    const ofUnit = states.get(state.unit);
+    if (ofUnit === undefined) states.set(state.unit, [state]);
+    else ofUnit.push(state);
+  }
+  const records = sorted([...snapshot.units.values()], ({ name }) => name);
+  return records.map((record) => viewOf(snapshot, record, states.get(record.name) ?? []));
+}
+
+/** One unit as `readUnit` would answer it, or null. */
+export function unitView(snapshot: ClusterSnapshot, name: string): UnitView | null {
+  const record = snapshot.units.get(name);
+  const states = [...snapshot.states.values()].flatMap((ofMachine) => ofMachine.get(name) ?? []);
+  return record === undefined ? null : viewOf(snapshot, record, states);
+}
+
+function viewOf(
+  { assigned, placements }: ClusterSnapshot,
+  record: UnitRecord,
+  states: readonly UnitState[],
+): UnitView {
+  const machine = assigned.get(record.name)?.machine ?? null;
+  const placement = machine === null ? undefined : placements.get(machine)?.get(record.name);
+  return { record, machine, why: placement?.why ?? null, states };
+}
+
+/** A record without its content, and of a wish to move what is asked for. */
+export function recordReport(record: Omit<UnitRecord, 'unit'>): RecordReport {
+  const { name, hash, target, restarts, generation, move } = record;
+  return { name, hash, target, restarts, generation, move: move === null ? null : { to: move.to } };
+}
+
+/** All placements by unit, then machine. */
+export function allPlacements({ placements }: ClusterSnapshot): Placement[] {
+  return byUnit([...placements.values()].flatMap((rows) => [...rows.values()]));
+}
+
+/** All states by unit, then machine. */
+export function allStates({ states }: ClusterSnapshot): UnitState[] {
+  return byUnit([...states.values()].flatMap((rows) => [...rows.values()]));
+}
+
+function byUnit<Row extends { readonly unit: string; readonly machine: string }>(
+  rows: readonly Row[],
+): Row[] {
+  return sorted(rows, ({ unit, machine }) => `${unit}\0${machine}`);
+}
