@@ -3,6 +3,7 @@ import { completionCommands } from './completion.js';
 import { eventCommands } from './events.js';
 import { journalCommands } from './journal.js';
 import { listCommands } from './lists.js';
+import { machineRecordCommands } from './machine-records.js';
 import { machineCommands } from './machines.js';
 import { migrationCommands } from './migration.js';
 import { moveCommands } from './moves.js';
@@ -23,7 +24,7 @@ const GROUPS: readonly CommandGroup[] = [
   { title: 'Units:', commands: [...unitCommands, ...reloadCommands, ...moveCommands] },
   { title: 'Lists:', commands: listCommands },
   { title: 'How units are:', commands: [...statusCommands, ...journalCommands, ...eventCommands] },
-  { title: 'Machines:', commands: [...machineCommands, ...sshCommands] },
+  { title: 'Machines:', commands: [...machineCommands, ...machineRecordCommands, ...sshCommands] },
   { title: 'Cluster:', commands: [...rejoinCommands, ...forwardCommands] },
   { title: 'Migrations:', commands: migrationCommands },
   { title: 'Help:', commands: [...aboutCommands, ...completionCommands, ...formerCommands] },

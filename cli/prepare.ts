@@ -9,6 +9,7 @@ import { whyBadOptions } from '../units/validate.js';
 import type { Context } from './command.js';
 import { mayGoAhead } from './confirm.js';
 import { inactiveGoal } from './goals.js';
+import { logLine } from './log-line.js';
 import { refusal } from './report-errors.js';
 import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
@@ -151,7 +152,10 @@ function check(context: Context, name: string, unit: UnitFile, file: LocalFile |
   if (problem !== undefined) throw permanent(`${place(problem.option)}${problem.what}`);
   const bad = whyBadOptions(name, unit);
   if (bad !== null) throw permanent(bad);
-  for (const { option, what } of warnings) context.err(`WARNING: Unit ${name}: ${place(option)}${what}`);
+  for (const { option, what } of warnings) {
+    const text = `Unit ${name}: ${place(option)}${what}`;
+    context.err(context.fleet ? logLine('WARN', text, new Date(context.clock.now())) : `WARNING: ${text}`);
+  }
 }
 
 function tell(context: Context, step: Step): void {

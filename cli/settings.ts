@@ -5,6 +5,7 @@ import { ConvoyError, messageOf, permanent, UsageError } from '../runtime/errors
 import { type ApiClient, DEFAULT_ENDPOINT, openClient } from './client.js';
 import { parseEndpoint, readEndpoint } from './endpoint.js';
 import { FLEET_ENDPOINT, type GlobalValues } from './global-options.js';
+import { logLine } from './log-line.js';
 import { openSsh, type Ssh } from './ssh.js';
 import { parseBastion, type SshSettings } from './ssh-line.js';
 
@@ -43,7 +44,7 @@ export function isClientError(error: unknown): error is ConvoyError {
 
 function open(values: GlobalValues, { env, fleet, err }: SettingsOptions): Means {
   checkDriver(values.driver, fleet);
-  const debug = values.debug ? (line: string) => err(logLine('DEBUG', line)) : undefined;
+  const debug = values.debug ? (line: string) => err(logLine('DEBUG', line, new Date())) : undefined;
   const settings = sshSettings(values, fleet);
   const ssh = openSsh(settings, debug);
   const { tunnel } = settings;
@@ -97,7 +98,8 @@ function endpointOf(
     const text = fleet && existsSync(FLEET_SOCKET) ? FLEET_ENDPOINT : DEFAULT_ENDPOINT;
     return { text, sockets: [CONVOY_SOCKET, FLEET_SOCKET] };
   }
-  if (others.length > 0) err(logLine('WARN', `of the endpoints only the first is used: ${given}`));
+  if (others.length > 0)
+    err(logLine('WARN', `of the endpoints only the first is used: ${given}`, new Date()));
   if (fleet) {
     const endpoint = parseEndpoint(given);
     if (typeof endpoint === 'string') throw new UsageError(endpoint);
@@ -132,10 +134,4 @@ function contentOf(flag: string, path: string): string {
   } catch (cause) {
     throw new UsageError(`${flag}: ${messageOf(cause)}`, { cause });
   }
-}
-
-/** As fleetctl wrote what was no answer: `2026/11/21 01:39:25 WARN convoyctl: text`. */
-function logLine(level: 'DEBUG' | 'WARN', text: string): string {
-  const [day, time] = new Date().toISOString().split('T');
-  return `${day?.replaceAll('-', '/')} ${time?.slice(0, 8)} ${level} convoyctl: ${text}`;
 }
