@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -165,6 +165,7 @@ describe('a socket for units', () => {
   test('shows services, machines, states and counts, and refuses the rest in words', async () => {
     const path = join(fleet.dir, 'read.sock');
     const api = await fleet.serve({ sockets: [{ path, role: 'unit' }] });
+    expect(statSync(path).mode & 0o777).toBe(0o666);
     const over = new Agent({ connect: { socketPath: path } });
     const statuses = await Promise.all(
       [
