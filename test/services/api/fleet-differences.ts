@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { FakeFleet } from '../../support/fake-fleet.js';
+import type { RecordedBody } from './fleet-recording.js';
 
 /**
  * Where our answer differs from fleet's on purpose: by recording and number of the exchange in it, with the reason.
@@ -11,7 +12,7 @@ export interface Difference {
   /** Where it is not that of the body. */
   readonly type?: string;
   readonly body?: object | ((recorded: unknown) => unknown);
-  readonly after?: (fleet: FakeFleet) => Promise<unknown>;
+  readonly after?: (fleet: Pick<FakeFleet, 'registry'>) => Promise<unknown>;
 }
 
 const error = (code: number, message: unknown): object => ({ error: { code, message } });
@@ -138,3 +139,42 @@ function withPatch({ schemas, resources, ...rest }: Discovery): object {
     resources: { ...resources, Machines: { methods: { ...resources.Machines.methods, Patch: patch } } },
   };
 }
+
+/**
+ * What a whole cluster, with scheduler and agents at work, does not come to. `body` absent: the answer was recorded on
+ * the way to another, which need not be seen again; its unit is compared but for how far it has come.
+ */
+export interface LiveDifference {
+  readonly why: string;
+  readonly body?: (recorded: RecordedBody) => RecordedBody;
+}
+
+const soon = { why: 'fleet had not placed it yet' };
+const still = {
+  why: 'fleet had not stopped it yet, and took the state before the restart for that after it',
+};
+const wedged = 'a template that was never activated wedges no agent: what comes after it runs';
+const launched: LiveDifference = {
+  why: wedged,
+  body: ({ units = [] }) => ({ units: units.map((unit) => ({ ...unit, currentState: 'launched' })) }),
+};
+const running: LiveDifference = {
+  why: wedged,
+  body: ({ states = [] }) => ({
+    states: [
+      ...states.slice(0, 1).map((state) => ({
+        ...state,
+        ...{ name: 'after1.service', machineID: '472d6cb2f262ea34e2385ef99b9555fd' },
+      })),
+      ...states,
+    ],
+  }),
+};
+
+export const LIVE_DIFFERENCES: Readonly<Record<string, Readonly<Record<number, LiveDifference>>>> = {
+  'no-block': { 5: soon, 15: soon },
+  'raw-put-unit': { 43: soon, 45: soon },
+  restart: { 20: still, 29: still },
+  'start-stop-unload-destroy': { 50: still },
+  'raw-bug-template-launched': { 4: launched, 5: running, 6: running, 8: launched },
+};
