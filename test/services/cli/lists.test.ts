@@ -4,6 +4,8 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from '../../../cli/json-output.js';
+import { listCommands } from '../../../cli/lists.js';
+import { commandRunner } from '../../support/commands.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
 
@@ -19,9 +21,8 @@ const PENDING = 'pending: 0 of 2 machines: 2 lack az=eu';
 let fleet: FakeFleet;
 let cwd: string;
 
-async function run(...args: string[]): Promise<CliResult> {
-  return convoyctl(args, { cwd, env: { CONVOY_ENDPOINT: `unix://${fleet.socket}` } });
-}
+const inProcess = commandRunner(listCommands, () => `unix://${fleet.socket}`);
+const run = (...args: string[]): Promise<CliResult> => inProcess(args);
 async function out(...args: string[]): Promise<string> {
   const { stdout, stderr, exit } = await run(...args);
   expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 });
@@ -46,7 +47,9 @@ beforeAll(async () => {
   unit('every', '[X-Fleet]\nGlobal=true\n');
   fleet.behaviours.set('boom.service', { fails: 'no such file' });
   fleet.behaviours.set('lost.service', { refusal: PENDING });
-  await run('start', '--no-block', 'boom', 'every', 'lost', 'web@1', 'web@2', 'web@10');
+  const units = ['boom', 'every', 'lost', 'web@1', 'web@2', 'web@10'];
+  const env = { CONVOY_ENDPOINT: `unix://${fleet.socket}` };
+  await convoyctl(['start', '--no-block', ...units], { cwd, env });
   await fleet.rest();
   const gone = await fleet.registry.join(
     { id: GONE, ip: '10.0.0.9', metadata: {}, apiAddress: '', version: 'test', bootId: '1' },
@@ -199,7 +202,7 @@ describe('tables', () => {
 
   test('a list that cannot be had is told, and is no empty list', async () => {
     for (const args of [['list-units'], ['list-machines', '-o', 'json'], ['services']]) {
-      const result = await convoyctl(args, { cwd, env: { CONVOY_ENDPOINT: `unix://${cwd}/nobody.sock` } });
+      const result = await commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`)(args);
       expect(result).toMatchObject({ stdout: '', exit: 1 });
       expect(result.stderr).toMatch(/^Error retrieving list of .*no convoyd answers at/);
     }
