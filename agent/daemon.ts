@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type Access, canIdentify, isMachine } from '../api/access.js';
-import { isLoopback } from '../api/listen.js';
+import { type Access, canIdentify } from '../api/access.js';
+import { addressForOthers, reasonsForDistrust } from '../api/advertise.js';
 import { startApi } from '../api/server.js';
 import type { EtcdAccess } from '../registry/etcd-host.js';
 import { openEtcdRegistry } from '../registry/etcd-registry.js';
@@ -131,11 +131,8 @@ export async function startDaemon(
   });
   shutdown.onClose('api', () => api.stop());
   const apiAddress = addressForOthers(api.addresses, options.publicIp);
-  if (apiAddress.startsWith('https:') && !isMachine(access))
-    log.warn(
-      {},
-      'other machines will not answer this one: its certificate has no OU=convoy-machine, and --api-tokens has no token for a machine',
-    );
+  for (const reason of reasonsForDistrust(access, apiAddress, clock.now()))
+    log.warn({ api: apiAddress }, reason);
   agent = startAgent({
     registry,
     manager,
@@ -158,17 +155,6 @@ export async function startDaemon(
   const drains = () => options.drainOnStop && shutdown.signal.reason !== 'SIGHUP';
   shutdown.onClose('agent', () => agent?.stop({ drain: drains() }));
   log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
-}
-
-/** Where other machines reach this one's API; '': nowhere. Loopback counts where the whole cluster is on one machine. */
-function addressForOthers(addresses: readonly string[], publicIp: string): string {
-  const tcp = addresses.find((address) => address.startsWith('http'));
-  if (tcp === undefined) return '';
-  const { protocol, hostname, port } = new URL(tcp);
-  const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  if (isLoopback(host)) return isLoopback(publicIp) ? tcp : '';
-  if (host !== '0.0.0.0' && host !== '::') return tcp;
-  return `${protocol}//${publicIp.includes(':') ? `[${publicIp}]` : publicIp}:${port}`;
 }
 
 function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {

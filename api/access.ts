@@ -23,7 +23,7 @@ export interface Access {
 export interface ServerTls {
   readonly cert: string;
   readonly key: string;
-  /** Signs the certificates of callers and of other machines; null: callers show tokens, the system knows who signs. */
+  /** Signs the certificates of callers and of other machines; null: callers show tokens, Node knows who signs. */
   readonly ca: string | null;
   /** `cert` may be shown to other machines as that of a machine. */
   readonly ofMachine: boolean;

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type AccessFiles, readAccess } from '../../../api/access-files.js';
+import { addressForOthers, reasonsForDistrust } from '../../../api/advertise.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { useGround } from '../../support/services.js';
 
@@ -69,4 +70,38 @@ test.each<[string, AccessFiles, string]>([
   const said = expect.objectContaining({ code: 'usage', message: expect.stringContaining(sentence) });
   expect(() => readAccess(files)).toThrow(said);
   expect(() => readAccess(files)).not.toThrow(/\n|sssss/);
+});
+
+describe('what other machines are told, and think of it', () => {
+  test.each([
+    [['unix:///run/convoy/api.sock'], '10.0.0.5', ''],
+    [['unix:///run/convoy/api.sock', 'https://0.0.0.0:7070'], '10.0.0.5', 'https://10.0.0.5:7070'],
+    [['https://[::]:7070'], '10.0.0.5', 'https://10.0.0.5:7070'],
+    [['https://[::]:7070'], 'fd00::5', 'https://[fd00::5]:7070'],
+    [['https://10.0.0.6:7070'], '10.0.0.5', 'https://10.0.0.6:7070'],
+    [['http://127.0.0.1:7070'], '10.0.0.5', ''],
+    [['https://[::1]:7070'], '10.0.0.5', ''],
+    [['http://127.0.0.1:7070'], '127.0.0.1', 'http://127.0.0.1:7070'],
+  ])('served at %j by a machine at %s: %j', (addresses, publicIp, address) => {
+    expect(addressForOthers(addresses, publicIp)).toBe(address);
+  });
+
+  test('a certificate that others will not trust is told at the start, and so is one that is no machine’s', () => {
+    const access = readAccess(tls);
+    const [here, now] = ['https://127.0.0.1:7070', Date.now()];
+    expect(reasonsForDistrust(access, here, now)).toEqual([]);
+    expect(reasonsForDistrust(access, 'https://10.0.0.5:7070', now)).toEqual([
+      expect.stringContaining('--tls-cert is not for 10.0.0.5'),
+    ]);
+    expect(reasonsForDistrust(access, here, now + 2 * 86_400_000)).toEqual([
+      expect.stringContaining('nobody trusts it any more'),
+    ]);
+    const plain = { tlsCert: other.cert, tlsKey: other.key };
+    expect(reasonsForDistrust(readAccess(plain), here, now)).toEqual([
+      expect.stringContaining('no OU=convoy-machine'),
+    ]);
+    const cluster = file('cluster', `cluster machine ${SECRET}\n`);
+    expect(reasonsForDistrust(readAccess({ ...plain, apiTokens: cluster }), here, now)).toEqual([]);
+    expect(reasonsForDistrust(readAccess({}), 'http://127.0.0.1:7070', now)).toEqual([]);
+  });
 });

@@ -155,6 +155,15 @@ describe('over TLS', () => {
     expect(await ask(api, '/v1/machines', { token: SECRETS.cluster })).toMatchObject({ status: 403 });
   });
 
+  test('with tokens alone nobody is asked for a certificate', async () => {
+    const { tls } = own;
+    const tokens = await serve({ tokens: TOKENS, tls: tls && { ...tls, ca: null } });
+    const alice = authority.issue('alice', 'DNS:laptop', 'convoy-admin');
+    expect(await ask(tokens, '/v1/machines', { token: SECRETS.reader })).toMatchObject({ status: 200 });
+    expect(await ask(tokens, '/v1/machines', { certificate: alice })).toMatchObject({ status: 401 });
+    await tokens.stop();
+  });
+
   test('plain HTTP gets nothing', async () => {
     const plain = api.addresses[0]?.replace('https', 'http');
     await expect(request(`${plain}/healthz`)).rejects.toThrow();
