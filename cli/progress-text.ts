@@ -21,13 +21,15 @@ export function manySentence(waiting: readonly Waiting[], shown: number): string
   return `Waiting for ${waiting.length} units ${first?.what ?? ''}: ${some}${more}`;
 }
 
-/** The same in one line of a terminal, with the time it has taken; what is too long is cut, the time never. */
+/** In one line of a terminal, which is cut: `Waiting 3s for 12, web@7.service: activating (start)`. */
 export function progressLine(waiting: readonly Waiting[], waitedMs: number, columns: number): string {
   const [first] = waiting;
-  const text = waiting.length > 1 ? manySentence(waiting, 1) : first === undefined ? '' : waitSentence(first);
-  const time = ` (${Math.floor(waitedMs / 1000)}s)`;
-  const room = Math.max(0, columns - 1 - time.length);
+  if (first === undefined) return '';
+  const subject = first.subject.replace(/^unit /, '');
+  const which = waiting.length > 1 ? `${waiting.length}, ${subject}` : subject;
+  const text = `Waiting ${Math.floor(waitedMs / 1000)}s for ${which}: ${first.why}`;
   // What a unit says of itself may hold anything.
   const plain = [...text.replace(/\p{Cc}+/gu, ' ')];
-  return (plain.length <= room ? plain : [...plain.slice(0, Math.max(0, room - 1)), '…']).join('') + time;
+  const room = Math.max(1, columns - 1);
+  return (plain.length <= room ? plain : [...plain.slice(0, room - 1), '…']).join('');
 }

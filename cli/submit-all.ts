@@ -1,7 +1,6 @@
 import type { UnitSubmission } from '../api/schemas.js';
 import { ConvoyError, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
-import { sideBySide } from './side-by-side.js';
 import { counted } from './table.js';
 
 /** As many as the API takes in one transaction. */
@@ -14,9 +13,7 @@ const MOST = 50;
 export async function submitAll({ api }: Context, units: readonly UnitSubmission[]): Promise<void> {
   for (let at = 0; at < units.length; at += MOST) {
     try {
-      await sideBySide(units.slice(at, at + MOST), ({ name, options, target }) =>
-        api.changeUnit(name, { ...(options ? { options } : {}), desiredState: target }),
-      );
+      await api.submitUnits(units.slice(at, at + MOST), false);
     } catch (error) {
       if (!(error instanceof ConvoyError) || at === 0) throw error;
       const before = `${counted(at, 'unit')} before these ${at === 1 ? 'was' : 'were'} written already`;

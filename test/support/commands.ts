@@ -10,6 +10,9 @@ import type { CliResult } from './convoyctl.js';
 export interface Surroundings {
   readonly fleet?: boolean;
   readonly terminal?: Terminal;
+  /** The one of stderr. */
+  readonly errTerminal?: Terminal;
+  readonly cwd?: string;
   readonly ask?: Context['ask'];
   /** The user's Ctrl-C. */
   readonly interrupted?: AbortSignal;
@@ -55,22 +58,27 @@ export function commandRunner(
 function contextOf(
   api: ApiClient,
   print: (stream: 'stdout' | 'stderr', text: string) => void,
-  { fleet = false, terminal, ask = null, interrupted }: Surroundings,
+  { fleet = false, terminal, errTerminal, ask = null, interrupted, cwd = process.cwd() }: Surroundings,
 ): Context {
   const decoder = new TextDecoder();
   return {
     api,
-    ssh: { run: () => Promise.reject(new Error('no ssh here')) } as unknown as Context['ssh'],
+    ssh: {
+      run: () => Promise.reject(new Error('there is no ssh here')),
+      stream: () => {
+        throw new Error('there is no tunnel here');
+      },
+    },
     out: (text) => print('stdout', `${text}\n`),
     err: (text) => print('stderr', `${text}\n`),
     write: async (chunk) =>
       print('stdout', typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })),
     fleet,
-    terminal: { out: terminal ?? null, err: null },
+    terminal: { out: terminal ?? null, err: errTerminal ?? null },
     ask,
     interrupted: () => interrupted ?? new AbortController().signal,
     clock: systemClock(),
     env: {},
-    cwd: '/',
+    cwd,
   };
 }
