@@ -1,3 +1,4 @@
+import type { MetadataPatch } from '../registry/registry.js';
 import type { UnitOption } from '../units/unit-file.js';
 
 /** What fleet's clients send. Readers throw a plain Error that says what is wrong; what is missing or null is empty. */
@@ -28,14 +29,6 @@ export function readUnitBody(text: string): UnitBody {
       };
     }),
   };
-}
-
-/** One change of one key of a machine's metadata. */
-export interface MetadataPatch {
-  readonly machine: string;
-  readonly key: string;
-  /** null: the key is hidden, also where the machine's own configuration has it. */
-  readonly value: string | null;
 }
 
 const METADATA_PATH = /^\/([^/]+)\/metadata\/([A-Za-z0-9_.-]+)$/;

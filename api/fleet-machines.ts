@@ -1,7 +1,7 @@
-import { MOST_WRITES } from '../registry/registry.js';
+import { type MetadataPatch, MOST_WRITES } from '../registry/registry.js';
 import { messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
-import { type MetadataPatch, readPatches } from './fleet-body.js';
+import { readPatches } from './fleet-body.js';
 import type { Pager } from './page.js';
 import { type Route, refuse } from './route.js';
 import { machinesToWire } from './wire.js';

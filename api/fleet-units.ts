@@ -1,27 +1,41 @@
-import { assertNever, messageOf } from '../runtime/errors.js';
+import { assertNever, ConvoyError, messageOf } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
 import { readUnitBody, type UnitBody } from './fleet-body.js';
 import type { Pager } from './page.js';
-import { decidePut } from './put-unit.js';
+import { decidePut, type Put } from './put-unit.js';
 import { type Call, param, type Reply, type Route, refuse } from './route.js';
 import { unitsToWire, unitToWire } from './wire.js';
 
+/** How the registry says that a unit is not any more as it was read. */
+const CHANGED_MEANWHILE = new Set(['generation', 'not-found']);
+
 /** Fleet's `/units`: what was submitted, its desired and its current state. */
 export function fleetUnitRoutes({ registry }: ApiContext, prefix: string, pager: Pager): Route[] {
+  /** What was decided holds of what is there when it is written: if that has changed, it is decided anew. */
   async function put(call: Call): Promise<Reply> {
     checkContentType(call.contentTypes);
     const body = readBody(await call.body());
     const name = param(call, 'name');
-    const existing = (await registry.readUnit(name, call.signal))?.record ?? null;
-    const put = decidePut(name, body, existing);
+    for (;;) {
+      const existing = (await registry.readUnit(name, call.signal))?.record ?? null;
+      const put = decidePut(name, body, existing);
+      try {
+        return await perform(name, put, existing?.generation ?? 0);
+      } catch (error) {
+        if (!(error instanceof ConvoyError) || !CHANGED_MEANWHILE.has(error.code ?? '')) throw error;
+      }
+    }
+  }
+
+  async function perform(name: string, put: Put, generation: number): Promise<Reply> {
     switch (put.kind) {
       case 'refuse':
         throw refuse(put.status, put.code, put.message);
       case 'submit':
-        await registry.submitUnit(name, put.unit, put.target);
+        await registry.submitUnit(name, put.unit, put.target, generation);
         return { status: 201 };
       case 'set-target':
-        await registry.setTargetState(name, put.target);
+        await registry.setTargetState(name, put.target, generation);
         return { status: 204 };
       default:
         return assertNever(put);

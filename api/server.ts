@@ -219,12 +219,12 @@ async function dispatch(
   return handler(call);
 }
 
+/** As Go does: the bytes that are meant, read as UTF-8, and as U+FFFD where they are not. */
 function decodePath(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch (cause) {
-    throw refuse(400, 'bad-path', `malformed percent-encoding in ${path} (${messageOf(cause)})`);
-  }
+  const broken = /%(?![0-9A-Fa-f]{2}).{0,2}/.exec(path)?.[0];
+  if (broken !== undefined) throw refuse(400, 'bad-path', `invalid URL escape "${broken}"`);
+  const bytes = path.replace(/%../g, (triple) => String.fromCharCode(Number.parseInt(triple.slice(1), 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 /** `"17"`, as an ETag of ours looks; `*` asks for nothing but that there is one, which every change does. */

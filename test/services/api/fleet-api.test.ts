@@ -118,7 +118,62 @@ describe('discovery', () => {
   });
 });
 
+describe('PUT of a unit', () => {
+  /** The fleet's API, with something done between the first reading of a unit and what comes of it. */
+  async function putMeanwhile(name: string, sent: unknown, meanwhile: () => Promise<unknown>) {
+    const { registry } = fleet;
+    let reads = 0;
+    const readUnit: typeof registry.readUnit = async (...args) => {
+      const view = await registry.readUnit(...args);
+      if (reads++ === 0) await meanwhile();
+      return view;
+    };
+    const api = await fleet.serve({
+      registry: { ...registry, readUnit },
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'operate' }],
+    });
+    const answer = await ask('PUT', `/fleet/v1/units/${name}`, sent, api.addresses[0]);
+    await api.stop();
+    return answer;
+  }
+
+  test('as new does not reset a unit that was made and started meanwhile', async () => {
+    const { registry } = fleet;
+    const answer = await putMeanwhile('race.service', SLEEP, () =>
+      registry.submitUnit('race.service', SLEEP, 'launched'),
+    );
+    expect(answer).toMatchObject(refused(409, 'must provide DesiredState to update existing unit'));
+    expect((await registry.readUnit('race.service'))?.record.target).toBe('launched');
+  });
+
+  test('of a state finds out that the unit was destroyed meanwhile, or replaced', async () => {
+    const { registry } = fleet;
+    const state = { desiredState: 'loaded' };
+    const replaced = () => registry.submitUnit('race.service', { options: [] }, 'inactive');
+    expect((await putMeanwhile('race.service', state, replaced)).status).toBe(204);
+    expect((await registry.readUnit('race.service'))?.record).toMatchObject({
+      target: 'loaded',
+      unit: { options: [] },
+    });
+    const answer = await putMeanwhile('race.service', state, () => registry.destroyUnit('race.service'));
+    expect(answer).toMatchObject(refused(409, 'unit does not exist and options field empty'));
+  });
+});
+
 describe('paths', () => {
+  test('may be any bytes; what is no escape is refused', async () => {
+    expect(await ask('GET', '/fleet/v1/units/%ff.service')).toMatchObject(
+      refused(404, 'unit does not exist'),
+    );
+    expect(await ask('PUT', '/fleet/v1/units/%ff.service', SLEEP)).toMatchObject(
+      refused(400, "invalid character '\ufffd' in unit name"),
+    );
+    for (const broken of ['%', '%4', '%zz'])
+      expect(await ask('GET', `/fleet/v1/units/a${broken}`)).toMatchObject(
+        refused(400, `invalid URL escape "${broken}"`),
+      );
+  });
+
   test('are decoded once; what they are sent to is encoded again', async () => {
     expect((await ask('PUT', '/fleet/v1/units/a%40%31.service', SLEEP)).status).toBe(201);
     expect((await ask('GET', '/fleet/v1/units/a@1.service')).body).toMatchObject({ name: 'a@1.service' });
