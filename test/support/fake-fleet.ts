@@ -6,6 +6,7 @@ import { type Api, type ApiOptions, startApi } from '../../api/server.js';
 import type { Decision, Machine, Placement, UnitState } from '../../registry/model.js';
 import type { LeaderTerm, MachineSession } from '../../registry/registry.js';
 import { systemClock } from '../../runtime/clock.js';
+import { ConvoyError } from '../../runtime/errors.js';
 import { silentLog } from '../../runtime/log.js';
 import { silentMeter } from '../../runtime/meter.js';
 import { explainUnit } from '../../scheduler/explain.js';
@@ -271,7 +272,10 @@ function createAgent(
       }
     }
     const states = [...running.values()].map(({ state }) => state);
-    await session.publish(states, gone);
+    await session.publish(states, gone).catch((error: unknown) => {
+      // The test made the machine leave.
+      if (!(error instanceof ConvoyError && error.code === 'lease-gone')) throw error;
+    });
     const before = published;
     published = JSON.stringify(states);
     return before !== published || [...running.values()].some(({ next }) => next !== null);
