@@ -1,8 +1,9 @@
 import type { Clock } from '../runtime/clock.js';
-import { aborted, messageOf, permanent } from '../runtime/errors.js';
+import { aborted, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { openEtcdClient } from './etcd-client.js';
 import { collectContents, commitDecisions } from './etcd-commit.js';
+import { openEvents } from './etcd-events.js';
 import type { EtcdAccess } from './etcd-host.js';
 import { Identity } from './etcd-identity.js';
 import { campaign, readLeader } from './etcd-leader.js';
@@ -51,9 +52,7 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
     readLeader: () => readLeader(context),
     commit: (decisions, term) => commitDecisions(context, decisions, term),
     collectContents: (term) => collectContents(context, term),
-    openEvents: () => {
-      throw permanent('not there yet');
-    },
+    openEvents: (after, signal) => openEvents(context, after, signal),
     openClusterView: (signal) => openClusterView(context, signal),
     openPlacementView: (machineId) => openPlacementView(context, machineId),
     async close() {

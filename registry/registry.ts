@@ -248,9 +248,13 @@ export interface Registry
    */
   accept(): Promise<SeenRegistry>;
   /**
-   * What changes in the cluster, each revision whole and in order. `after`: the revision the caller has seen, null =
-   * from now on. Ends with `conflict`/`compacted` if the registry does not remember that far back, `permanent`/`hold`
-   * if it is not the one seen before; goes on over lost connections. For as long as a client listens, not longer.
+   * What changes in the cluster, each revision whole and in order, from the first reading on. `after`: the revision
+   * the caller has seen, null = from now on. The first change is empty and says after which revision it tells; it is
+   * rejected with `transient` if the registry cannot be reached. From then on it goes on over lost connections, until
+   * the signal fires, or it ends with `conflict`/`compacted` if the registry does not remember that far back (or never
+   * came so far), `conflict`/`lagging` if more than `MOST_UNDELIVERED` events wait for the reader (who has got all
+   * before them, and may open it again from there), `permanent`/`hold` if it is not the registry seen before,
+   * `permanent`/`format` for a record that cannot be read.
    */
   openEvents(after: number | null, signal: AbortSignal): AsyncIterable<ClusterChange>;
   /** The leader's cache of the whole cluster. Resolves once the first list is in. */
@@ -260,7 +264,10 @@ export interface Registry
   close(): Promise<void>;
 }
 
-/** All that one revision changed. An empty one says that nothing was missed up to there. */
+/** So many events are kept for a slow reader, and those of one revision more. */
+export const MOST_UNDELIVERED = 5000;
+
+/** All that one revision changed. */
 export interface ClusterChange {
   readonly revision: number;
   readonly events: readonly ClusterEvent[];

@@ -3,6 +3,7 @@ import type { Decision, Machine, UnitState } from '../../registry/model.js';
 import type { Registry, RegistryMemory } from '../../registry/registry.js';
 import { kindOf } from '../../runtime/errors.js';
 import { hashOf, type UnitFile } from '../../units/unit-file.js';
+import { eventsContract } from './registry-events-contract.js';
 import { machinesContract } from './registry-machines-contract.js';
 import { operatorContract } from './registry-operator-contract.js';
 import { placementContract } from './registry-placement-contract.js';
@@ -21,6 +22,8 @@ export interface RegistryClient {
 export interface RegistryHarness {
   /** `memory` absent: a machine that remembers nothing. */
   client(memory?: RegistryMemory): Promise<RegistryClient>;
+  /** Makes the store forget what happened before a revision, the present one. */
+  compact(revision: number): Promise<void>;
   /** Lets time pass until the probe answers; fails after at least 30 s of the registry's time. */
   pass(what: string, probe: () => Promise<boolean> | boolean): Promise<void>;
   close(): Promise<void>;
@@ -83,6 +86,7 @@ export function registryContract(name: string, open: () => Promise<RegistryHarne
     placementContract(() => harness);
     operatorContract(() => harness);
     machinesContract(() => harness);
+    eventsContract(() => harness);
   });
 }
 

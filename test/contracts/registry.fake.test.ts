@@ -18,6 +18,9 @@ registryContract('in memory', async () => {
       }
       throw new Error(`in vain: ${what}`);
     },
+    async compact() {
+      cluster.compact();
+    },
     async close() {
       cluster.close();
     },

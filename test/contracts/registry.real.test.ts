@@ -3,6 +3,7 @@ import type { Registry } from '../../registry/registry.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { memoryOfMachine } from '../fakes/memory-registry.js';
+import { rawEtcd } from '../services/registry/raw-etcd.js';
 import { type Proxy as FaultyProxy, startProxy } from '../support/proxy.js';
 import { testEtcd, useGround } from '../support/services.js';
 import { until } from '../support/until.js';
@@ -13,7 +14,7 @@ const etcd = testEtcd(ground);
 let count = 0;
 
 registryContract('etcd', async () => {
-  const { port } = await etcd;
+  const { port, url } = await etcd;
   const prefix = `/test-${++count}/`;
   const open: { registry: Registry; proxy: FaultyProxy }[] = [];
   return {
@@ -38,6 +39,7 @@ registryContract('etcd', async () => {
         30_000,
       );
     },
+    compact: (revision) => rawEtcd(url).compact(revision),
     async close() {
       await Promise.all(open.map(({ registry }) => registry.close()));
       await Promise.all(open.map(({ proxy }) => proxy.close()));

@@ -13,6 +13,7 @@ import type { SeenRegistry } from '../../registry/registry.js';
 import type { Clock } from '../../runtime/clock.js';
 import { conflict, permanent } from '../../runtime/errors.js';
 import type { UnitFile } from '../../units/unit-file.js';
+import { MemoryHistory } from './memory-history.js';
 
 /** A lease lives until it is revoked or has not been renewed for its TTL. `gone` fires then. */
 export interface MemoryLease {
@@ -42,6 +43,8 @@ export class MemoryTables {
   readonly services = new Map<string, readonly ServiceEntry[]>();
   leader: (PresentLeader & { readonly fence: number; readonly lease: string }) | undefined;
 
+  readonly history = new MemoryHistory(this);
+
   private readonly clock: Clock;
   private readonly leases = new Map<string, HeldLease>();
   private readonly listeners = new Set<(machines: ReadonlySet<string> | 'all') => void>();
@@ -56,6 +59,7 @@ export class MemoryTables {
   change<T>(write: (revision: number) => T, machines: ReadonlySet<string> = new Set()): T {
     this.revision += 1;
     const result = write(this.revision);
+    this.history.note(this.revision);
     this.tell(machines);
     return result;
   }

@@ -16,6 +16,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { aborted, permanent, transient } from '../../runtime/errors.js';
 import { createWakeUps } from '../../runtime/wake-ups.js';
 import { MemoryTables } from './memory-cluster.js';
+import { memoryEvents } from './memory-events.js';
 import { memoryMachines } from './memory-machines.js';
 import { memorySession, memoryTerm, type Reach } from './memory-sessions.js';
 import { memoryUnits } from './memory-units.js';
@@ -34,6 +35,8 @@ export interface MemoryCluster {
   client(memory?: RegistryMemory): MemoryRegistry;
   /** What the operator does over the API: cordon, drain, metadata. The machine must have joined once. */
   setKnown(machine: string, change: Partial<Omit<KnownMachine, 'id'>>): void;
+  /** From now on nobody can be told what has happened so far. */
+  compact(): void;
   close(): void;
 }
 
@@ -58,6 +61,7 @@ export function openMemoryCluster(clock: Clock): MemoryCluster {
   return {
     client: (memory = memoryOfMachine()) => openClient(tables, clock, memory),
     setKnown: (id, change) => tables.changeKnown(id, change),
+    compact: () => tables.history.compact(),
     close: () => tables.close(),
   };
 }
@@ -195,9 +199,11 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
 
     ...memoryUnits(tables, reachToWrite),
     ...memoryMachines(tables, reachToWrite),
-    openEvents: () => {
-      throw permanent('not there yet');
-    },
+    openEvents: (after, signal) =>
+      memoryEvents(tables, after, { looked, reach, isCut: () => isCut, hold: () => holding }, [
+        signal,
+        closing.signal,
+      ]),
     async accept() {
       await reach();
       await memory.writeSeen(tables.seen());
