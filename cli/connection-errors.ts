@@ -1,4 +1,4 @@
-import { type ConvoyError, messageOf, permanent, transient } from '../runtime/errors.js';
+import { ConvoyError, messageOf, permanent, transient } from '../runtime/errors.js';
 import type { Endpoint } from './endpoint.js';
 
 const UNKNOWN_ISSUER = 'give the certificate of the authority that signed it with --ca-file';
@@ -17,8 +17,9 @@ const CERTIFICATE_PROBLEMS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'use a name that it is for, or give convoyd one that is for this name',
 };
 
-/** One sentence for what went wrong on the way to convoyd: where, what, and what to do about it. */
+/** One sentence for what went wrong on the way to convoyd: where, what, and what to do; what is one already stays. */
 export function connectionError(endpoint: Endpoint, cause: unknown): ConvoyError {
+  if (cause instanceof ConvoyError) return cause;
   const { text } = endpoint;
   const code = (cause as { code?: unknown } | null)?.code;
   const word = typeof code === 'string' ? code : '';

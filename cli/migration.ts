@@ -1,8 +1,6 @@
 import type { FailureFilter, MigrationDefinition, OperatorQueue } from '../jobs/work-queue.js';
 import { permanent, UsageError } from '../runtime/errors.js';
-import { silentLog } from '../runtime/log.js';
 import { type OptionRow, parseChoice, parseInteger, parseText } from '../runtime/options.js';
-import { openDestination, openSource } from '../stores/open.js';
 import { type Command, type Context, command } from './command.js';
 import { settledOf, stateWords, statusLines } from './migration-text.js';
 import { withQueue } from './queue.js';
@@ -71,6 +69,11 @@ const create = command({
     const { source, destination, rangeSize, maxAttempts, stopAfterFailures } = options;
     if (source === undefined || destination === undefined)
       throw new UsageError(`migration create: --source and --destination are needed`);
+    // Only here: they take longer to load than all the rest of the program.
+    const [{ openDestination, openSource }, { silentLog }] = await Promise.all([
+      import('../stores/open.js'),
+      import('../runtime/log.js'),
+    ]);
     await openSource(source, { log: silentLog }).close();
     await openDestination(destination, { log: silentLog }).close();
     const definition: MigrationDefinition = {

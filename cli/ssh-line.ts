@@ -78,7 +78,7 @@ function optionsFor({ user, port }: SshTarget, settings: SshSettings): string[] 
 /** ssh gives it to a shell, after putting the target's host and port in the place of %h and %p. */
 function proxyCommand(bastion: Bastion, settings: SshSettings): string {
   const words = argumentsForBastion(bastion, settings, []).map((word) => quoted(word).replaceAll('%', '%%'));
-  return ['exec', 'ssh', '-W', "'[%h]:%p'", ...words].join(' ');
+  return ['ssh', '-W', "'[%h]:%p'", ...words].join(' ');
 }
 
 /** What begins with a dash would be an option: registries and command lines may hold anything. */
