@@ -369,6 +369,24 @@ describe('callers who hold a connection', () => {
     expect((await request(`${fleet.url}/healthz`)).statusCode).toBe(200);
   }, 20_000);
 
+  test.concurrent('more connections than there may be are dropped, until the silent ones are cut off', async () => {
+    const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }] });
+    const many = Array.from({ length: 1_100 }, () => raw(portOf(api), ''));
+    const served = async (): Promise<boolean> => {
+      const dispatcher = new Agent();
+      const status = await request(`${api.addresses[0]}/healthz`, { dispatcher }).then(
+        ({ statusCode, body }) => body.dump().then(() => statusCode),
+        () => null,
+      );
+      await dispatcher.destroy();
+      return status === 200;
+    };
+    await until('no more', async () => !(await served()));
+    await until('as before', served, 20_000);
+    for (const { socket } of many) socket.destroy();
+    await api.stop();
+  }, 40_000);
+
   test.concurrent('a handshake that does not come is cut off', async () => {
     const api = await serve();
     await Promise.all(['', '\x16\x03\x01\x02\x00'].map((sent) => raw(portOf(api), sent).ended));
