@@ -105,6 +105,52 @@ describe('PATCH of machines', () => {
   });
 });
 
+describe('the state of a unit', () => {
+  test('is that of the machine it is placed on, of a global one that of some machine', async () => {
+    const unit = 'two.service';
+    await fleet.registry.submitUnit(unit, SLEEP, 'launched');
+    const [first, second] = fleet.sessions;
+    const state = (machine: string, active: string) => ({
+      ...{ unit, machine, hash: 'x', load: 'loaded', active, sub: 'sub', reached: 'launched' as const },
+      ...{ since: 0, exit: null, autoRestarts: 0, reason: '', heard: 0 },
+    });
+    await first?.publish([state(A, 'deactivating')], []);
+    await second?.publish([state(B, 'active')], []);
+    expect((await ask('GET', `/fleet/v1/state/${unit}`)).body).toMatchObject({ machineID: A });
+    const { generation = 0 } = (await fleet.registry.readUnit(unit))?.record ?? {};
+    const placement = { unit, machine: B, hash: 'x', target: 'launched' as const, restarts: 0, why: '' };
+    await fleet.registry.commit(
+      [
+        {
+          kind: 'place',
+          unit,
+          machine: B,
+          global: false,
+          generation,
+          revision: 0,
+          why: '',
+          stopBoundMs: null,
+          failedOn: [],
+          placement,
+        },
+      ],
+      fleet.leader,
+    );
+    expect((await ask('GET', `/fleet/v1/state/${unit}`)).body).toMatchObject({
+      machineID: B,
+      systemdActiveState: 'active',
+    });
+    expect((await ask('GET', `/fleet/v1/state?machineID=${A}&machineID=${B}`)).body).toMatchObject({
+      states: [{ machineID: A }],
+    });
+    await Promise.all(fleet.sessions.map((session) => session.publish([], [unit])));
+    expect(await ask('GET', `/fleet/v1/state/${unit}`)).toMatchObject(
+      refused(404, 'unit state does not exist'),
+    );
+    await fleet.registry.destroyUnit(unit);
+  });
+});
+
 describe('discovery', () => {
   test('is the same under both prefixes; any other method is a bad request', async () => {
     const { body } = await ask('GET', '/fleet/v1/discovery');
@@ -136,6 +182,57 @@ describe('PUT of a unit', () => {
     await api.stop();
     return answer;
   }
+
+  test.each([
+    [
+      'MachineOf=b.service',
+      'Conflicts=[ab].service',
+      'unresolvable requirements: peer "b.service" matches conflict "[ab].service"',
+    ],
+    [
+      'MachineOf=b.service',
+      'Replaces=b*',
+      'unresolvable requirements: peer "b.service" matches replace "b*"',
+    ],
+    ['MachineID=m', 'MachineOf=b.service', 'MachineID cannot be used with Peers'],
+    ['MachineID=m', 'Conflicts=b', 'MachineID cannot be used with Conflicts'],
+    ['MachineID=m', 'Global=true', 'MachineID cannot be used with Global'],
+    ['MachineID=m', 'Replaces=b', 'MachineID cannot be used with Replaces'],
+    ['Global=true', 'MachineOf=b.service', 'Global cannot be used with Peers'],
+    ['Global=true', 'Replaces=b', 'Global cannot be used with Replaces'],
+    ['Conflicts=b', 'Replaces=c', 'Conflicts cannot be used with Replaces'],
+    ['MachineMetadata=az', 'Conflicts=b', 'malformed MachineMetadata "az": expected one key=value'],
+  ])('with %s and %s is refused, new or in place of another', async (one, other, message) => {
+    const { registry } = fleet;
+    const options = [one, other].map((line) => {
+      const [name, ...value] = line.split('=');
+      return { section: 'X-Fleet', name, value: value.join('=') };
+    });
+    const bad = { options: [...SLEEP.options, ...options] };
+    expect(await ask('PUT', '/fleet/v1/units/bad.service', bad)).toMatchObject(refused(400, message));
+    expect(await registry.readUnit('bad.service')).toBeNull();
+    await registry.submitUnit('bad.service', SLEEP, 'inactive');
+    expect(await ask('PUT', '/fleet/v1/units/bad.service', bad)).toMatchObject(refused(400, message));
+    expect((await registry.readUnit('bad.service'))?.record.unit).toEqual(SLEEP);
+    await registry.destroyUnit('bad.service');
+  });
+
+  test('takes a unit from any desired state to any other, and to none there is not', async () => {
+    const { registry } = fleet;
+    const states = ['inactive', 'loaded', 'launched'];
+    await registry.submitUnit('any.service', SLEEP, 'inactive');
+    for (const from of states)
+      for (const to of states) {
+        for (const desiredState of [from, to])
+          expect((await ask('PUT', '/fleet/v1/units/any.service', { desiredState })).status).toBe(204);
+        expect((await registry.readUnit('any.service'))?.record.target).toBe(to);
+        expect(await ask('PUT', '/fleet/v1/units/any.service', { desiredState: 'Launched' })).toMatchObject(
+          refused(400, 'invalid desired state "Launched": expected one of inactive, loaded, launched'),
+        );
+        expect((await ask('GET', '/fleet/v1/units/any.service')).body).toMatchObject({ desiredState: to });
+      }
+    await registry.destroyUnit('any.service');
+  });
 
   test('as new does not reset a unit that was made and started meanwhile', async () => {
     const { registry } = fleet;
