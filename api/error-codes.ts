@@ -41,7 +41,7 @@ export const ERROR_CODES = {
   hold: { status: 503, means: 'convoyd touches nothing until the operator has accepted the registry.' },
   outsider: { status: 503, means: 'The machine is none of the cluster.' },
   stopping: { status: 503, means: 'convoyd stops: ask another one.' },
-  'too-slow': { status: 503, means: 'Events were not read as fast as they came: go on from the last id.' },
+  lagging: { status: 503, means: 'Events were not read as fast as they came: go on from the last id.' },
 } as const satisfies Readonly<Record<string, { readonly status: number; readonly means: string }>>;
 export type ErrorCode = keyof typeof ERROR_CODES;
 

@@ -7,7 +7,8 @@ import {
   type UnitRecord,
   type UnitState,
 } from '../registry/model.js';
-import type { UnitView } from '../registry/registry.js';
+import type { ClusterChange, ClusterEvent, UnitView } from '../registry/registry.js';
+import type { Event, EventKind } from './event-schemas.js';
 import type { MachineReport, UnitRecord as RecordReport, UnitReport } from './schemas.js';
 import { isGlobal, sorted } from './wire.js';
 
@@ -107,4 +108,28 @@ function byUnit<Row extends { readonly unit: string; readonly machine: string }>
   rows: readonly Row[],
 ): Row[] {
   return sorted(rows, ({ unit, machine }) => `${unit}\0${machine}`);
+}
+
+/** Which events are asked for. Null and undefined: no matter which. */
+export interface EventFilter {
+  readonly isUnit: ((name: string) => boolean) | null;
+  readonly machine: string | undefined;
+  readonly kinds: readonly EventKind[] | undefined;
+}
+
+/** What of one revision is asked for, as the API tells it. */
+export function eventsOf({ revision, events }: ClusterChange, filter: EventFilter): Event[] {
+  return events.filter((event) => isAsked(event, filter)).map((event) => eventReport(event, revision));
+}
+
+/** What is not about a unit is about none of those asked for; the same of machines. */
+function isAsked(event: ClusterEvent, { isUnit, machine, kinds }: EventFilter): boolean {
+  if (kinds !== undefined && !kinds.includes(event.kind)) return false;
+  if (isUnit !== null && !('unit' in event && isUnit(event.unit))) return false;
+  return machine === undefined || ('machine' in event && event.machine === machine);
+}
+
+function eventReport(event: ClusterEvent, revision: number): Event {
+  if (event.kind !== 'unit') return { ...event, revision };
+  return { ...event, revision, value: event.value === null ? null : recordReport(event.value) };
 }

@@ -1,4 +1,5 @@
 import type { ApiContext } from './context.js';
+import { eventRoutes } from './events.js';
 import { DISCOVERY } from './fleet-discovery.js';
 import { fleetMachineRoutes } from './fleet-machines.js';
 import { fleetStateRoutes } from './fleet-state.js';
@@ -7,6 +8,7 @@ import { healthRoutes } from './health.js';
 import { leaderRoutes } from './leader.js';
 import { machineRoutes } from './machines.js';
 import { metricsRoutes } from './metrics.js';
+import { openApiRoutes } from './openapi.js';
 import { Pager } from './page.js';
 import { placementRoutes } from './placements.js';
 import { rebalanceRoutes } from './rebalance.js';
@@ -24,7 +26,7 @@ const FLEET_PREFIXES = ['/fleet/v1', '/v1-alpha'];
 /** The whole API. */
 export function allRoutes(context: ApiContext): Route[] {
   const pager = new Pager(context.clock);
-  return [
+  const routes: Route[] = [
     ...FLEET_PREFIXES.flatMap((prefix): Route[] => [
       ...fleetMachineRoutes(context, prefix, pager),
       ...fleetUnitRoutes(context, prefix, pager),
@@ -45,6 +47,7 @@ export function allRoutes(context: ApiContext): Route[] {
     ...whyRoutes(context),
     ...reloadRoutes(context),
     ...placementRoutes(context),
+    ...eventRoutes(context),
     ...machineRoutes(context),
     ...leaderRoutes(context),
     ...rebalanceRoutes(context),
@@ -53,6 +56,7 @@ export function allRoutes(context: ApiContext): Route[] {
     ...healthRoutes(context),
     ...metricsRoutes(context),
   ];
+  return openApiRoutes(routes, context.version);
 }
 
 export interface Match {

@@ -7,10 +7,10 @@ import { ERROR_KINDS } from '../runtime/errors.js';
 import { TARGET_STATES } from '../units/state.js';
 import { ERROR_CODES, type ErrorCode } from './error-codes.js';
 
-/** How a schema looks in the document that the library would not tell so. `convert`: a schema it has in it. */
+/** How schemas look in the document that the library cannot tell. `values`: what an object has under any key. */
 export const DOCUMENTED = new WeakMap<
   v.GenericSchema,
-  (convert: (schema: v.GenericSchema) => object) => object
+  { readonly values: v.GenericSchema } | { readonly most: number }
 >();
 
 /** An object with any keys, `constructor` among them, which valibot's own record drops. */
@@ -23,19 +23,20 @@ export function recordOf<Schema extends v.GenericSchema>(value: Schema, what: st
       Object.values(input).every((one) => v.is(value, one)),
     what,
   );
-  DOCUMENTED.set(schema, (convert) => ({ type: 'object', additionalProperties: convert(value) }));
+  DOCUMENTED.set(schema, { values: value });
   return schema;
 }
 
-/** A number as a query parameter has it. */
-export function wholeNumber(most: number) {
-  const schema = v.pipe(
-    v.string(),
+/** A number as a query parameter has it. `means`: what it is for. */
+export function wholeNumber(most: number, means: string) {
+  const text = v.string();
+  DOCUMENTED.set(text, { most });
+  return v.pipe(
+    text,
     v.check((text) => /^\d{1,16}$/.test(text) && Number(text) <= most, `a whole number from 0 to ${most}`),
+    v.description(means),
     v.transform(Number),
   );
-  DOCUMENTED.set(schema, () => ({ type: 'integer', minimum: 0, maximum: most }));
-  return schema;
 }
 
 export function listOf<Schema extends v.GenericSchema>(schema: Schema) {

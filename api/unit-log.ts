@@ -16,10 +16,7 @@ const FEW_LINES = 10;
 
 const query = {
   lines: v.optional(
-    v.pipe(
-      wholeNumber(MOST_LINES),
-      v.description(`How many of the last; ${FEW_LINES} if \`since\` is not given either.`),
-    ),
+    wholeNumber(MOST_LINES, `How many of the last; ${FEW_LINES} if \`since\` is not given either.`),
   ),
   follow: v.optional(v.picklist(['true', 'false']), 'false'),
   output: v.optional(v.picklist(LOG_OUTPUTS)),
@@ -75,10 +72,10 @@ async function readLog(
     if (matching.length > 1)
       throw refuse(400, 'ambiguous', `unit ${name} runs on ${matching.length} machines: say which one`);
     const where = asked === '' ? 'anywhere' : `on a machine ${asked}`;
-    throw refuse(404, 'not-placed', `unit ${name} is not loaded ${where}`);
+    throw refuse(409, 'not-placed', `unit ${name} is not loaded ${where}`);
   }
   if (machine === context.machineId) return refusing(context.localLog(name, options, call.signal));
-  if (call.passedOn) throw refuse(404, 'not-placed', `unit ${name} is not on this machine`);
+  if (call.passedOn) throw refuse(409, 'not-placed', `unit ${name} is not on this machine`);
 
   const { machines } = await context.registry.readMachines(call.signal);
   const holder = machines.find(({ id }) => id === machine);

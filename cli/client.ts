@@ -70,7 +70,7 @@ export interface ApiClient {
   forgetMachine(id: string): Promise<void>;
   /**
    * What changes, for as long as it is listened to; the first batch comes at once. Rejects with what the last event said
-   * (`too-slow`, `compacted`, ...), `transient`/`unreachable` when the connection is lost: go on with `after` of the
+   * (`lagging`, `compacted`, ...), `transient`/`unreachable` when the connection is lost: go on with `after` of the
    * last batch's revision; `aborted` once `signal` fires.
    */
   events(request: EventRequest, signal: AbortSignal): AsyncIterable<EventBatch>;
