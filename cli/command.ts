@@ -17,6 +17,8 @@ export interface Context {
   readonly ask: ((question: string) => Promise<boolean>) | null;
   /** Called by the name `fleetctl`: fleet's exact texts and exit codes, and nothing it did not say. */
   readonly fleet: boolean;
+  /** Of this program. */
+  readonly version: string;
   /** What stdout and stderr are, where they are terminals: then colours and lines that are drawn over may be used. */
   readonly terminal: { readonly out: Terminal | null; readonly err: Terminal | null };
   /** From the first call on, Ctrl-C no longer ends the program but fires this: it is how the user says enough. */

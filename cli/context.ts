@@ -1,26 +1,23 @@
 import { createInterface } from 'node:readline';
 import { systemClock } from '../runtime/clock.js';
-import type { ApiClient } from './client.js';
 import type { Context, Terminal } from './command.js';
-import type { Ssh } from './ssh.js';
+
+type Surroundings = Pick<Context, 'api' | 'ssh' | 'env' | 'fleet' | 'version'>;
 
 /** What a command of this process works with. */
-export function contextOf(api: ApiClient, ssh: Ssh, env: NodeJS.ProcessEnv, fleet: boolean): Context {
+export function contextOf({ api, ssh, env, fleet, version }: Surroundings): Context {
   return {
-    api,
-    ssh,
+    ...{ api, ssh, env, fleet, version },
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
     write: (chunk) =>
       new Promise((resolve, reject) => {
         process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
       }),
-    fleet,
     terminal: { out: terminalOf(process.stdout, env), err: terminalOf(process.stderr, env) },
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
     interrupted,
     clock: systemClock(),
-    env,
     cwd: process.cwd(),
   };
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { runMain } from '../runtime/main.js';
 import { runProgram } from './program.js';
 
@@ -12,7 +13,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 /** A link named so makes it fleetctl. */
 const fleet = basename(process.argv[1] ?? '') === 'fleetctl';
 const argv = process.argv.slice(2);
-const options = { env: process.env, fleet };
+const file = join(import.meta.dirname, '../../package.json');
+const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+const options = { env: process.env, fleet, version };
 
 await runMain(fleet ? 'fleetctl' : 'convoyctl', async () => {
   if (argv[0] !== '__complete') return runProgram(argv, options);

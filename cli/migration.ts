@@ -61,7 +61,7 @@ const create = command({
     },
   },
   examples: [
-    'convoyctl migration create zoom --source https://cache.example.org/content --destination file:///srv/tiles',
+    'convoyctl migration create zoom --source https://cache.example.org --destination file:///srv/tiles',
   ],
   run: async (context, [name = ''], options) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))

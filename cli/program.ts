@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError } from 'commander';
 import { messageOf, UsageError } from '../runtime/errors.js';
 import { addOptions, type OptionTable, readOptions } from '../runtime/options.js';
-import type { Command } from './command.js';
+import type { Command, Context } from './command.js';
 import { type Grammar, readCommandLine } from './command-line.js';
 import { type CommandGroup, FLEET_COMMANDS, groupsFor } from './commands.js';
 import { contextOf } from './context.js';
@@ -13,30 +13,23 @@ const EXIT_CODES = 'Exit codes: 0 done, 1 failed, 2 wrong usage';
 const WIDTH = 100;
 const err = (line: string): void => void process.stderr.write(`${line}\n`);
 
-export interface ProgramOptions {
-  readonly env: NodeJS.ProcessEnv;
-  /** Called by the name `fleetctl`. */
-  readonly fleet: boolean;
-}
+export type ProgramOptions = Pick<Context, 'env' | 'fleet' | 'version'>;
 
 /** Runs one command line and answers its exit code; throws a `UsageError` for one that means nothing. */
-export async function runProgram(argv: readonly string[], { env, fleet }: ProgramOptions): Promise<number> {
+export async function runProgram(argv: readonly string[], given: ProgramOptions): Promise<number> {
+  const { env, fleet } = given;
   const name = fleet ? 'fleetctl' : 'convoyctl';
   let code = 0;
-  const program = frame(name, fleet);
+  const program = frame(name, given);
   for (const { title, commands } of groupsFor(fleet)) {
     for (const row of commands) {
       const action = subcommand(program, row, { title, name });
       action.allowExcessArguments(fleet).action(async () => {
         const values = readGlobalOptions(program.opts(), env, fleet);
-        const { api, ssh } = openMeans(values, {
-          env,
-          fleet,
-          err: (line) => process.stderr.write(`${line}\n`),
-        });
+        const { api, ssh } = openMeans(values, { env, fleet, err });
         try {
           const options = readOptions(row.options, action.opts(), env);
-          code = await row.run(contextOf(api, ssh, env, fleet), action.args, options);
+          code = await row.run(contextOf({ ...given, api, ssh }), action.args, options);
         } finally {
           api.close();
         }
@@ -61,10 +54,11 @@ export async function runProgram(argv: readonly string[], { env, fleet }: Progra
   return code;
 }
 
-function frame(name: string, fleet: boolean): Commander {
+function frame(name: string, given: ProgramOptions): Commander {
+  const { fleet } = given;
   const program = new Commander(name)
     .description('Controls the units, machines and migrations of a Convoy cluster.')
-    .version(versionLine(fleet), '-v, --version', 'print the version')
+    .version(versionLine(given), '-v, --version', 'print the version')
     .exitOverride()
     .configureHelp({ helpWidth: Math.min(process.stdout.columns || WIDTH, WIDTH) })
     .configureOutput({ writeErr: () => undefined })
@@ -121,7 +115,7 @@ function epilogue(name: string, { examples, exitCodes }: Command): string {
 Examples:
 ${examples.map((line) => `  ${line.replace(/^convoyctl\b/, name)}\n`).join('')}
 Global options, such as where convoyd is: ${name} --help
-${EXIT_CODES}${exitCodes === undefined ? '' : `, ${exitCodes}`}.`;
+${EXIT_CODES}${exitCodes === undefined ? '' : `,\n  ${exitCodes}`}.`;
 }
 
 /** What `readCommandLine` has to know of these commands. */

@@ -1,15 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Command, command } from './command.js';
+import { type Command, type Context, command } from './command.js';
 
 /** The fleetctl whose texts and codes are given under its name; scripts compare it. */
 const FLEET_VERSION = '1.0.0';
 
 /** `convoyctl 0.1.0`; under fleet's name `fleetctl version 1.0.0+convoy-0.1.0`. */
-export function versionLine(fleet: boolean): string {
-  const file = join(import.meta.dirname, '../../package.json');
-  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
-  return fleet ? `fleetctl version ${FLEET_VERSION}+convoy-${version}` : `convoyctl ${version}`;
+export function versionLine({ fleet, version: ours }: Pick<Context, 'fleet' | 'version'>): string {
+  return fleet ? `fleetctl version ${FLEET_VERSION}+convoy-${ours}` : `convoyctl ${ours}`;
 }
 
 const version = command({
@@ -19,7 +15,7 @@ const version = command({
   options: {},
   examples: ['convoyctl version'],
   run: async (context) => {
-    context.out(versionLine(context.fleet));
+    context.out(versionLine(context));
     return 0;
   },
 });
