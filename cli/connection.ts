@@ -158,8 +158,12 @@ class ConnectionAgent extends Agent {
   }
 
   override reuseSocket(stream: Duplex, request: ClientRequest): void {
-    super.reuseSocket(stream, request);
-    if (stream instanceof Socket) stream.setTimeout(0);
+    // What the agent does itself wants a socket.
+    if (!(stream instanceof Socket)) request.reusedSocket = true;
+    else {
+      super.reuseSocket(stream, request);
+      stream.setTimeout(0);
+    }
   }
 }
 

@@ -57,7 +57,12 @@ it('asks before it knows a host, and refuses one whose key has changed (1)', asy
   const target = ['ssh', '--machine', second.machineId, 'hostname'];
   const answering = (answer: string): Promise<Run> => {
     const command = `fleetctl ${[...AS_ROOT, ...target].join(' ')}`;
-    return ssh.as(first(), 'sh', '-c', `echo ${answer} | script -qec '${command}' /dev/null`);
+    // ssh throws away what was typed before it asked.
+    const typing = `until grep -qs continue /run/typescript; do sleep 0.05; done; echo ${answer}`;
+    return ssh.as(
+      first(),
+      ...['sh', '-c', `rm -f /run/typescript; { ${typing}; } | script -qefc '${command}' /run/typescript`],
+    );
   };
   expect((await fleetctl(first(), ...AS_ROOT, ...target)).code).toBe(255);
   const asked = await answering('yes');
@@ -87,8 +92,8 @@ it('takes the endpoint from FLEETCTL_ENDPOINT (2)', async () => {
 }, 60_000);
 
 it('says its version, and helps when asked or not told anything (3, 4, 5)', async () => {
-  expect(await done(first(), 'version')).toBe(`fleetctl version ${VERSION}\n`);
-  expect(await done(first(), '--version')).toBe(`fleetctl version ${VERSION}\n`);
+  expect(await done(first(), 'version')).toBe(`fleetctl version 1.0.0+convoy-${VERSION}\n`);
+  expect(await done(first(), '--version')).toBe(`fleetctl version 1.0.0+convoy-${VERSION}\n`);
   expect(await done(first(), 'help')).toContain(VERSION);
   for (const args of [['--help'], ['-h'], ['help'], []])
     expect(await done(first(), ...args)).toContain('list-machines');
