@@ -31,6 +31,8 @@ export interface AgentOptions {
 
 export interface AgentStatus {
   readonly joined: boolean;
+  /** A quorum of the registry has confirmed the machine's lease in time. */
+  readonly trusted: boolean;
   /** Why the machine could not join, or why nothing may be touched; `null` when all is well. */
   readonly problem: string | null;
   /** Why nothing may be touched; `null` when that is not so. */
@@ -278,7 +280,7 @@ export function startAgent(options: AgentOptions): Agent {
     const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
     const notJoined = session.problem();
     return {
-      ...{ joined: session.current() !== null, problem: notJoined ?? hold, hold },
+      ...{ joined: session.current() !== null, trusted: trusted(), problem: notJoined ?? hold, hold },
       outsider: session.entitled() ? null : notJoined,
     };
   }

@@ -112,8 +112,9 @@ export async function startDaemon(
     hold: () => agent?.status().hold ?? null,
     outsider: () => agent?.status().outsider ?? null,
     notJoined() {
-      const { joined, problem } = agent?.status() ?? { joined: false, problem: null };
-      return joined ? null : (problem ?? 'joining');
+      const { joined = false, trusted = false, problem = null } = agent?.status() ?? {};
+      if (!joined) return problem ?? 'joining';
+      return trusted ? null : 'etcd has not confirmed the lease of this machine in time';
     },
     unitManager: async () => void (await manager.list()),
     clock,
