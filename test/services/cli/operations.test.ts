@@ -78,6 +78,20 @@ describe('a machine is emptied by hand', () => {
       return rows.filter(([unit, active]) => unit === 'every.service' && active === 'active').length === 3;
     });
 
+    const shown = await a.ctl('drain', '--dry-run', 'cccc');
+    expect(shown).toMatchObject({ code: 0, stderr: '' });
+    const fates = shown.stdout.split('\n').map((line) => line.split(/\t+/).slice(1).join(' '));
+    expect(fates.sort()).toEqual([
+      '',
+      'UNIT WHAT',
+      'every.service ends here: it is global',
+      expect.stringMatching(/^pinned\.service would run nowhere: 2 machines: /),
+      'sticky.service stays: it is moved only by hand (Sticky=yes): convoyctl move sticky.service',
+      'web@3.service would be moved to the best of 2 machines',
+      'web@4.service would be moved to the best of 2 machines',
+    ]);
+    expect(await machineStates()).toContain('cccccccc...\tready\n');
+
     const drained = await a.ctl('drain', '--timeout=60s', 'cccc');
     const pending = 'pending: 0 of 3 machines: 2 are not c{32}, 1 is draining';
     expect(drained.stdout).toMatch(
@@ -153,6 +167,11 @@ describe('units are moved by hand', () => {
     await a.ctl('cordon', 'c');
     expect((await a.ctl('start', 'eu.service')).code).toBe(0);
     const why = 'move to cccccccc: machine is cordoned';
+    expect(await a.ctl('move', '--to=c', '--dry-run', 'eu.service')).toEqual({
+      code: 1,
+      stdout: `UNIT\t\tFROM\t\t\tTO\t\t\tWHAT\neu.service\t${label(a)}\t${label(c)}\tcould not be moved: machine is cordoned\n`,
+      stderr: '',
+    });
     const late = await a.ctl('move', '--to=c', '--timeout=3s', 'eu.service');
     expect(late).toEqual({
       code: 3,
@@ -171,6 +190,9 @@ describe('units are moved by hand', () => {
       `Unit eu.service is to leave ${label(a)}\n`,
     );
     await a.ctl('uncordon', 'c');
+    expect((await a.ctl('move', '--dry-run', 'web@1.service')).stdout).toMatch(
+      /\nweb@1\.service\t\S+\t-\twould be moved to the best of 2 machines\n$/,
+    );
     await until('the move', async () =>
       (await listed('unit,active,machine')).some((row) => row.join() === `eu.service,active,${label(c)}`),
     );
@@ -211,7 +233,9 @@ describe('units are moved by hand', () => {
 
     const asked = await a.ctl('rebalance');
     expect(asked).toMatchObject({ code: 2, stdout: plan.stdout });
-    expect(asked.stderr).toContain('give --yes to carry the plan out');
+    expect(asked.stderr).toContain(
+      'Move 4 units, 1 at a time? Nobody can be asked here: give --yes to go ahead',
+    );
     expect(new Set(Object.values(await activeOn()))).toEqual(new Set(['a']));
 
     const done = await a.ctl('rebalance', '--yes');
@@ -274,6 +298,43 @@ describe('units', () => {
     await a.ctl('destroy', 'conf.service', 'deaf.service');
   });
 
+  test('get a new text, restart one after another, and are scaled, with a process each', async () => {
+    const pid = (out: string): string =>
+      `[Service]\nExecStart=/bin/sh -c 'echo ${out} of %i; exec sleep 1000'\n`;
+    writeUnit(a, 'roll@.service', pid('first'));
+    expect(await a.ctl('submit', 'roll@.service')).toMatchObject({ code: 0 });
+    const up = await a.ctl('scale', 'roll@', '2');
+    expect(up).toMatchObject({ code: 0, stderr: '' });
+    expect(up.stdout).toContain('Scaled roll@.service to 2: 2 started\n');
+    const places = async () =>
+      (await listed('unit,machine,active'))
+        .filter(([unit]) => unit?.startsWith('roll@'))
+        .map((row) => row.join());
+    const before = await places();
+
+    writeUnit(a, 'roll@.service', pid('second'));
+    const replaced = await a.ctl('start', '--replace', 'roll@1.service', 'roll@2.service');
+    expect(replaced).toMatchObject({ code: 0, stderr: '' });
+    expect(replaced.stdout.trim().split('\n').sort()).toEqual([
+      expect.stringMatching(/^Unit roll@1\.service launched on /),
+      expect.stringMatching(/^Unit roll@2\.service launched on /),
+    ]);
+    expect(await places()).toEqual(before);
+    const said = async (at: number) => (await a.ctl('journal', '--lines=1', `roll@${at}.service`)).stdout;
+    await until(
+      'the words of both',
+      async () => /second of 1/.test(await said(1)) && /second of 2/.test(await said(2)),
+    );
+
+    expect((await a.ctl('restart', '--yes', 'roll@*')).stdout).toMatch(
+      /^Unit roll@1\.service launched on .*\nUnit roll@2\.service launched on .*\n$/,
+    );
+    expect(await places()).toEqual(before);
+    expect((await a.ctl('scale', 'roll@', '1')).stdout).toContain('Unit roll@2.service inactive\n');
+    expect(await places()).toEqual(before.slice(0, 1));
+    expect((await a.ctl('destroy', '--yes', 'roll@*')).code).toBe(0);
+  });
+
   test('that failed are told with the end of their log, and start starts them again', async () => {
     const flag = `${ground.dir}/fixed`;
     writeUnit(
@@ -320,6 +381,12 @@ describe('machines are lost', () => {
       /web@7\.service\t.*machine dddddddd is gone, but 3 of 6 machines are missing/,
     );
 
+    const shown = await a.ctl('evict', '--dry-run', 'd');
+    expect(shown).toMatchObject({ code: 0, stdout: '' });
+    expect(shown.stderr).toContain('placed on it: 1 unit.');
+    expect((await a.ctl('list-machines', '--all', '--no-legend', '--fields=state')).stdout).not.toContain(
+      'evicted',
+    );
     const given = await a.ctl('evict', 'd');
     expect(given).toMatchObject({ code: 0, stdout: 'Machine dddddddd... is given up\n' });
     expect(given.stderr).toMatch(
