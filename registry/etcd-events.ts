@@ -1,4 +1,4 @@
-import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
+import { ConvoyError, conflict, permanent } from '../runtime/errors.js';
 import { createChangeFeed } from './change-feed.js';
 import { changesOf } from './cluster-events.js';
 import type { EtcdContext } from './etcd-session.js';
@@ -34,6 +34,12 @@ export async function* openEvents(
   if (opened === undefined) return;
   let at = after ?? opened;
   if (at > opened) throw notThere(at, `the registry is at ${opened}`);
+  // A read of then fails where a watch from then would, but before anything is told.
+  await client.list(keys.cluster, { at, keysOnly: true, signal }).catch((error: unknown) => {
+    if (error instanceof ConvoyError && error.code === 'compacted')
+      throw notThere(at, 'the history has been compacted');
+    if (!given.aborted) throw error;
+  });
 
   const feed = createChangeFeed(() => stop.abort());
   function onProblem(error: ConvoyError): void {

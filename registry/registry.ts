@@ -63,12 +63,12 @@ export interface UnitView {
 export interface RegistryReader {
   /** Everything, at one revision. Cost is that of the whole registry: for lists, never for one unit. */
   readAll(signal?: AbortSignal): Promise<ClusterSnapshot>;
-  readUnit(name: string, signal?: AbortSignal): Promise<UnitView | null>;
+  readUnit(name: string, signal?: AbortSignal): Promise<(UnitView & { readonly revision: number }) | null>;
   /** The states of one unit by machine, also after it was destroyed. Cost is that of the machines. */
   readStates(name: string, signal?: AbortSignal): Promise<readonly UnitState[]>;
   readMachines(
     signal?: AbortSignal,
-  ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[] }>;
+  ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[]; revision: number }>;
   /** Entries of one service, or of all; by service, unit, machine. */
   readServices(service?: string, signal?: AbortSignal): Promise<readonly ServiceEntry[]>;
 }
@@ -250,11 +250,11 @@ export interface Registry
   /**
    * What changes in the cluster, each revision whole and in order, from the first reading on. `after`: the revision
    * the caller has seen, null = from now on. The first change is empty and says after which revision it tells; it is
-   * rejected with `transient` if the registry cannot be reached. From then on it goes on over lost connections, until
-   * the signal fires, or it ends with `conflict`/`compacted` if the registry does not remember that far back (or never
-   * came so far), `conflict`/`lagging` if more than `MOST_UNDELIVERED` events wait for the reader (who has got all
-   * before them, and may open it again from there), `permanent`/`hold` if it is not the registry seen before,
-   * `permanent`/`format` for a record that cannot be read.
+   * rejected with `transient` if the registry cannot be reached, and with `conflict`/`compacted` if that does not
+   * remember so far back (or never came so far). From then on it goes on over lost connections, until the signal
+   * fires, or it ends with `compacted` if that is so later, `conflict`/`lagging` if more than `MOST_UNDELIVERED` events
+   * wait for the reader (who has got all before them, and may open it again from there), `permanent`/`hold` if it is
+   * not the registry seen before, `permanent`/`format` for a record that cannot be read.
    */
   openEvents(after: number | null, signal: AbortSignal): AsyncIterable<ClusterChange>;
   /** The leader's cache of the whole cluster. Resolves once the first list is in. */

@@ -185,8 +185,8 @@ export function eventsContract(use: Use): void {
       const { revision } = await registry.readAll();
       await use().compact(revision);
       const error = { kind: 'conflict', code: 'compacted' };
-      expect(await read(registry, generation).end()).toMatchObject(error);
-      expect(await read(registry, revision + 1000).end()).toMatchObject(error);
+      await expect(read(registry, generation).next()).rejects.toMatchObject(error);
+      await expect(read(registry, revision + 1000).next()).rejects.toMatchObject(error);
       const reader = read(registry, revision);
       expect(await reader.next()).toEqual({ revision, events: [] });
       await registry.requestRestart('a.service');

@@ -25,13 +25,13 @@ export async function* memoryEvents(
   let at = after ?? tables.revision;
   const feed = createChangeFeed(() => unlisten());
 
+  const forgotten = () => conflict(`what happened after revision ${at} is forgotten`, { code: 'compacted' });
   function deliver(): void {
     if (isCut()) return;
     const reason = hold();
     const changes = tables.history.since(at);
     if (reason !== null) feed.end(permanent(reason, { code: 'hold' }));
-    else if (changes === null)
-      feed.end(conflict(`what happened after revision ${at} is forgotten`, { code: 'compacted' }));
+    else if (changes === null) feed.end(forgotten());
     else for (const change of changes) feed.push(change);
     at = tables.revision;
   }
@@ -40,6 +40,7 @@ export async function* memoryEvents(
   try {
     const reason = hold();
     if (reason !== null) throw permanent(reason, { code: 'hold' });
+    if (tables.history.since(at) === null) throw forgotten();
     yield { revision: at, events: [] };
     deliver();
     yield* feed.read(AbortSignal.any([given, closed]));
