@@ -78,8 +78,8 @@ export class Pager {
 
   #answerKept(field: string, kind: string, slot: number, listing: Listing, number: number): Reply {
     const { pages, shared } = listing;
-    if (number < pages.length || shared) this.#keep(key(kind, slot), listing);
-    else this.#kept.delete(key(kind, slot));
+    if (number === pages.length && !shared) this.#kept.delete(key(kind, slot));
+    else this.#keep(key(kind, slot), listing);
     const page = pages[number - 1];
     const next = number < pages.length ? writeToken(number + 1, slot) : undefined;
     return pageOf(field, page === undefined ? undefined : (JSON.parse(page) as unknown), next);
