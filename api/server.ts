@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { kindOf, messageOf } from '../runtime/errors.js';
+import { aborted, kindOf, messageOf } from '../runtime/errors.js';
 import { type Access, identify, lacksRole } from './access.js';
 import { logChange } from './audit.js';
 import type { ApiContext } from './context.js';
@@ -136,6 +136,7 @@ async function answer(
     else sendJson(response, reply);
   } catch (error) {
     if (kindOf(error) === 'transient') serving.gate.fail();
+    if (statusOf(error) === 401) await received(request);
     isGone = gone.signal.aborted && !response.headersSent;
     if (response.headersSent) response.destroy();
     else sendError(response, dialect, error);
@@ -236,15 +237,29 @@ function generationOf(header: string | undefined): number | undefined {
   return Number(match[1]);
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) throw refuse(413, 'too-large', `body over ${BODY_LIMIT} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** What is over the limit is still taken off the wire, and forgotten: a caller who sends cannot hear a refusal. */
+function readBody(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= BODY_LIMIT) return void chunks.push(chunk);
+      chunks.length = 0;
+      reject(refuse(413, 'too-large', `body over ${BODY_LIMIT} bytes`));
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.once('close', () => reject(aborted('the caller has gone')));
+    request.once('error', () => reject(aborted('the caller has gone')));
+  });
+}
+
+/** Resolves when all of a request has come, or its caller has gone. */
+function received(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (request.complete || request.destroyed) return resolve();
+    request.once('close', resolve).once('end', resolve).resume();
+  });
 }
 
 function sendJson(

@@ -24,6 +24,10 @@ const MOST_CONNECTIONS = 1_000;
 export function createWebServer(tls: ServerTls | null, handle: RequestListener): Server {
   const server = tls === null ? createServer(LIMITS, handle) : createSecureServer(secured(tls), handle);
   server.maxConnections = MOST_CONNECTIONS;
+  // Left alone, Node hangs up on it.
+  server.on('connect', (_, stream) =>
+    stream.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n'),
+  );
   return server;
 }
 

@@ -209,8 +209,9 @@ describe('passed on', () => {
       registry: {
         ...registry,
         async readMachines(signal) {
-          const { machines, known } = await registry.readMachines(signal);
-          return { machines: machines.map((one) => (one.id === B ? { ...one, apiAddress } : one)), known };
+          const read = await registry.readMachines(signal);
+          const machines = read.machines.map((one) => (one.id === B ? { ...one, apiAddress } : one));
+          return { ...read, machines };
         },
       },
     });
@@ -397,6 +398,7 @@ describe('callers who hold a connection', () => {
   test.each([
     ['no HTTP', 'hello\r\n\r\n', 400],
     ['a method there is not', 'FROB / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a proxy’s method', 'CONNECT other:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405],
     ['no Host', 'GET /healthz HTTP/1.1\r\n\r\n', 400],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
     [
@@ -413,6 +415,22 @@ describe('callers who hold a connection', () => {
     expect(await ended).toMatch(new RegExp(`HTTP/1\\.1 ${status} `));
     socket.destroy();
     expect((await request(`${fleet.url}/healthz`)).statusCode).toBe(200);
+  });
+
+  test('a body over the limit is refused in words, as is one of a caller without a credential', async () => {
+    const body = 'x'.repeat(6 * 1024 * 1024);
+    const send = { method: 'PUT', headers: { 'content-type': 'application/json' }, body } as const;
+    const large = await request(`${fleet.url}/fleet/v1/units/large.service`, send);
+    expect([large.statusCode, await large.body.text()]).toEqual([413, expect.stringContaining('body over')]);
+    const access = { tokens: TOKENS, tls: null };
+    const api = await fleet.serve({ access, tcp: [{ host: '127.0.0.1', port: 0, role: null }] });
+    const unknown = await request(`${api.addresses[0]}/fleet/v1/units/large.service`, send);
+    expect([unknown.statusCode, await unknown.body.text()]).toEqual([
+      401,
+      expect.stringContaining('show a token'),
+    ]);
+    expect(await fleet.registry.readUnit('large.service')).toBeNull();
+    await api.stop();
   });
 
   test('a caller who is refused does not keep the connection', async () => {
