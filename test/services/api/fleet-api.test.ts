@@ -257,6 +257,31 @@ describe('PUT of a unit', () => {
   });
 });
 
+describe('what goes wrong', () => {
+  test('within convoyd is a 500 without words', async () => {
+    const broken = () => Promise.reject(new Error('a bug, with a secret in its words'));
+    const api = await fleet.serve({
+      registry: { ...fleet.registry, readMachines: broken },
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
+    });
+    expect(await ask('GET', '/fleet/v1/machines', undefined, api.addresses[0])).toMatchObject(
+      refused(500, ''),
+    );
+    await api.stop();
+  });
+
+  test('with a body over the limit is a 413, and nothing is stored', async () => {
+    const value = 'x'.repeat(4 * 1024 * 1024);
+    const huge = { options: [{ section: 'Service', name: 'ExecStart', value }] };
+    expect(await ask('PUT', '/fleet/v1/units/huge.service', huge)).toMatchObject({
+      status: 413,
+      body: { error: { code: 413, message: 'body over 4194304 bytes' } },
+    });
+    expect(await ask('PATCH', '/fleet/v1/machines', huge)).toMatchObject({ status: 413 });
+    expect(await fleet.registry.readUnit('huge.service')).toBeNull();
+  });
+});
+
 describe('paths', () => {
   test('may be any bytes; what is no escape is refused', async () => {
     expect(await ask('GET', '/fleet/v1/units/%ff.service')).toMatchObject(
