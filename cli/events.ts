@@ -8,7 +8,7 @@ import { machineOption } from './journal.js';
 import type { ShownEvent } from './json-output.js';
 import { findMachine, labelOf, shortId } from './machine-names.js';
 import type { EventBatch } from './read-events.js';
-import { readUnitArgument } from './unit-args.js';
+import { readUnitArgument, type UnitArgument } from './unit-args.js';
 
 const RETRY_MS = 1000;
 
@@ -29,7 +29,7 @@ const events = command({
       parse: parseSwitch,
       default: false,
     },
-    short: { flag: '-f', help: 'the same as --follow', parse: parseSwitch, default: false },
+    short: { flag: '-f, --f', help: 'the same as --follow', parse: parseSwitch, default: false },
     since: {
       flag: '--since <revision>',
       help: 'what happened after this revision, as far back as etcd remembers; each line has its own',
@@ -46,36 +46,36 @@ const events = command({
     'convoyctl events --since 1234 --follow',
   ],
   run: async (context, _args, options) => {
-    const wanted: EventRequest = {
-      ...(options.unit === undefined ? {} : { unit: unitPattern(options.unit) }),
-      ...(options.machine === undefined
-        ? {}
-        : { machine: findMachine(await context.api.machineReports(), options.machine).id }),
-    };
+    const { api, clock, write, interrupted } = context;
     const follow = options.follow || options.short || options.since === undefined;
-    const enough = context.interrupted();
+    const enough = interrupted();
     const present = await presentRevision(context, enough);
     if (options.since !== undefined && options.since > present)
       throw new UsageError(`--since: the cluster is at revision ${present}, and not at ${options.since} yet`);
-    const labels = new Map(
-      (await context.api.machineReports()).map((machine) => [machine.id, labelOf(machine)]),
-    );
-    const show = async ({ revision, events: some }: EventBatch): Promise<void> => {
-      const seen = revision <= present ? null : new Date(context.clock.now()).toISOString();
-      for (const event of some) {
-        if (event.kind === 'machine' && event.value !== null) labels.set(event.machine, labelOf(event.value));
-        const shown: ShownEvent = {
-          ...{ revision, seen, kind: event.kind },
-          unit: 'unit' in event ? event.unit : null,
-          machine: machineOf(event),
-          what: describeEvent(event, (id) => labels.get(id) ?? shortId(id)),
-        };
-        await context.write(`${options.output === 'json' ? JSON.stringify(shown) : lineOf(shown)}\n`);
-      }
+    const machines = await api.machineReports();
+    const labels = new Map(machines.map((machine) => [machine.id, labelOf(machine)]));
+    const wanted: Wanted = {
+      unit: options.unit === undefined ? null : readUnitArgument(options.unit),
+      machine: options.machine === undefined ? null : findMachine(machines, options.machine).id,
+    };
+    const show = async (event: Event): Promise<void> => {
+      if (event.kind === 'machine' && event.value !== null) labels.set(event.machine, labelOf(event.value));
+      if (!isWanted(event, wanted)) return;
+      const shown: ShownEvent = {
+        revision: event.revision,
+        seen: event.revision <= present ? null : new Date(clock.now()).toISOString(),
+        kind: event.kind,
+        unit: 'unit' in event ? event.unit : null,
+        machine: machineOf(event),
+        what: describeEvent(event, (id) => labels.get(id) ?? shortId(id)),
+      };
+      await write(`${options.output === 'json' ? JSON.stringify(shown) : lineOf(shown)}\n`);
     };
     const after = options.since ?? present;
-    for await (const batch of withoutGaps(context, { ...wanted, after }, enough)) {
-      await show(batch);
+    // All that happened is asked for where its end is to be seen, and what is wanted where it goes on for ever.
+    const request = { after, ...(follow ? requestOf(wanted) : {}) };
+    for await (const batch of withoutGaps(context, request, enough)) {
+      for (const event of batch.events) await show(event);
       if (!follow && batch.revision >= present) break;
     }
     return 0;
@@ -87,10 +87,23 @@ function machineOf(event: Event): string | null {
   return event.kind === 'leader' ? (event.value?.machine ?? null) : event.machine;
 }
 
-/** The pattern as the API has it: `web@*` means `web@*.service`. */
-function unitPattern(argument: string): string {
-  const wanted = readUnitArgument(argument);
-  return wanted.kind === 'name' ? wanted.name : wanted.pattern;
+interface Wanted {
+  /** About units that match; null: about anything. */
+  readonly unit: UnitArgument | null;
+  readonly machine: string | null;
+}
+
+function requestOf({ unit, machine }: Wanted): EventRequest {
+  return {
+    ...(unit === null ? {} : { unit: unit.kind === 'name' ? unit.name : unit.pattern }),
+    ...(machine === null ? {} : { machine }),
+  };
+}
+
+function isWanted(event: Event, { unit, machine }: Wanted): boolean {
+  if (machine !== null && machineOf(event) !== machine) return false;
+  if (unit === null) return true;
+  return 'unit' in event && (unit.kind === 'name' ? unit.name === event.unit : unit.matches(event.unit));
 }
 
 /** `2026-11-21T09:00:00Z  1234  web@1.service placed on 472d6cb2...: fewest units`; no time for what had happened before. */
@@ -123,7 +136,7 @@ async function* withoutGaps(
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!heard || kindOf(error) !== 'transient') throw error;
+      if (!heard || !['transient', 'aborted'].includes(kindOf(error))) throw error;
       if (!lost) err(`${messageOf(error)}; trying again`);
       lost = true;
       await clock.sleep(RETRY_MS, signal).catch(() => undefined);

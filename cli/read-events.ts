@@ -30,21 +30,26 @@ export async function* readEvents(
   let rest = '';
   let events: Event[] = [];
   const blocks = body[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await blocks.next().catch((cause: unknown) => {
-      throw signal.aborted ? aborted('the stream of events was given up') : broken(cause);
-    });
-    if (next.done) throw broken();
-    const frames = (rest + decoder.decode(next.value, { stream: true })).split('\n\n');
-    rest = frames.pop() ?? '';
-    for (const frame of frames) {
-      const { id, event, data } = fieldsOf(frame);
-      if (event === 'end') throw endOf(data ?? '');
-      if (data !== undefined) events.push(JSON.parse(data) as Event);
-      if (id === undefined) continue;
-      yield { revision: Number(id), events };
-      events = [];
+  try {
+    for (;;) {
+      const next = await blocks.next().catch((cause: unknown) => {
+        throw signal.aborted ? aborted('the stream of events was given up') : broken(cause);
+      });
+      if (next.done) throw broken();
+      const frames = (rest + decoder.decode(next.value, { stream: true })).split('\n\n');
+      rest = frames.pop() ?? '';
+      for (const frame of frames) {
+        const { id, event, data } = fieldsOf(frame);
+        if (event === 'end') throw endOf(data ?? '');
+        if (data !== undefined) events.push(JSON.parse(data) as Event);
+        if (id === undefined) continue;
+        yield { revision: Number(id), events };
+        events = [];
+      }
     }
+  } finally {
+    // Else the connection stays open, and its end is nobody's to catch.
+    await blocks.return?.().catch(() => undefined);
   }
 }
 

@@ -60,7 +60,7 @@ async function listen({ api, clock, err }: Context, { wake }: WakeUps, ending: A
       }
     } catch (error) {
       if (ending.aborted) return;
-      if (!heard || !['transient', 'conflict'].includes(kindOf(error))) throw error;
+      if (!heard || kindOf(error) === 'permanent') throw error;
       if (!told) err(`${messageOf(error)}; trying again`);
       told = true;
       await clock.sleep(RETRY_MS, ending).catch(() => undefined);

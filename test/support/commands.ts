@@ -38,8 +38,9 @@ export function commandRunner(
     const context = contextOf(api, print, surroundings);
     try {
       const command = addOptions(new Commander(name).exitOverride(), row.options)
-        .arguments(row.arguments)
+        .allowExcessArguments(false)
         .configureOutput({ writeErr: () => undefined });
+      if (row.arguments !== '') command.arguments(row.arguments);
       command.action(() => undefined).parse(args.slice(row.name.split(' ').length), { from: 'user' });
       const exit = await row.run(context, command.args, readOptions(row.options, command.opts(), {}));
       return { ...printed, exit };
@@ -62,6 +63,7 @@ function contextOf(
 ): Context {
   const decoder = new TextDecoder();
   return {
+    version: 'convoyctl test',
     api,
     ssh: {
       run: () => Promise.reject(new Error('there is no ssh here')),

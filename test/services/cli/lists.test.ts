@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import type { Terminal } from '../../../cli/command.js';
 import { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from '../../../cli/json-output.js';
 import { listCommands } from '../../../cli/lists.js';
 import { commandRunner } from '../../support/commands.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { until } from '../../support/until.js';
 
 /** The lists beyond fleet's tables, which the replay of fleetctl's recordings covers. */
 
@@ -206,5 +208,55 @@ describe('tables', () => {
       expect(result).toMatchObject({ stdout: '', exit: 1 });
       expect(result.stderr).toMatch(/^Error retrieving list of .*no convoyd answers at/);
     }
+  });
+});
+
+describe('--watch', () => {
+  const SLEEP = { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 1' }] };
+  const ARGS = ['list-units', '--watch', '--no-legend', '--fields=unit,active', 'seen@*', 'boom'];
+
+  /** Watches, lets a unit be started, and says enough when that is shown. */
+  async function watched(unit: string, shown: RegExp, terminal?: Terminal): Promise<CliResult> {
+    const enough = new AbortController();
+    let soFar = '';
+    const ended = inProcess(ARGS, {
+      interrupted: enough.signal,
+      ...(terminal === undefined ? {} : { terminal }),
+      onStdout: (text) => {
+        soFar = text;
+      },
+    });
+    await until('the list', () => soFar.includes('boom.service'));
+    await fleet.registry.submitUnit(unit, SLEEP, 'launched');
+    await until('the list with the unit', () => shown.test(soFar));
+    await fleet.rest();
+    enough.abort();
+    return ended;
+  }
+
+  test('prints the list again after every change, in a pipe', async () => {
+    const { stdout, stderr, exit } = await watched('seen@1.service', /^seen@1.service\t.*active/m);
+    expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 });
+    const texts = stdout.split(/^(?=boom)/m);
+    expect(texts[0]).toBe('boom.service\tfailed\n');
+    expect(texts.at(-1)).toMatch(/^boom\.service\tfailed\nseen@1\.service\t(in)?active\n$/);
+    expect(new Set(texts.map((text, at) => text !== texts[at - 1]))).toEqual(new Set([true]));
+  });
+
+  test('draws over the last one on a terminal, in colour, and no more than fits', async () => {
+    const terminal = { columns: 80, rows: 3, colours: true, write: () => undefined };
+    const { stdout, exit } = await watched('seen@2.service', /2 more/, terminal);
+    expect(exit).toBe(0);
+    const frames = stdout.split('\u001b[H');
+    expect(frames[0]).toBe('\u001b[2J\u001b[?7l');
+    expect(frames[1]).toContain('boom.service\t\u001b[31mfailed\u001b[0m\u001b[K\n');
+    expect(frames.at(-1)).toMatch(/^boom.*\n\.\.\. 2 more.*\n.*$/);
+    expect(stdout.endsWith('\u001b[?7h')).toBe(true);
+  });
+
+  test('of a cluster that does not answer is told', async () => {
+    const result = await commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`)(ARGS);
+    expect(result).toMatchObject({ stdout: '', exit: 1 });
+    expect(result.stderr).toMatch(/^convoyctl: no convoyd answers at/);
   });
 });
