@@ -3,14 +3,14 @@ import { aborted, kindOf, messageOf } from '../runtime/errors.js';
 import { type Access, identify, lacksRole } from './access.js';
 import { logChange } from './audit.js';
 import type { ApiContext } from './context.js';
-import { errorBody, statusOf } from './error-codes.js';
+import { statusOf } from './error-codes.js';
 import { listenOn, type SocketListen, type TcpListen } from './listen.js';
 import { type Answered, apiMetrics } from './metrics.js';
 import { openPeers, PASSED_ON, type Peers, WRONG_MACHINE } from './pass-on.js';
-import { type Call, type Caller, type Method, REVISION, type Reply, type Route, refuse } from './route.js';
+import { redirect, sendError, sendJson, sendLines } from './replies.js';
+import { type Call, type Caller, type Method, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
 import { createWebServer, shownBy } from './web-server.js';
-import type { WireError } from './wire.js';
 
 export interface ApiOptions extends ApiContext {
   readonly sockets: readonly SocketListen[];
@@ -29,12 +29,8 @@ export interface Api {
 const BODY_LIMIT = 4 * 1024 * 1024;
 /** How long `stop` lets requests in hand finish before it cuts them. */
 const STOP_MS = 2_000;
-/** How long a caller may take none of what is sent; a stream may be silent as long as it likes. */
-const STALLED_MS = 30_000;
-const TEXT = 'text/plain; charset=utf-8';
 /** What a machine answers that is none of the cluster. */
 const ABOUT_ITSELF = /^\/(v1\/rejoin|healthz|readyz|metrics)$/;
-const FLEET_UNAVAILABLE = 'fleet server unable to communicate with etcd';
 
 /** Serves the API on all addresses or, if one cannot be had, on none (rejects with the reason). */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -260,83 +256,4 @@ function received(request: IncomingMessage): Promise<void> {
     if (request.complete || request.destroyed) return resolve();
     request.once('close', resolve).once('end', resolve).resume();
   });
-}
-
-function sendJson(
-  response: ServerResponse,
-  { status, json, etag, type, revision }: Exclude<Reply, { readonly lines: unknown }>,
-): void {
-  response.statusCode = status;
-  if (etag !== undefined) response.setHeader('etag', `"${etag}"`);
-  if (revision !== undefined) response.setHeader(REVISION, revision);
-  if (json !== undefined || type !== undefined)
-    response.setHeader('content-type', type ?? 'application/json');
-  if (json === undefined) response.end();
-  else sendText(response, JSON.stringify(json));
-}
-
-/** The length is told with HEAD too, which gets no body. */
-function sendText(response: ServerResponse, text: string): void {
-  response.setTimeout(STALLED_MS);
-  response.setHeader('content-length', Buffer.byteLength(text));
-  response.end(text);
-}
-
-/** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */
-async function sendLines(
-  response: ServerResponse,
-  { status, lines, type = TEXT }: Extract<Reply, { readonly lines: unknown }>,
-  gone: AbortSignal,
-): Promise<void> {
-  for await (const line of lines) {
-    if (!response.headersSent) response.writeHead(status, { 'content-type': type });
-    if (!response.write(`${line}\n`) && !gone.aborted) {
-      response.setTimeout(STALLED_MS);
-      await drained(response, gone);
-      response.setTimeout(0);
-    }
-    if (gone.aborted) return;
-  }
-  if (!response.headersSent) response.writeHead(status, { 'content-type': type });
-  response.end();
-}
-
-function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    response.once('drain', resolve);
-    gone.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' },
-};
-
-/** As Go's library does: only a GET is told in words. */
-function redirect(response: ServerResponse, location: string): void {
-  const { method } = response.req;
-  response.statusCode = 301;
-  response.setHeader('location', location);
-  if (method !== 'GET' && method !== 'HEAD') return void response.end();
-  response.setHeader('content-type', 'text/html; charset=utf-8');
-  const href = location.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
-  sendText(response, `<a href="${href}">Moved Permanently</a>.\n\n`);
-}
-
-/** A refusal has its own status; of other errors the kind decides. Fleet's 500 never says why: the log does. */
-function sendError(response: ServerResponse, dialect: Route['dialect'], error: unknown): void {
-  const sent = statusOf(error);
-  if (sent === 401) {
-    response.setHeader('www-authenticate', 'Bearer');
-    // Those without a credential keep no connection from those with one.
-    response.setHeader('connection', 'close');
-  }
-  const unavailable = dialect === 'fleet' && sent === 503;
-  const message = unavailable
-    ? FLEET_UNAVAILABLE
-    : sent === 500 && dialect === 'fleet'
-      ? ''
-      : messageOf(error);
-  const body: WireError = dialect === 'fleet' ? { error: { code: sent, message } } : errorBody(error);
-  sendJson(response, { status: sent, json: body });
 }
