@@ -22,13 +22,17 @@ export type Operation =
   | { readonly put: string; readonly value: string; readonly lease?: string }
   | { readonly delete: string }
   /** At revision `at`, or now. */
-  | { readonly get: string; readonly at?: number };
+  | { readonly get: string; readonly at?: number }
+  /** All entries with a prefix, in one answer: for tables that are known to be small. */
+  | { readonly list: string; readonly keysOnly?: boolean };
 
 export interface TxnResult {
   readonly succeeded: boolean;
   readonly revision: number;
   /** For each `get` of the branch that ran, in order: the entry, or undefined if there is none. */
   readonly got: readonly (Entry | undefined)[];
+  /** For each `list`. */
+  readonly listed: readonly (readonly Entry[])[];
 }
 
 export interface Listing {

@@ -131,12 +131,13 @@ export function openEtcdClient(
       };
       const answer = await call('a transaction', options, (host, o) => host.kv.txn(request, o));
       const ran = answer.succeeded ? then : otherwise;
-      const got = ran.flatMap((operation, i) => {
-        if (!('get' in operation)) return [];
-        const kv = answer.responses[i]?.response_range.kvs[0];
-        return [kv && entryOf(kv)];
-      });
-      return { succeeded: answer.succeeded, revision: Number(answer.header.revision), got };
+      const read = (i: number): Entry[] => answer.responses[i]!.response_range.kvs.map(entryOf);
+      return {
+        succeeded: answer.succeeded,
+        revision: Number(answer.header.revision),
+        got: ran.flatMap((operation, i) => ('get' in operation ? [read(i)[0]] : [])),
+        listed: ran.flatMap((operation, i) => ('list' in operation ? [read(i)] : [])),
+      };
     },
 
     async grantLease(ttlMs) {
@@ -250,6 +251,13 @@ function operationOf(operation: Operation): IRequestOp {
     const { get, at } = operation;
     return { request_range: { key: bytes(get), ...(at === undefined ? {} : { revision: at }) } };
   }
+  if ('list' in operation)
+    return {
+      request_range: {
+        ...rangeOf({ key: operation.list, prefix: true }),
+        keys_only: operation.keysOnly ?? false,
+      },
+    };
   if ('delete' in operation) return { request_delete_range: { key: bytes(operation.delete) } };
   const { put, value, lease } = operation;
   return { request_put: { key: bytes(put), value: bytes(value), ...(lease === undefined ? {} : { lease }) } };

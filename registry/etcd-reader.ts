@@ -33,22 +33,12 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
     return found;
   }
 
-  /** Ids of the machines that are there, with the revision at which they were read. */
-  async function machineIds(
-    signal: AbortSignal | undefined,
-    at?: number,
-  ): Promise<{ ids: readonly string[]; at: number }> {
-    const machines = await client.list(keys.machines, {
-      signal,
-      keysOnly: true,
-      ...(at === undefined ? {} : { at }),
-    });
-    const ids = machines.entries.flatMap(({ key }) => {
+  /** Ids of the machines whose keys these are. */
+  const idsOf = (machines: readonly Entry[] = []): string[] =>
+    machines.flatMap(({ key }) => {
       const parsed = keys.parse(key);
       return parsed?.kind === 'machine' ? [parsed.machine] : [];
     });
-    return { ids, at: machines.revision };
-  }
 
   const statesOf = (
     name: string,
@@ -66,24 +56,28 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
     },
 
     async readUnit(name, signal) {
-      const first = [{ get: keys.unit(name) }, { get: keys.assigned(name) }];
-      const { got, revision: at } = await client.txn([], first, [], { signal });
+      const first = [
+        { get: keys.unit(name) },
+        { get: keys.assigned(name) },
+        { list: keys.machines, keysOnly: true },
+      ];
+      const { got, listed, revision } = await client.txn([], first, [], { signal });
       const [record, assigned] = got;
       if (record === undefined) return null;
       const unit = decodeUnit(name, record.value, record.modified);
       const machine = assigned === undefined ? null : decodeAssigned(name, assigned.value, 0, 0).machine;
-
-      const { ids } = await machineIds(signal, at);
+      const ids = idsOf(listed[0]);
       const [content, placement, ...states] = await getAll(
         [
           keys.content(unit.hash),
           keys.placement(machine ?? '', name),
           ...ids.map((id) => keys.state(id, name)),
         ],
-        at,
+        revision,
         signal,
       );
       return {
+        revision,
         record: { ...unit, unit: decodeContent(unit.hash, content?.value ?? '') },
         machine,
         why: placement === undefined ? null : decodePlacement(machine ?? '', name, placement.value, 0, 0).why,
@@ -92,22 +86,23 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
     },
 
     async readStates(name, signal) {
-      const { ids, at } = await machineIds(signal);
+      const { entries, revision } = await client.list(keys.machines, { signal, keysOnly: true });
+      const ids = idsOf(entries);
       const wanted = ids.map((id) => keys.state(id, name));
-      return statesOf(name, ids, await getAll(wanted, at, signal));
+      return statesOf(name, ids, await getAll(wanted, revision, signal));
     },
 
     async readMachines(signal) {
-      const now = await client.list(keys.machines, { signal });
-      const ever = await client.list(keys.known, { signal, at: now.revision });
+      const tables = [{ list: keys.machines }, { list: keys.known }];
+      const { listed, revision } = await client.txn([], tables, [], { signal });
       const machines: Machine[] = [];
       const known: KnownMachine[] = [];
-      for (const { key, value } of [...now.entries, ...ever.entries]) {
+      for (const { key, value } of listed.flat()) {
         const at = keys.parse(key);
         if (at?.kind === 'machine') machines.push(decodeMachine(at.machine, value));
         if (at?.kind === 'known') known.push(decodeKnown(at.machine, value));
       }
-      return { machines, known };
+      return { machines, known, revision };
     },
 
     async readServices(service, signal) {

@@ -41,10 +41,14 @@ interface Outcome {
 
 /** Writes what the operator wants of units. A record changed by someone else in between is read again. */
 export function desiredState({ client, identity, keys }: EtcdContext): DesiredState {
-  /** Reads, decides, writes all in one transaction if no record has changed; again until none had. */
+  /**
+   * Reads, decides, writes all in one transaction if no record has changed; again until none had. What is to be new
+   * is not read first: the transaction finds out.
+   */
   async function change(changes: readonly Change[]): Promise<Outcome[]> {
     const gets = changes.flatMap(({ name }) => [{ get: keys.unit(name) }, { get: keys.assigned(name) }]);
-    let { got } = await client.txn([], gets);
+    const areNew = changes.every(({ expected, unit }) => expected === 0 && unit !== undefined);
+    let got = areNew ? [] : (await client.txn([], gets)).got;
     for (;;) {
       const plans = changes.map((one, i) => planOf(one, got[2 * i], got[2 * i + 1]));
       if (plans.every(({ wish }) => wish === undefined)) return outcomesOf(plans, 0);

@@ -98,6 +98,7 @@ function unitContract(use: Use): void {
       const first = await registry.submitUnit('a.service', aUnit(), 'inactive');
       expect(first.created).toBe(true);
       expect(await registry.readUnit('a.service')).toEqual({
+        revision: first.generation,
         record: {
           ...{ name: 'a.service', hash: hashOf(aUnit()), unit: aUnit() },
           ...{ target: 'inactive', restarts: 0, move: null, generation: first.generation },

@@ -16,12 +16,14 @@ export function sessionContract(use: Use): void {
       await session.leave();
       expect(session.trusted()).toBe(false);
       expect(session.lost.aborted).toBe(true);
+      const { revision } = await registry.readAll();
       expect(await registry.readMachines()).toEqual({
         machines: [],
         known: known.map((one) => ({ ...one, away: 'left' })),
+        revision,
       });
-      await registry.join(aMachine('m1'), TTL_MS);
-      expect(await registry.readMachines()).toEqual({ machines, known });
+      const { revision: joined } = await registry.join(aMachine('m1'), TTL_MS);
+      expect(await registry.readMachines()).toEqual({ machines, known, revision: joined });
     });
 
     it('says that a machine left before it is gone, so that it never looks lost', async () => {

@@ -66,7 +66,7 @@ function rowsOf(tables: MemoryTables): ReadonlyMap<string, Row> {
     for (const [unit, state] of units)
       add(`state ${machine} ${unit}`, state, (value) => ({ kind: 'state', unit, machine, value }));
   for (const [id, held] of tables.machines)
-    add(`machine ${id}`, held, (now) => ({ kind: 'machine', machine: id, value: now && now.machine }));
+    add(`machine ${id}`, held, (now) => ({ kind: 'machine', machine: id, value: now?.machine ?? null }));
   for (const [machine, known] of tables.known)
     add(`known ${machine}`, known, (value) => ({ kind: 'known', machine, value }));
   for (const entry of [...tables.services.values()].flat()) {

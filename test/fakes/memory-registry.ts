@@ -171,6 +171,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       if (record === undefined) return null;
       const machine = assigned.get(name)?.machine ?? null;
       return {
+        revision: tables.revision,
         record,
         machine,
         why: machine === null ? null : (placements.get(machine)?.get(name)?.why ?? null),
@@ -185,7 +186,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     async readMachines(signal) {
       await reach(signal);
       const { machines, known } = tables.snapshot();
-      return { machines: [...machines.values()], known: [...known.values()] };
+      return { machines: [...machines.values()], known: [...known.values()], revision: tables.revision };
     },
     async readServices(service, signal) {
       await reach(signal);
