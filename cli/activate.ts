@@ -37,7 +37,13 @@ const submit = command({
     if (args.length === 0) return noUnits(context);
     const patience = patienceOf(options);
     const prepared = await reporting(context, 'creating', () =>
-      prepareUnits(context, args, { ...options, replaces: ['inactive'], templates: true, patience }),
+      prepareUnits(context, args, {
+        ...options,
+        target: 'inactive',
+        replaces: ['inactive'],
+        templates: true,
+        patience,
+      }),
     );
     return prepared === null ? 1 : (prepared.code ?? 0);
   },
@@ -82,7 +88,7 @@ function activation({ name, doing, target, summary, replaces, wayOf, mayBegin }:
       if (args.length === 0) return noUnits(context);
       const patience = patienceOf(options);
       const prepared = await reporting(context, 'creating', () =>
-        prepareUnits(context, args, { ...options, replaces, templates: false, patience }),
+        prepareUnits(context, args, { ...options, target, replaces, templates: false, patience }),
       );
       if (prepared === null) return 1;
       if (prepared.code !== null) return prepared.code;

@@ -1,28 +1,24 @@
 import type { UnitSubmission } from '../api/schemas.js';
 import type { UnitReport } from '../api/wire.js';
 import { permanent } from '../runtime/errors.js';
-import { readConstraints } from '../units/constraints.js';
-import { isTemplate, templateOf, whyBadName } from '../units/name.js';
+import { isTemplate, templateOf } from '../units/name.js';
 import type { TargetState } from '../units/state.js';
-import { hashOf, type UnitFile } from '../units/unit-file.js';
-import { whyBadOptions } from '../units/validate.js';
+import { hashOf } from '../units/unit-file.js';
 import type { Context } from './command.js';
 import { mayGoAhead } from './confirm.js';
 import { inactiveGoal } from './goals.js';
-import { logLine } from './log-line.js';
-import { refusal } from './report-errors.js';
 import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
-import { submitAll } from './submit-all.js';
+import { rehearseAll, submitAll } from './submit-all.js';
+import { type Reach, type Step, type SubmitStep, stepFor } from './submit-steps.js';
 import { counted, formatTable } from './table.js';
-import { type LocalFile, readUnitFile, type Wanted, wantedUnits } from './unit-files.js';
+import { wantedUnits } from './unit-files.js';
 import { lookAtUnits, unitWait, waitForAll } from './wait.js';
 import { type Patience, waitedCode } from './wait-options.js';
 
-export interface PrepareOptions {
-  readonly replace: boolean;
-  /** Target states out of which this command may replace a unit. */
-  readonly replaces: readonly TargetState[];
+export interface PrepareOptions extends Reach {
+  /** What the command brings units to in the end. */
+  readonly target: TargetState;
   /** Whether a pattern means templates too. */
   readonly templates: boolean;
   readonly dryRun: boolean;
@@ -40,20 +36,6 @@ export interface Prepared {
   /** Some were chosen by a pattern. */
   readonly globbed: boolean;
 }
-
-/** What is to become of one unit, found out before anything is written. */
-type Step =
-  | { readonly kind: 'keep' | 'same'; readonly name: string }
-  | { readonly kind: 'differs'; readonly name: string; readonly file: string; readonly template: boolean }
-  | { readonly kind: 'refused'; readonly name: string; readonly target: TargetState }
-  | {
-      readonly kind: 'submit';
-      readonly name: string;
-      readonly unit: UnitFile;
-      readonly before: UnitReport | null;
-      /** It is made from the template in the registry, though there is another one on disk. */
-      readonly notFrom: string | null;
-    };
 
 /**
  * Makes sure that every unit is in the registry: it is there already, or there is a file, or a template of it in
@@ -79,10 +61,7 @@ export async function prepareUnits(
 
   const kept = steps.filter(({ kind }) => kind !== 'refused' || !context.fleet).map(({ name }) => name);
   const outcome = { code: null, names: kept, replaced: new Map<string, UnitReport>(), globbed };
-  if (options.dryRun) {
-    await context.write(formatTable([['UNIT', 'WHAT'], ...steps.map((step) => [step.name, describe(step)])]));
-    return { ...outcome, code: 0 };
-  }
+  if (options.dryRun) return { ...outcome, code: await rehearse(context, steps, options.target) };
   for (const step of steps) tell(context, step);
   const submits = steps.filter((step) => step.kind === 'submit');
   const running = submits.filter(({ before }) => before?.record.target === 'launched');
@@ -103,68 +82,14 @@ export async function prepareUnits(
   return { ...outcome, code: waitedCode(waited, options.patience) || null };
 }
 
-async function stepFor(
-  context: Context,
-  { name, folder }: Wanted,
-  seen: (name: string) => UnitReport | null,
-  { replace, replaces }: PrepareOptions,
-): Promise<Step> {
-  const existing = seen(name);
-  const file = await readUnitFile(context, folder, name);
-  const inRegistry = seen(templateOf(name) ?? '')?.record;
-  const template = inRegistry === undefined ? null : { options: inRegistry.options };
-  if (existing !== null) {
-    const unit = file?.unit ?? (replace ? template : null);
-    if (unit === null) return { kind: 'keep', name };
-    if (hashOf(unit) === existing.record.hash) return { kind: replace ? 'same' : 'keep', name };
-    if (!replace) return { kind: 'differs', name, file: file?.name ?? '', template: file?.template ?? false };
-    const { target } = existing.record;
-    if (!replaces.includes(target)) return { kind: 'refused', name, target };
-    check(context, name, unit, file);
-    return { kind: 'submit', name, unit, before: existing, notFrom: null };
-  }
-  const fromRegistry = template !== null && (file === null || (file.template && !replace));
-  const unit = fromRegistry ? template : file?.unit;
-  if (unit === undefined) throw permanent(whyNowhere(name));
-  check(context, name, unit, fromRegistry ? null : file);
-  const other = fromRegistry && file !== null && hashOf(file.unit) !== inRegistry?.hash;
-  return { kind: 'submit', name, unit, before: null, notFrom: other ? file.name : null };
-}
-
-function whyNowhere(name: string): string {
-  const template = templateOf(name);
-  if (template === null) return `unable to find Unit(${name}) in Registry or on filesystem`;
-  return `failed getting Unit(${name}) from template: unable to find template Unit(${template}) in Registry or on filesystem`;
-}
-
-/** All that the API would refuse, with the line it stands on where a file has it; warnings are told. */
-function check(context: Context, name: string, unit: UnitFile, file: LocalFile | null): void {
-  const { problems, warnings } = readConstraints(name, unit);
-  const place = (option: number | null): string =>
-    file === null || option === null || context.fleet ? '' : `${file.name}:${file.lines[option] ?? 0}: `;
-  const badName = whyBadName(name);
-  if (badName !== null) throw permanent(badName);
-  if (unit.options.length === 0)
-    throw permanent(
-      `failed creating unit ${name}: ${refusal(context, 409, 'unit does not exist and options field empty')}`,
-    );
-  const [problem] = problems;
-  if (problem !== undefined) throw permanent(`${place(problem.option)}${problem.what}`);
-  const bad = whyBadOptions(name, unit);
-  if (bad !== null) throw permanent(bad);
-  for (const { option, what } of warnings) {
-    const text = `Unit ${name}: ${place(option)}${what}`;
-    context.err(context.fleet ? logLine('WARN', text, new Date(context.clock.now())) : `WARNING: ${text}`);
-  }
-}
-
 function tell(context: Context, step: Step): void {
   if (step.kind === 'same') context.out(`Found same Unit(${step.name}) in Registry, nothing to do`);
   if (step.kind === 'differs') context.err(warning(step.name, step.file, step.template));
   if (step.kind === 'submit' && step.notFrom !== null) context.err(warning(step.notFrom, step.notFrom, true));
   if (step.kind !== 'refused') return;
-  const words = `can not replace Unit(${step.name}) in state '${step.target}', use the appropriate command`;
-  if (!context.fleet) throw permanent(`${words}: ${step.target === 'loaded' ? 'load' : 'start'} --replace`);
+  const { target } = step.before.record;
+  const words = `can not replace Unit(${step.name}) in state '${target}', use the appropriate command`;
+  if (!context.fleet) throw permanent(`${words}: ${target === 'loaded' ? 'load' : 'start'} --replace`);
   context.err(`Warning: ${words}`);
 }
 
@@ -173,28 +98,49 @@ function warning(name: string, file: string, template: boolean): string {
   return `WARNING: Unit ${name} in registry differs from ${kind} ${file}. Add --replace to override.`;
 }
 
-function describe(step: Step): string {
+/** Shows what would become of each unit, and what the scheduler would have against it. Answers the exit code. */
+async function rehearse(context: Context, steps: readonly Step[], target: TargetState): Promise<number> {
+  const wishes = steps.map((step): UnitSubmission => {
+    const to = isTemplate(step.name) || step.kind === 'refused' ? {} : { target };
+    return step.kind === 'submit'
+      ? { ...submission(step), ...to }
+      : { name: step.name, target: step.before.record.target, ...to };
+  });
+  const refusals = new Map((await rehearseAll(context, wishes)).map(({ name, refusal }) => [name, refusal]));
+  const rows = steps.map((step) => {
+    const refusal = refusals.get(step.name) ?? null;
+    return [step.name, [describe(step, target), ...(refusal === null ? [] : [refusal])].join('; ')];
+  });
+  await context.write(formatTable([['UNIT', 'WHAT'], ...rows]));
+  return steps.some(({ kind }) => kind === 'refused') ? 1 : 0;
+}
+
+function describe(step: Step, target: TargetState): string {
+  const { before } = step;
+  const now = before?.record.target ?? 'inactive';
+  if (step.kind === 'refused') return `is ${now}: can not be replaced by this command`;
+  const turns = now === target || target === 'inactive' ? '' : `, would be ${target} (${now} now)`;
   switch (step.kind) {
     case 'keep':
-      return 'is in the registry: kept as it is';
+      return `is in the registry${turns}`;
     case 'same':
-      return 'is the same in the registry: nothing to do';
+      return `is the same in the registry${turns}`;
     case 'differs':
-      return `differs from ${step.file}: kept as it is (--replace overrides it)`;
-    case 'refused':
-      return `is ${step.target}: can not be replaced by this command`;
+      return `differs from ${step.file}, which --replace would take${turns}`;
     case 'submit':
-      return step.before === null ? 'would be submitted' : `would be replaced${whereRunning(step.before)}`;
+      return before === null
+        ? `would be submitted${turns}`
+        : `would be replaced${whereRunning(before)}${turns}`;
   }
 }
 
 function whereRunning({ record, machine, states }: UnitReport): string {
-  if (record.target !== 'launched') return ` (${record.target})`;
+  if (record.target !== 'launched') return '';
   if (record.global) return `, stopped and started on its ${counted(states.length, 'machine')} at once`;
-  return machine === null ? ', launched, on no machine' : `, stopped and started where it is`;
+  return machine === null ? '' : ', stopped and started where it is';
 }
 
-function submission({ name, unit, before }: Extract<Step, { kind: 'submit' }>): UnitSubmission {
+function submission({ name, unit, before }: SubmitStep): UnitSubmission {
   const { target, generation } = before?.record ?? { target: 'inactive', generation: 0 };
   return { name, options: [...unit.options], target, expected: generation };
 }

@@ -1,7 +1,7 @@
 import { messageOf } from '../runtime/errors.js';
-import { nameFromArgument } from '../units/name.js';
 import { type Command, type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
+import { selectUnits } from './select.js';
 
 /** From then on it is said what is waited for. */
 const SILENT_MS = 2_000;
@@ -11,7 +11,7 @@ const reload = command({
   arguments: '[units...]',
   summary: 'have running units read their configuration again (ExecReload), wherever they run',
   options: {},
-  examples: ['convoyctl reload web.service'],
+  examples: ['convoyctl reload web.service', "convoyctl reload 'web@*'"],
   run: async (context, args) => {
     if (args.length === 0) {
       context.err('No units given');
@@ -19,7 +19,7 @@ const reload = command({
     }
     const names = new MachineNames(context.api);
     let code = 0;
-    for (const unit of new Set(args.map(nameFromArgument))) {
+    for (const unit of (await selectUnits(context, args, { templates: false })).names) {
       try {
         const machines = await patiently(context, unit);
         const where = await Promise.all(machines.map((machine) => names.short(machine)));

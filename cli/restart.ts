@@ -4,6 +4,7 @@ import { parseInteger } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { launchedGoal, restartedEverywhereGoal } from './goals.js';
+import { logLine, logLine } from './log-line.js';
 import { noUnits, reporting } from './report-errors.js';
 import { roll } from './roll.js';
 import { few, selectUnits } from './select.js';
@@ -76,10 +77,14 @@ async function restartable(
 }
 
 async function restartOne(context: Context, unit: UnitReport, patience: Patience): Promise<number> {
-  const { name, global } = unit.record;
+  const { name, global, target } = unit.record;
+  const told = (what: string): void => {
+    if (context.fleet) context.err(logLine('INFO', `Unit(${name}) ${what}`, new Date(context.clock.now())));
+  };
   const code = await reporting(context, 'restarting', async () => {
     if (global && !context.fleet && unit.states.length > 1)
       context.err(`Unit ${name} is global: its ${unit.states.length} machines restart it at the same time`);
+    if (target === 'loaded') told('already loaded, starting.');
     await context.api.restartUnit(name);
     if (global && context.fleet) {
       context.out(`Triggered global unit ${name} restart`);
@@ -87,7 +92,10 @@ async function restartOne(context: Context, unit: UnitReport, patience: Patience
     }
     const { timeoutMs } = patience;
     const look = lookAtUnits(context);
-    return waitedCode(await waitForAll(context, [restartWait(unit)], { look, timeoutMs }), patience);
+    const waited = await waitForAll(context, [restartWait(unit)], { look, timeoutMs });
+    const ended = waitedCode(waited, patience);
+    if (ended === 0 && target === 'launched') told('was restarted.');
+    return ended;
   });
   return code ?? 1;
 }

@@ -10,13 +10,15 @@ import { reporting } from './report-errors.js';
 import { planScale, type ScalePlan } from './scale-plan.js';
 import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
-import { submitAll } from './submit-all.js';
+import { rehearseAll, submitAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
 import { folderOf, readUnitFile } from './unit-files.js';
 import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
 const MOST_INSTANCES = 10_000;
+/** What scaled instances are to be. */
+const target = 'launched';
 
 const scale = command({
   name: 'scale',
@@ -59,7 +61,7 @@ async function scaleTo(context: Context, wish: Wish): Promise<number> {
   const unit = await templateUnit(context, wish, units);
   const plan = planScale(template, hashOf(unit), count, units);
   if (wish.dryRun) {
-    await context.write(formatTable([['UNIT', 'WHAT'], ...planRows(plan)]));
+    await context.write(formatTable([['UNIT', 'WHAT'], ...(await planRows(context, unit, plan))]));
     return 0;
   }
   for (const name of plan.differing)
@@ -77,7 +79,7 @@ async function scaleTo(context: Context, wish: Wish): Promise<number> {
   return code;
 }
 
-/** The template's text: from the registry, else from its file, which is then submitted with its instances. */
+/** The template's text: from the registry, else from its file, of which instances are copies too. */
 async function templateUnit(
   context: Context,
   { arg, template }: Wish,
@@ -101,21 +103,11 @@ async function unload(context: Context, { remove }: ScalePlan): Promise<Wait<Uni
 async function start(
   context: Context,
   { options }: UnitFile,
-  { create, renew, start: again }: ScalePlan,
+  plan: ScalePlan,
 ): Promise<Wait<UnitReport | null>[]> {
-  const target = 'launched';
+  const { create, renew, start: again } = plan;
   const failed = again.filter(({ record }) => record.target === target);
-  const writes: UnitSubmission[] = [
-    ...create.map((name) => ({ name, options: [...options], target, expected: 0 }) as const),
-    ...renew.map(
-      ({ record: { name, generation: expected } }) =>
-        ({ name, options: [...options], target, expected }) as const,
-    ),
-    ...again
-      .filter((unit) => !failed.includes(unit))
-      .map(({ record }) => ({ name: record.name, target }) as const),
-  ];
-  await submitAll(context, writes);
+  await submitAll(context, submissions(options, plan));
   await sideBySide(failed, ({ record }) => context.api.restartUnit(record.name));
   return [
     ...create.map((name) => unitWait(name, target, launchedGoal(null, false))),
@@ -124,16 +116,38 @@ async function start(
   ];
 }
 
-function planRows({ create, renew, start: again, remove, differing }: ScalePlan): string[][] {
+/** What is to be launched. */
+function submissions(
+  options: UnitFile['options'],
+  { create, renew, start: again }: ScalePlan,
+): UnitSubmission[] {
+  const content = { options: [...options], target } as const;
   return [
-    ...create.map((name) => [name, 'would be created and started']),
-    ...renew.map(({ record }) => [
-      record.name,
-      `would take the template's text and be started (${record.target} now)`,
+    ...create.map((name) => ({ name, ...content, expected: 0 })),
+    ...renew.map(({ record: { name, generation: expected } }) => ({ name, ...content, expected })),
+    ...again
+      .filter(({ record }) => record.target !== target)
+      .map(({ record }) => ({ name: record.name, target }) as const),
+  ];
+}
+
+/** What would be done, with what the scheduler would have against it. */
+async function planRows(context: Context, { options }: UnitFile, plan: ScalePlan): Promise<string[][]> {
+  const rehearsed = await rehearseAll(context, submissions(options, plan));
+  const refusals = new Map(rehearsed.map(({ name, refusal }) => [name, refusal ? `; ${refusal}` : '']));
+  const refusal = (name: string): string => refusals.get(name) ?? '';
+  return [
+    ...plan.create.map((name) => [name, `would be created and started${refusal(name)}`]),
+    ...plan.renew.map(({ record: { name, target: now } }) => [
+      name,
+      `would take the template's text and be started (${now} now)${refusal(name)}`,
     ]),
-    ...again.map((unit) => [unit.record.name, `would be started (${stateOf(unit)} now)`]),
-    ...differing.map((name) => [name, 'runs, with a copy of a former template: kept as it is']),
-    ...remove.map((unit) => [unit.record.name, `would be unloaded (${stateOf(unit)} now)`]),
+    ...plan.start.map((unit) => {
+      const { name } = unit.record;
+      return [name, `would be started (${stateOf(unit)} now)${refusal(name)}`];
+    }),
+    ...plan.differing.map((name) => [name, 'runs with a copy of a former template: kept as it is']),
+    ...plan.remove.map((unit) => [unit.record.name, `would be unloaded (${stateOf(unit)} now)`]),
   ];
 }
 

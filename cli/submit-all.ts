@@ -1,4 +1,4 @@
-import type { UnitSubmission } from '../api/schemas.js';
+import type { SubmittedUnit, UnitSubmission } from '../api/schemas.js';
 import { ConvoyError, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
 import { counted } from './table.js';
@@ -20,4 +20,15 @@ export async function submitAll({ api }: Context, units: readonly UnitSubmission
       throw new ConvoyError(error.kind, `${messageOf(error)} (${before})`, { cause: error });
     }
   }
+}
+
+/** What submitting them would come to, each lot of 50 as if it were the only one. Nothing is written. */
+export async function rehearseAll(
+  { api }: Context,
+  units: readonly UnitSubmission[],
+): Promise<readonly SubmittedUnit[]> {
+  const lots: (readonly SubmittedUnit[])[] = [];
+  for (let at = 0; at < units.length; at += MOST)
+    lots.push(await api.submitUnits(units.slice(at, at + MOST), true));
+  return lots.flat();
 }

@@ -316,7 +316,7 @@ describe('--replace', () => {
     const dir = folder({ 'same.service': UNIT, 'new.service': CHANGED, 'more.service': UNIT });
     const { stdout, exit } = await run('start --replace --dry-run same new more', { cwd: dir });
     expect(stdout).toBe(
-      'UNIT\t\tWHAT\nsame.service\tis the same in the registry: nothing to do\nnew.service\twould be replaced, stopped and started where it is\nmore.service\twould be submitted\n',
+      'UNIT\t\tWHAT\nsame.service\tis the same in the registry\nnew.service\twould be replaced, stopped and started where it is\nmore.service\twould be submitted, would be launched (inactive now)\n',
     );
     expect(exit).toBe(0);
     expect(await known()).toEqual(['new.service', 'same.service']);
