@@ -14,19 +14,26 @@ interface Walkable {
 export function complaint(schema: v.GenericSchema, issues: readonly v.BaseIssue<unknown>[]): string {
   const [issue] = issues;
   if (issue === undefined) return '';
-  const keys = issue.path?.map(({ key }) => key as string | number) ?? [];
+  const path = issue.path ?? [];
+  const keys = path.map(({ key }) => key as string | number);
+  // To the library a list is an object that lacks every key.
+  if (issue.type === 'strict_object' && Array.isArray(path.at(-1)?.input))
+    return sentence(keys.slice(0, -1), 'expected an object, got a list', 1);
+  const isUnknown = issue.kind === 'schema' && issue.expected === 'never';
+  const says = isUnknown
+    ? `unknown, expected ${knownKeys(schemaAt(schema, keys.slice(0, -1)))}`
+    : issue.message.startsWith('expected ')
+      ? issue.message
+      : `expected ${expectation(schema, issue, keys)}, got ${received(issue)}`;
+  return sentence(keys, says, issues.length);
+}
+
+function sentence(keys: readonly (string | number)[], says: string, count: number): string {
   const field = keys
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
     .join('')
     .replace(/^\./, '');
-  const more = issues.length === 1 ? '' : ` (and ${issues.length - 1} more)`;
-  const isUnknown = issue.kind === 'schema' && issue.expected === 'never';
-  const says = isUnknown
-    ? `unknown, expected one of ${Object.keys(schemaAt(schema, keys.slice(0, -1))?.entries ?? {}).join(', ')}`
-    : issue.message.startsWith('expected ')
-      ? issue.message
-      : `expected ${expectation(schema, issue, keys)}, got ${received(issue)}`;
-  return `${field === '' ? '' : `${field}: `}${says}${more}`;
+  return `${field === '' ? '' : `${field}: `}${says}${count === 1 ? '' : ` (and ${count - 1} more)`}`;
 }
 
 /** A message that is not the library's own says what was expected, or (`expected ...`) all there is to say. */
@@ -60,6 +67,11 @@ function schemaAt(schema: v.GenericSchema, keys: readonly (string | number)[]): 
     at = typeof key === 'number' ? at?.item : at?.entries?.[key];
   }
   return at;
+}
+
+function knownKeys(schema: Walkable | undefined): string {
+  const keys = Object.keys(schema?.entries ?? {});
+  return keys.length === 0 ? 'nothing' : `one of ${keys.join(', ')}`;
 }
 
 const WORDS: Readonly<Record<string, string>> = {

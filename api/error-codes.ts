@@ -50,7 +50,7 @@ export type FleetCode = 'bad-request' | 'bad-token' | 'content-type' | 'no-desir
 
 /** A code as the API promises it: what is not in the list is told by its kind. */
 export function publicCode(code: string | undefined, kind: ErrorKind): ErrorCode {
-  return code !== undefined && code in ERROR_CODES ? (code as ErrorCode) : CODE_OF_KIND[kind];
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : CODE_OF_KIND[kind];
 }
 
 const CODE_OF_KIND = {
