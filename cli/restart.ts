@@ -1,10 +1,9 @@
 import type { UnitReport } from '../api/wire.js';
-
 import { parseInteger } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { launchedGoal, restartedEverywhereGoal } from './goals.js';
-import { logLine, logLine } from './log-line.js';
+import { logLine } from './log-line.js';
 import { noUnits, reporting } from './report-errors.js';
 import { roll } from './roll.js';
 import { few, selectUnits } from './select.js';
@@ -79,7 +78,8 @@ async function restartable(
 async function restartOne(context: Context, unit: UnitReport, patience: Patience): Promise<number> {
   const { name, global, target } = unit.record;
   const told = (what: string): void => {
-    if (context.fleet) context.err(logLine('INFO', `Unit(${name}) ${what}`, new Date(context.clock.now())));
+    if (context.fleet && !global)
+      context.err(logLine('INFO', `Unit(${name}) ${what}`, new Date(context.clock.now())));
   };
   const code = await reporting(context, 'restarting', async () => {
     if (global && !context.fleet && unit.states.length > 1)
