@@ -1,5 +1,5 @@
 import type { Event } from '../api/event-schemas.js';
-import { kindOf, messageOf, UsageError } from '../runtime/errors.js';
+import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
 import type { EventRequest } from './client.js';
 import { type Command, type Context, command } from './command.js';
@@ -74,9 +74,16 @@ const events = command({
     const after = options.since ?? present;
     // All that happened is asked for where its end is to be seen, and what is wanted where it goes on for ever.
     const request = { after, ...(follow ? requestOf(wanted) : {}) };
-    for await (const batch of withoutGaps(context, request, enough)) {
-      for (const event of batch.events) await show(event);
-      if (!follow && batch.revision >= present) break;
+    try {
+      for await (const batch of withoutGaps(context, request, enough)) {
+        for (const event of batch.events) await show(event);
+        if (!follow && batch.revision >= present) break;
+      }
+    } catch (error) {
+      if (!(error instanceof ConvoyError && error.code === 'compacted')) throw error;
+      throw permanent(
+        `${error.message} (the cluster is at revision ${present}; leave --since out to go on from now)`,
+      );
     }
     return 0;
   },

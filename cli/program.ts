@@ -98,7 +98,7 @@ function subcommand(
       parent.commands.find((known) => known.name() === word) ??
       parent
         .command(word)
-        .description(`commands about a ${word}`)
+        .description(`commands about ${word.endsWith('s') ? word : `a ${word}`}`)
         .helpGroup(title)
         .addHelpText('after', epilogue(name, row));
   const command = parent

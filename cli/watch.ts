@@ -72,14 +72,14 @@ const NO_WRAP = '\u001b[?7l';
 const WRAP = '\u001b[?7h';
 const CLEAR = '\u001b[2J';
 const HOME = '\u001b[H';
-const TO_END_OF_LINE = '\u001b[K';
+const ERASE_LINE = '\u001b[2K';
 const TO_END = '\u001b[J';
 
-/** The text in the place of what was drawn before, cut to the terminal's height. */
+/** The text in the place of what was drawn before, cut to the terminal's height. Tabs leave what is under them. */
 function frame(text: string, { rows }: Terminal, isFirst: boolean): string {
   const lines = text.split('\n').slice(0, -1);
   const room = Math.max(1, rows - 1);
   const shown =
     lines.length <= room ? lines : [...lines.slice(0, room - 1), `... ${lines.length - room + 1} more`];
-  return `${isFirst ? CLEAR : ''}${NO_WRAP}${HOME}${shown.map((line) => `${line}${TO_END_OF_LINE}\n`).join('')}${TO_END}`;
+  return `${isFirst ? CLEAR : ''}${NO_WRAP}${HOME}${shown.map((line) => `${ERASE_LINE}${line}\n`).join('')}${TO_END}`;
 }

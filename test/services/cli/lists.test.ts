@@ -249,8 +249,8 @@ describe('--watch', () => {
     expect(exit).toBe(0);
     const frames = stdout.split('\u001b[H');
     expect(frames[0]).toBe('\u001b[2J\u001b[?7l');
-    expect(frames[1]).toContain('boom.service\t\u001b[31mfailed\u001b[0m\u001b[K\n');
-    expect(frames.at(-1)).toMatch(/^boom.*\n\.\.\. 2 more.*\n.*$/);
+    expect(frames[1]).toContain('\u001b[2Kboom.service\t\u001b[31mfailed\u001b[0m\n');
+    expect(frames.at(-1)).toMatch(/^.{4}boom.*\n.{4}\.\.\. 2 more\n.*$/);
     expect(stdout.endsWith('\u001b[?7h')).toBe(true);
   });
 
