@@ -51,14 +51,18 @@ export interface EtcdAccessOptions {
 
 /**
  * What etcd wants to see. Takes the password out of `env`, so that nothing convoyd starts inherits it. `fleetPassword`
- * is of fleet's settings and counts when there is no other. Throws
- * `UsageError` for options that do not go together and files that cannot be read.
+ * is of fleet's settings and counts when there is no other. Throws `UsageError` for options that do not go together,
+ * files that cannot be read, and an environment in which no certificate would be checked.
  */
 export function readEtcdAccess(
   options: EtcdAccessOptions,
   env: NodeJS.ProcessEnv,
   fleetPassword: string | null,
 ): { readonly tls?: EtcdTls; readonly auth?: EtcdAuth } {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    throw new UsageError(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would switch off the check of certificates: take it out',
+    );
   const own = env[PASSWORD] === '' ? undefined : env[PASSWORD];
   const fleets = options.etcdPasswordFile === undefined ? (fleetPassword ?? undefined) : undefined;
   const fromEnv = own ?? fleets;

@@ -99,6 +99,13 @@ test('the password of etcd from two places is refused and not shown', async () =
   });
 });
 
+test('the check of certificates is not switched off', async () => {
+  expect(await convoyd(etcd, { NODE_TLS_REJECT_UNAUTHORIZED: '0' })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('would switch off the check of certificates: take it out'),
+  });
+});
+
 test('the password is no option', async () => {
   const result = await convoyd(['--etcd-password', 'secret']);
   expect(result.code).toBe(2);
