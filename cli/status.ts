@@ -47,7 +47,7 @@ async function showStatus(context: Context, name: string, asked: string | undefi
         ? `Unit ${name} does not appear to be loaded.`
         : `Unit ${name} is not on a machine ${asked}.`,
     );
-    if (unit.pending !== null) context.err(unit.pending);
+    if (unit.pending !== null && !context.fleet) context.err(unit.pending);
     return context.fleet ? 1 : NOT_ACTIVE;
   }
   const machines = new MachineNames(context.api);

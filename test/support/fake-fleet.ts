@@ -18,6 +18,8 @@ import { until } from './until.js';
 export interface Behaviour {
   /** No machine suits it: the leader's words. */
   readonly refusal?: string;
+  /** The one machine that suits it. */
+  readonly machine?: string;
   /** How long it is `activating`. */
   readonly startMs?: number;
   /** How long it is `deactivating`. */
@@ -173,7 +175,7 @@ async function decide(
     const { name, target, hash, restarts, generation, unit } = record;
     if (target === 'inactive' || behaviours.get(name)?.refusal) continue;
     const { global } = readConstraints(name, unit).constraints;
-    const here = assigned.get(name)?.machine ?? rank()[0];
+    const here = assigned.get(name)?.machine ?? behaviours.get(name)?.machine ?? rank()[0];
     for (const machine of global ? load.keys() : here === undefined ? [] : [here]) {
       const placed = placements.get(machine)?.get(name);
       const same = placed?.hash === hash && placed.target === target && placed.restarts === restarts;
