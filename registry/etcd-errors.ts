@@ -20,7 +20,10 @@ export function translate(error: unknown, what: string): ConvoyError {
   if (/compacted/.test(text) && status === OUT_OF_RANGE)
     return conflict(message, { code: 'compacted', cause: error });
   if (/request is too large|larger than max/.test(text))
-    return permanent(`${what}: the record is larger than etcd takes`, { code: 'too-large', cause: error });
+    return permanent(`${what}: it is larger than what etcd takes at once`, {
+      code: 'too-large',
+      cause: error,
+    });
   if (/invalid user ID or password/.test(text))
     return permanent(`${what}: etcd does not know the user, or the password is wrong`, {
       code: 'wrong-credentials',
