@@ -199,6 +199,8 @@ async function dispatch(
   // A page in a browser on this machine can reach loopback; nothing but a browser sends Origin.
   if (method !== 'GET' && request.headers.origin !== undefined)
     throw refuse(403, 'from-a-page', 'changes are not taken from web pages');
+  // Before anything is done: what is too large is refused also where nobody would read it.
+  const body = method === 'GET' ? '' : await readBody(request);
   const call: Call = {
     method,
     target,
@@ -209,7 +211,7 @@ async function dispatch(
     header: (name) => request.headersDistinct[name]?.[0],
     caller,
     peers: serving.peers,
-    body: () => readBody(request),
+    body: async () => body,
     passedOn: meant !== undefined,
     signal,
   };
