@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { ApiContext } from './context.js';
-import { json, nothing, operation, resource } from './operation.js';
+import { json, listed, nothing, operation, resource } from './operation.js';
 import { machinesToReport } from './reports.js';
 import { type Call, param, type Route, refuse } from './route.js';
 import { listOf, MachineReport, MetadataPatch } from './schemas.js';
@@ -25,21 +25,23 @@ const WISHES = {
  * metadata the operator sets.
  */
 export function machineRoutes({ registry }: ApiContext): Route[] {
-  async function reports(call: Call): Promise<MachineReport[]> {
-    const [{ machines, known }, leader] = await Promise.all([
-      registry.readMachines(call.signal),
-      registry.readLeader(),
-    ]);
-    return machinesToReport(machines, known, leader?.machine ?? null);
+  async function reports(call: Call): Promise<{ machines: MachineReport[]; revision: number }> {
+    const { machines, known, revision } = await registry.readMachines(call.signal);
+    // Later than the revision that is told, so that events after it tell of any leader that came since.
+    const leader = await registry.readLeader();
+    return { machines: machinesToReport(machines, known, leader?.machine ?? null), revision };
   }
 
   const list = operation({
     id: 'listMachines',
     summary: 'Machines that ever joined, there or not, by id.',
     role: 'unit',
-    answer: json(v.strictObject({ machines: listOf(MachineReport) })),
+    answer: listed(v.strictObject({ machines: listOf(MachineReport) })),
     errors: [],
-    handle: async (call) => ({ machines: await reports(call) }),
+    async handle(call) {
+      const { machines, revision } = await reports(call);
+      return { json: { machines }, revision };
+    },
   });
 
   const read = operation({
@@ -50,7 +52,7 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
     errors: ['not-found'],
     async handle(call) {
       const id = param(call, 'id');
-      const report = (await reports(call)).find((machine) => machine.id === id);
+      const report = (await reports(call)).machines.find((machine) => machine.id === id);
       if (report === undefined) throw refuse(404, 'not-found', `there is no machine ${id}`);
       return report;
     },

@@ -107,11 +107,12 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
 
     async readServices(service, signal) {
       const prefix = service === undefined ? keys.services : keys.servicesOf(service);
-      const { entries } = await client.list(prefix, { signal });
-      return entries.flatMap(({ key, value }): ServiceEntry[] => {
+      const { entries, revision } = await client.list(prefix, { signal });
+      const services = entries.flatMap(({ key, value }): ServiceEntry[] => {
         const at = keys.parse(key);
         return at?.kind === 'service' ? [decodeService(at, value)] : [];
       });
+      return { services, revision };
     },
   };
 }

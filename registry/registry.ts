@@ -70,7 +70,10 @@ export interface RegistryReader {
     signal?: AbortSignal,
   ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[]; revision: number }>;
   /** Entries of one service, or of all; by service, unit, machine. */
-  readServices(service?: string, signal?: AbortSignal): Promise<readonly ServiceEntry[]>;
+  readServices(
+    service?: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly services: readonly ServiceEntry[]; readonly revision: number }>;
 }
 
 export interface DesiredState {

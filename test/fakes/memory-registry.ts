@@ -192,10 +192,11 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       await reach(signal);
       const key = (entry: { service: string; unit: string; machine: string }): string =>
         `${entry.service}\0${entry.unit}\0${entry.machine}`;
-      return [...tables.services.values()]
+      const services = [...tables.services.values()]
         .flat()
         .filter((entry) => service === undefined || entry.service === service)
         .sort((a, b) => (key(a) < key(b) ? -1 : 1));
+      return { services, revision: tables.revision };
     },
 
     ...memoryUnits(tables, reachToWrite),

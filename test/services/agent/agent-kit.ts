@@ -65,7 +65,7 @@ export async function openPlacedCluster(): Promise<PlacedCluster> {
     },
     states: async (name) =>
       [...((await leader.readAll()).states.get(MACHINE)?.values() ?? [])].filter(({ unit }) => unit === name),
-    services: () => leader.readServices(),
+    services: async () => (await leader.readServices()).services,
     machines: async () => (await leader.readMachines()).machines.map(({ id }) => id),
     close: () => cluster.close(),
   };

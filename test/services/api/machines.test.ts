@@ -298,9 +298,9 @@ function withApi(id: string, apiAddress: string, registry: Registry = fleet.regi
   return {
     ...registry,
     async readMachines(signal?: AbortSignal) {
-      const { machines, known } = await registry.readMachines(signal);
+      const { machines, ...more } = await registry.readMachines(signal);
       const changed = machines.map((one): Machine => (one.id === id ? { ...one, apiAddress } : one));
-      return { machines: changed, known };
+      return { machines: changed, ...more };
     },
   };
 }

@@ -164,6 +164,7 @@ describe('many units at once', () => {
   test('are written in one transaction, each with what became of it', async () => {
     await submit([{ name: 'same.service', options: options(), target: 'loaded' }]);
     await submit([{ name: 'old.service', options: options(), target: 'loaded' }]);
+    await fleet.rest();
     const before = await fleet.registry.readAll();
     const { body } = await submit([
       { name: 'new.service', options: options(), target: 'launched', expected: 0 },
@@ -212,7 +213,7 @@ describe('many units at once', () => {
   ])('are none of them written if one has %s', async (_, wrong, words) => {
     const good = { name: 'a.service', options: options(), target: 'loaded' };
     const worse = { name: 'c.slice.', target: 'loaded' };
-    const { revision } = await fleet.registry.readAll();
+    const { units } = await fleet.registry.readAll();
     for (const query of ['', '?dryRun=true']) {
       const { status, body } = await submit([good, wrong, worse], query);
       expect(status).toBe(400);
@@ -220,12 +221,12 @@ describe('many units at once', () => {
       expect(body.error.message).toContain(words);
       expect(body.error.message).toContain('; c.slice.: unit name cannot end in "."');
     }
-    expect((await fleet.registry.readAll()).revision).toBe(revision);
+    expect((await fleet.registry.readAll()).units).toEqual(units);
   });
 
   test('are none of them written if one is not as expected, or not there, or they are too many', async () => {
     await submit([{ name: 'a.service', options: options(), target: 'loaded' }]);
-    const { revision } = await fleet.registry.readAll();
+    const { units } = await fleet.registry.readAll();
     const one = (name: string, more = {}) => ({
       name,
       options: options('/bin/true'),
@@ -255,13 +256,13 @@ describe('many units at once', () => {
         },
       });
     }
-    expect((await fleet.registry.readAll()).revision).toBe(revision);
+    expect((await fleet.registry.readAll()).units).toEqual(units);
   });
 
   test('of a dry run are told what would become of them and what the scheduler has against it', async () => {
     await launch('same.service', 'old.service');
     fleet.behaviours.set('stuck.service', { refusal: 'pending: 0 of 2 machines: 2 lack az=c' });
-    const { revision } = await fleet.registry.readAll();
+    const { units } = await fleet.registry.readAll();
     const { body } = await submit(
       [
         { name: 'new.service', options: options(), target: 'launched' },
@@ -286,7 +287,7 @@ describe('many units at once', () => {
         refusal: 'pending: 0 of 2 machines: 2 lack az=c',
       },
     ]);
-    expect((await fleet.registry.readAll()).revision).toBe(revision);
+    expect((await fleet.registry.readAll()).units).toEqual(units);
   });
 });
 
@@ -370,11 +371,13 @@ describe('what is placed and what has come of it', () => {
   });
 
   test('is explained with all machines: where it is and why, and why it is not on others', async () => {
+    fleet.behaviours.set('here.service', { fails: 'exited with status 1' });
+    fleet.behaviours.set('stuck.service', { refusal: 'pending: 0 of 2 machines: 2 lack az=c' });
     await submit([
-      { name: 'here.service', options: options('x', ['MachineMetadata', 'az=b']), target: 'launched' },
+      { name: 'here.service', options: options(), target: 'launched' },
+      { name: 'stuck.service', options: options('x', ['MachineMetadata', 'az=c']), target: 'launched' },
       { name: 'off.service', options: options('x', ['Conflicts', 'here.service']), target: 'inactive' },
     ]);
-    fleet.behaviours.set('here.service', { fails: 'exited with status 1' });
     await fleet.rest();
     const { machine } = (await fleet.registry.readUnit('here.service'))!;
     const other = machine === A ? B : A;
@@ -393,8 +396,13 @@ describe('what is placed and what has come of it', () => {
       refusal: null,
       state: { active: 'failed' },
     });
-    expect(away).toMatchObject({ alive: true, placed: null, state: null });
-    expect(away.refusal).toBe(other === A ? 'machine lacks az=b' : null);
+    expect(away).toEqual({ machine: other, alive: true, placed: null, refusal: null, state: null });
+
+    const stuck = (await api.send('GET', '/v1/units/stuck.service/why')).body;
+    const pending = 'pending: 0 of 2 machines: 2 lack az=c';
+    expect(stuck).toMatchObject({ machine: null, pending, reason: pending });
+    const refused = { alive: true, placed: null, refusal: 'machine lacks az=c', state: null };
+    expect(stuck.machines).toEqual([A, B].map((machine) => ({ machine, ...refused })));
 
     const off = (await api.send('GET', '/v1/units/off.service/why')).body;
     expect(off).toMatchObject({ target: 'inactive', machine: null, pending: null });
@@ -440,6 +448,14 @@ describe('machines', () => {
       expect((await api.send('POST', `/v1/machines/${B}/${verb}`)).status).toBe(status);
     expect((await api.send('POST', '/v1/machines/none/cordon')).status).toBe(404);
   });
+});
+
+test('lists of machines and services tell their revision too', async () => {
+  await fleet.rest();
+  for (const path of ['/v1/machines', '/v1/services', '/v1/services/web']) {
+    const { revision } = await fleet.registry.readAll();
+    expect((await api.send('GET', path)).headers['x-convoy-revision'], path).toBe(String(revision));
+  }
 });
 
 test('the other resources answer as the document says', async () => {

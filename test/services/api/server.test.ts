@@ -196,8 +196,8 @@ describe('a unit', () => {
       registry: {
         ...registry,
         readMachines: async (signal) => {
-          const { machines, known } = await registry.readMachines(signal);
-          return { machines: machines.map((machine) => ({ ...machine, apiAddress: fleet.url })), known };
+          const { machines, ...more } = await registry.readMachines(signal);
+          return { machines: machines.map((machine) => ({ ...machine, apiAddress: fleet.url })), ...more };
         },
       },
       tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
@@ -252,6 +252,7 @@ describe('a log', () => {
         readMachines: async () => ({
           machines: [{ ...(await machineOf(B)), apiAddress: holder.addresses[0] ?? '' }],
           known: [],
+          revision: 1,
         }),
       },
       tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
@@ -290,6 +291,7 @@ describe('a log', () => {
         readMachines: async () => ({
           machines: [{ ...(await machineOf(B)), apiAddress: 'http://127.0.0.1:1' }],
           known: [],
+          revision: 1,
         }),
       },
       tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],

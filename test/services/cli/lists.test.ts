@@ -63,7 +63,7 @@ beforeAll(async () => {
     { service: 'redis', unit: 'web@1.service', machine: B, host: '::1', port: 6379 },
     { service: 'web', unit: 'web@2.service', machine: B, host: '10.0.0.2', port: 80 },
   ]);
-  expect(await registry.readServices()).toHaveLength(2);
+  expect((await registry.readServices()).services).toHaveLength(2);
 });
 afterAll(() => fleet.stop());
 
