@@ -15,6 +15,7 @@ import { until } from '../../support/until.js';
 const A = 'a'.repeat(32);
 const B = 'b'.repeat(32);
 const SLEEP = { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 1' }] };
+const EVERYWHERE = { options: [...SLEEP.options, { section: 'X-Fleet', name: 'Global', value: 'true' }] };
 const SECRETS = { reader: 'r'.repeat(32), operator: 'o'.repeat(32), cluster: 'c'.repeat(32) };
 const TOKENS: Access['tokens'] = [
   { name: 'reader', role: 'read', secret: SECRETS.reader },
@@ -34,6 +35,11 @@ beforeAll(async () => {
   authority = makeAuthority(join(fleet.dir, 'own'));
   server = authority.issue('host1', 'IP:127.0.0.1', 'convoy-machine');
   own = accessOf(server);
+  await fleet.registry.submitUnit('every.service', EVERYWHERE, 'launched');
+  await until('it runs', async () => {
+    const states = (await fleet.registry.readUnit('every.service'))?.states ?? [];
+    return states.filter(({ active }) => active === 'active').length === 2;
+  });
 });
 afterAll(() => fleet.stop());
 
@@ -125,7 +131,7 @@ describe('over TLS', () => {
     });
   });
 
-  test('a wrong token is refused, and so is a certificate of another authority, an old one, one without a role', async () => {
+  test('a wrong token is refused, and so is a certificate of another authority, or without a role', async () => {
     const other = makeAuthority(join(fleet.dir, 'other'));
     expect(await ask(api, '/v1/machines', { token: 'x'.repeat(32) })).toMatchObject({ status: 401 });
     const stranger = other.issue('eve', 'DNS:laptop', 'convoy-admin');
@@ -216,15 +222,7 @@ describe('passed on', () => {
       },
     });
   }
-  const onB = { options: [...SLEEP.options, { section: 'X-Fleet', name: 'Global', value: 'true' }] };
   const LOG = `/v1/units/every.service/log?machine=${B}`;
-  beforeAll(async () => {
-    await fleet.registry.submitUnit('every.service', onB, 'launched');
-    await until('it runs', async () => {
-      const states = (await fleet.registry.readUnit('every.service'))?.states ?? [];
-      return states.filter(({ active }) => active === 'active').length === 2;
-    });
-  });
   const text = async (api: Api): Promise<{ status: number; text: string }> => {
     const dispatcher = new Agent({ connect: { ca: readFileSync(authority.cert, 'utf8') } });
     const { statusCode, body } = await request(`${api.addresses[0]}${LOG}`, {
@@ -417,19 +415,29 @@ describe('callers who hold a connection', () => {
     expect((await request(`${fleet.url}/healthz`)).statusCode).toBe(200);
   });
 
-  test('a body over the limit is refused in words, as is one of a caller without a credential', async () => {
+  test('a body over the limit is refused in words', async () => {
     const body = 'x'.repeat(6 * 1024 * 1024);
     const send = { method: 'PUT', headers: { 'content-type': 'application/json' }, body } as const;
     const large = await request(`${fleet.url}/fleet/v1/units/large.service`, send);
     expect([large.statusCode, await large.body.text()]).toEqual([413, expect.stringContaining('body over')]);
+    expect(await fleet.registry.readUnit('large.service')).toBeNull();
+  });
+
+  test('who sends without a credential is let finish: a refusal before that would be lost', async () => {
     const access = { tokens: TOKENS, tls: null };
     const api = await fleet.serve({ access, tcp: [{ host: '127.0.0.1', port: 0, role: null }] });
-    const unknown = await request(`${api.addresses[0]}/fleet/v1/units/large.service`, send);
-    expect([unknown.statusCode, await unknown.body.text()]).toEqual([
-      401,
-      expect.stringContaining('show a token'),
-    ]);
-    expect(await fleet.registry.readUnit('large.service')).toBeNull();
+    const { socket, ended } = raw(
+      portOf(api),
+      'PUT /v1/units HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf',
+    );
+    let answered = false;
+    socket.once('data', () => {
+      answered = true;
+    });
+    expect((await request(`${api.addresses[0]}/healthz`)).statusCode).toBe(401);
+    expect(answered).toBe(false);
+    socket.write('half');
+    expect(await ended).toMatch(/^HTTP\/1\.1 401 /);
     await api.stop();
   });
 
