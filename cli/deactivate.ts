@@ -1,4 +1,5 @@
 import type { UnitReport, WireState } from '../api/wire.js';
+import { shortId } from '../units/eligibility.js';
 import type { TargetState } from '../units/state.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
@@ -151,7 +152,7 @@ const destroy = command({
 
 /** What there is of a unit that would be destroyed. */
 function loss({ record, states }: UnitReport): string {
-  const there = states.map((state) => `${describeState(state)} on ${state.machine}`);
+  const there = states.map((state) => `${describeState(state)} on ${shortId(state.machine)}`);
   return `would be destroyed: ${record.target}${there.length === 0 ? '' : `, ${there.join(', ')}`}`;
 }
 
@@ -165,7 +166,7 @@ function goneWait(name: string): Wait<readonly WireState[]> {
       if (states.length === 0) return { kind: 'done', state: 'gone', machine: null };
       const there = states.map(
         ({ systemdActiveState, systemdSubState, machineID }) =>
-          `${systemdActiveState} (${systemdSubState}) on ${machineID}`,
+          `${systemdActiveState} (${systemdSubState}) on ${shortId(machineID)}`,
       );
       return { kind: 'waiting', why: there.join(', ') };
     },

@@ -1,5 +1,6 @@
 import type { UnitReport } from '../api/wire.js';
 import type { UnitState } from '../registry/model.js';
+import { shortId } from '../units/eligibility.js';
 
 /** How a unit stands towards what a command waits for. */
 export type Verdict =
@@ -50,8 +51,8 @@ export const indented = (line: string): string => `    ${line}`;
 export const inactiveGoal: Goal = (unit) => {
   if (unit === null) return DESTROYED;
   const state = unit.states[0];
-  if (state !== undefined) return waiting(`still ${describeState(state)} on ${state.machine}`);
-  if (unit.machine !== null) return waiting(`still placed on ${unit.machine}`);
+  if (state !== undefined) return waiting(`still ${describeState(state)} on ${shortId(state.machine)}`);
+  if (unit.machine !== null) return waiting(`still placed on ${shortId(unit.machine)}`);
   return { kind: 'done', state: 'inactive', machine: null };
 };
 
@@ -137,7 +138,7 @@ export function movedGoal(before: UnitReport, to: string | null): Goal {
     if (unit === null) return DESTROYED;
     if (unit.machine === from) return waiting(unit.pending ?? 'the leader has not moved it yet');
     if (unit.machine !== null && to !== null && unit.machine !== to)
-      return failed(`it was placed on ${unit.machine} instead of ${to}`);
+      return failed(`it was placed on ${shortId(unit.machine)} instead of ${shortId(to)}`);
     return arrived(unit);
   };
 }
@@ -147,6 +148,7 @@ function placedState(unit: UnitReport | null): UnitState | Verdict {
   if (unit === null) return DESTROYED;
   if (unit.machine === null) return waiting(unit.pending ?? 'pending: it has no machine');
   const state = unit.states.find(({ machine }) => machine === unit.machine);
-  if (state === undefined) return waiting(unit.pending ?? `placed on ${unit.machine}, not loaded yet`);
+  if (state === undefined)
+    return waiting(unit.pending ?? `placed on ${shortId(unit.machine)}, not loaded yet`);
   return state;
 }

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { UnitReport } from '../../../api/wire.js';
-import { inactiveGoal, launchedGoal, loadedGoal, movedGoal, stoppedGoal } from '../../../cli/goals.js';
+import {
+  inactiveGoal,
+  launchedGoal,
+  loadedGoal,
+  movedGoal,
+  restartedEverywhereGoal,
+  stoppedGoal,
+} from '../../../cli/goals.js';
 import type { UnitState } from '../../../registry/model.js';
 
 const STATE: UnitState = {
@@ -153,5 +160,31 @@ test('a failure is told with the lines of its log, a wait in one line', () => {
   expect(fresh(unit('m1', [{ active: 'activating', sub: 'start', reason }]))).toEqual({
     kind: 'waiting',
     why: 'activating (start): exited with code 7',
+  });
+});
+
+test('loaded with the former text is not loaded yet, nor is a refusal of that an answer', () => {
+  const settled = { active: 'inactive', reached: 'loaded' } as const;
+  expect(loadedGoal(unit('m1', [settled])).kind).toBe('done');
+  expect(loadedGoal(unit('m1', [{ ...settled, hash: 'h0' }])).kind).toBe('waiting');
+  expect(loadedGoal(unit('m1', [{ ...settled, hash: 'h0', load: 'error' }])).kind).toBe('waiting');
+});
+
+describe('a global is restarted', () => {
+  const global = (...states: Partial<UnitState>[]) => unit(null, states);
+  const before = global({ machine: 'm1' }, { machine: 'm2' });
+  test.each<[string, UnitReport | null, string]>([
+    ['nowhere yet', before, 'waiting'],
+    ['on one of two', global({ machine: 'm1', since: 200 }, { machine: 'm2' }), 'waiting'],
+    ['on both', global({ machine: 'm1', since: 200 }, { machine: 'm2', since: 200 }), 'done'],
+    ['on the one that is left', global({ machine: 'm1', since: 200 }), 'done'],
+    [
+      'and fails on one',
+      global({ machine: 'm1' }, { machine: 'm2', since: 200, active: 'failed', reason: 'exited' }),
+      'failed',
+    ],
+    ['but destroyed', null, 'failed'],
+  ])('%s', (_what, report, kind) => {
+    expect(restartedEverywhereGoal(before)(report).kind).toBe(kind);
   });
 });

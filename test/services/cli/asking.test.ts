@@ -70,3 +70,17 @@ test('y is yes; --yes is not asked', async () => {
   expect(rebalance.text).toContain('Stopped: 0 of 1 unit moved, 0 not begun');
   expect((await fleet.registry.readUnit('web.service'))?.record.move).toMatchObject({ to: B });
 });
+
+test('destroy asks too, and a wait shows its progress on one line that is gone in the end', async () => {
+  fleet.behaviours.set('slow.service', { stopMs: 1_500 });
+  await fleet.registry.submitUnit('slow.service', SLEEP, 'launched');
+  await fleet.rest();
+  const kept = await onTerminal('destroy slow.service', 'n');
+  expect(kept.text).toContain('Destroy 1 unit? [y/N]');
+  expect(await fleet.registry.readUnit('slow.service')).not.toBeNull();
+  const { text, exit } = await onTerminal('destroy slow.service', 'y');
+  expect(exit).toBe(0);
+  expect(text).toContain('\rWaiting 0s for slow.service: deactivating (stop) on ');
+  expect(text).toMatch(/\r\x1b\[KDestroyed slow\.service\r\n$/);
+  expect(text.match(/\n/g)?.length).toBeLessThan(6);
+});

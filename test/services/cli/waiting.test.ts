@@ -9,7 +9,6 @@ import { until } from '../../support/until.js';
 
 const A = '1'.repeat(32);
 const B = '2'.repeat(32);
-const ON_A = '11111111.../10.0.0.1';
 const UNIT = '[Unit]\nDescription=A test\n\n[Service]\nExecStart=/bin/sleep 100\n';
 
 let fleet: FakeFleet;
@@ -221,10 +220,6 @@ describe('bad input', () => {
     ['nosuch', "unknown command 'nosuch'"],
     ['start --nosuch x', "unknown option '--nosuch'"],
     ['start --block-attempts=x y', '--block-attempts'],
-    [
-      '--endpoint=tcp://x list-units',
-      'endpoint "tcp://x": expected unix:///path/of/socket or http://host:port',
-    ],
     ['migration', 'which command?'],
     ['migration create a b', 'too many arguments'],
   ])('%s is wrong usage: one sentence and 2', async (args, message) => {
@@ -243,96 +238,6 @@ describe('bad input', () => {
       expect(exit).toBe(1);
     }
   });
-});
-
-describe('what is there', () => {
-  test('status shows a unit on each of its machines, with its output', async () => {
-    const cwd = folderWith({ 'shown.service': {} });
-    await run('start shown.service', cwd);
-    const on = (await fleet.registry.readUnit('shown.service'))?.machine;
-    const local = await fleet.serve({
-      machineId: on ?? '',
-      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
-    });
-    const { stdout, exit } = await run(`--endpoint=${local.addresses[0]} status shown.service`, cwd);
-    expect(stdout).toMatch(
-      /^shown.service - A test\n {3}Loaded: loaded \(hash [0-9a-f]{7}\)\n {2}Machine: .*\n {3}Placed: fewest units\n {3}Active: active \(running\) since /,
-    );
-    expect(stdout).toMatch(/\n\nshown.service line 1\nshown.service line 2\nshown.service line 3\n$/);
-    expect(exit).toBe(0);
-    await run('stop shown.service', cwd);
-    const stopped = await run(`--endpoint=${local.addresses[0]} status shown.service`, cwd);
-    expect(stopped.stdout).toContain('Active: inactive (dead)');
-    expect(stopped.exit).toBe(3);
-    await local.stop();
-  });
-
-  test('journal prints lines, follows until it is interrupted', async () => {
-    const cwd = folderWith({ 'talk.service': {} });
-    await run('start talk.service', cwd);
-    const on = (await fleet.registry.readUnit('talk.service'))?.machine ?? '';
-    let printed = '';
-    let ended = 0;
-    const local = await fleet.serve({
-      machineId: on,
-      localLog: async function* (_unit, { follow }, signal) {
-        yield 'one';
-        if (!follow) return;
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
-        ended++;
-      },
-      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
-    });
-    const endpoint = `--endpoint=${local.addresses[0]}`;
-    expect(await run(`${endpoint} journal --lines=1 talk.service`, cwd)).toEqual({
-      stdout: 'one\n',
-      stderr: '',
-      exit: 0,
-    });
-    const interrupt = new AbortController();
-    const following = convoyctl([endpoint, 'journal', '-f', 'talk.service'], {
-      cwd,
-      signal: interrupt.signal,
-      onStdout: (soFar) => {
-        printed = soFar;
-      },
-    });
-    await until('it follows', () => printed === 'one\n');
-    interrupt.abort();
-    expect((await following).stdout).toBe('one\n');
-    await until('convoyd heard of it', () => ended === 1);
-    await local.stop();
-  });
-
-  test('services are listed', async () => {
-    await fleet.sessions[0]?.announce([
-      { service: 'redis', unit: 'zh-redis.service', machine: A, host: '127.0.0.1', port: 4711 },
-    ]);
-    expect((await run('services', fleet.dir)).stdout).toBe(
-      `SERVICE\tUNIT\t\t\tMACHINE\t\t\tADDRESS\nredis\tzh-redis.service\t${ON_A}\t127.0.0.1:4711\n`,
-    );
-    expect((await run('services nosuch', fleet.dir)).stdout).toBe('SERVICE\tUNIT\tMACHINE\tADDRESS\n');
-  });
-});
-
-test('every command has help with examples and exit codes', async () => {
-  const { stdout } = await run('--help', fleet.dir);
-  const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]+) .*$/gm)].map(([, name]) => name ?? '');
-  expect(names).toContain('list-machines');
-  const pages = names.filter((name) => !['version', 'help', 'migration'].includes(name));
-  const migration = (await run('migration --help', fleet.dir)).stdout;
-  for (const [, name] of migration.matchAll(
-    /^ {2}(create|list|status|pause|resume|failures|retry|cancel) /gm,
-  ))
-    pages.push(`migration ${name}`);
-  expect(pages.length).toBe(30);
-  const texts = await Promise.all(pages.map((page) => run(`${page} --help`, fleet.dir)));
-  for (const [at, help] of texts.entries()) {
-    expect({ page: pages[at], exit: help.exit }).toEqual({ page: pages[at], exit: 0 });
-    expect(help.stdout).toMatch(
-      /Examples:\n {2}convoyctl [\s\S]*Exit codes: 0 done, 1 failed, 2 wrong usage/,
-    );
-  }
 });
 
 test('the beginning of a command is enough if no other begins so', async () => {
