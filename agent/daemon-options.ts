@@ -45,7 +45,7 @@ export const daemonTable = {
   publicIp: {
     flag: '--public-ip <address>',
     env: 'CONVOY_PUBLIC_IP',
-    help: "where others reach this machine's services (default: the default route's IPv4 address)",
+    help: "where others reach this machine's API and services (default: the default route's IPv4 address)",
     parse: parseText,
   },
   listen: {

@@ -122,6 +122,18 @@ test('over the network, a token or certificate gives its role; whoever passes on
     for (const token of Object.values(TOKENS)) expect(await host.log()).not.toContain(token);
 });
 
+test('a log that is followed across machines ends on all of them with its reader', async () => {
+  const readers = async (): Promise<string> =>
+    (await b.exec('pgrep', '-fc', 'journalctl.*here.service')).stdout;
+  const followed = c.exec(
+    ...['env', `CONVOY_ENDPOINT=https://${a.ip}:${PORT}`, 'CONVOY_CA_FILE=/shared/pki/authority.crt'],
+    ...[...by('reader'), 'timeout', '4', 'convoyctl', 'journal', '--follow', 'here.service'],
+  );
+  await until('it is read', async () => (await readers()) === '1\n');
+  expect((await followed).stdout).toContain('hello from host2');
+  await until('it is read no more', async () => (await readers()) === '0\n');
+});
+
 test('without a credential, with a wrong one, or without TLS nobody is served', async () => {
   const nobody = await remotely(c, a, [], 'list-units');
   expect(nobody).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('show a token') });
