@@ -29,7 +29,7 @@ const PURE = [
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
   'stores/{key,location}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,log-line,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,log-line,merge-logs,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

@@ -5,6 +5,7 @@ import { LOG_OUTPUTS, type LogOutput, sinceProblem } from '../units/unit-log.js'
 import type { LogRequest } from './client.js';
 import { type Command, type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
+import { type MachineLog, mergeLogs } from './merge-logs.js';
 import { selectUnit } from './select.js';
 
 export const machineOption = {
@@ -123,8 +124,8 @@ export async function copyLog(
 }
 
 /**
- * Prints the logs of a unit on several machines, each line after its machine's name: one machine after the other, or
- * lines as they come if they are followed. A log that cannot be had is told; the others go on. Answers the exit code.
+ * Prints the logs of a unit on several machines, each line after its machine's name: by time, or as they come if they
+ * are followed. A log that cannot be had is told; the others are shown. Answers the exit code.
  */
 async function copyLogs(
   context: Context,
@@ -132,21 +133,25 @@ async function copyLogs(
   holders: readonly string[],
   request: LogRequest,
 ): Promise<number> {
-  const names = new MachineNames(context.api);
+  const { api, clock } = context;
+  const names = new MachineNames(api);
   let code = 0;
-  const copy = async (machine: string): Promise<void> => {
+  const read = async (machine: string): Promise<MachineLog> => {
     const label = await names.short(machine);
+    const lines: string[] = [];
     try {
-      const chunks = await context.api.log(name, { ...request, machine });
-      for await (const line of linesOf(chunks)) await context.write(`${label}: ${line}\n`);
+      for await (const line of linesOf(await api.log(name, { ...request, machine })))
+        if (request.follow) await context.write(`${label}: ${line}\n`);
+        else lines.push(line);
     } catch (error) {
       if (!(error instanceof ConvoyError)) throw error;
       context.err(`${label}: ${error.message}`);
       code = 1;
     }
+    return { label, lines };
   };
-  if (request.follow) await Promise.all(holders.map(copy));
-  else for (const machine of holders) await copy(machine);
+  const logs = await Promise.all(holders.map(read));
+  for (const line of mergeLogs(logs, clock.now())) await context.write(`${line}\n`);
   return code;
 }
 

@@ -23,12 +23,18 @@ let endpoint: string;
 const stops: (() => Promise<void>)[] = [];
 /** What the logs were asked for, on A and B. */
 const asked: unknown[] = [];
+/** When lines were written, two on A and two on B; null: lines have no times. */
+let times: readonly string[] | null = null;
 
 const log = (machine: string): ApiOptions['localLog'] =>
   async function* (unit, options, signal) {
     asked.push({ machine, ...options });
     if (options.since === 'nonsense')
       throw permanent('Failed to parse timestamp: nonsense', { code: 'refused' });
+    if (times !== null) {
+      for (const time of times.slice(machine === 'A' ? 0 : 2).slice(0, 2)) yield `${time} host sh[1]: tick`;
+      return;
+    }
     yield `${unit} one on ${machine}`;
     if (options.lines !== 1) yield `${unit} two on ${machine}`;
     if (!options.follow) return;
@@ -132,10 +138,18 @@ describe('status', () => {
   test.each([
     ['nosuch', 4, 'Unit nosuch.service does not exist.\n'],
     ['lost', 3, `Unit lost.service does not appear to be loaded.\n${PENDING}\n`],
-  ])('of %s is %i as with systemctl, and 1 as with fleetctl', async (unit, code, stderr) => {
-    expect(await run(['status', unit])).toEqual({ stdout: '', stderr, exit: code });
-    expect(await run(['status', unit], { fleet: true })).toEqual({ stdout: '', stderr, exit: 1 });
-  });
+  ])(
+    'of %s is %i as with systemctl; 1, and no more words than fleet had, as with fleetctl',
+    async (unit, code, stderr) => {
+      expect(await run(['status', unit])).toEqual({ stdout: '', stderr, exit: code });
+      const fleets = stderr.split('\n')[0];
+      expect(await run(['status', unit], { fleet: true })).toEqual({
+        stdout: '',
+        stderr: `${fleets}\n`,
+        exit: 1,
+      });
+    },
+  );
 
   test('goes on after a unit that is not active, as systemctl; fleetctl did not', async () => {
     const units = ['status', 'nosuch', 'web@1'];
@@ -189,6 +203,18 @@ describe('journal', () => {
     expect(await run(['journal', 'every', '--machine', ON_B])).toEqual({
       ...{ stdout: 'every.service one on B\nevery.service two on B\n', stderr: '', exit: 0 },
     });
+  });
+
+  test('of several machines is by time, where lines have times', async () => {
+    times = ['Nov 21 09:00:01', 'Nov 21 09:00:03', 'Nov 21 09:00:02', 'Nov 21 09:00:04'];
+    const { stdout } = await run(['journal', 'every', '--output=short']);
+    times = null;
+    expect(stdout.match(/^\S+: \S+ \d+ \S+/gm)).toEqual([
+      `${ON_A}: Nov 21 09:00:01`,
+      `${ON_B}: Nov 21 09:00:02`,
+      `${ON_A}: Nov 21 09:00:03`,
+      `${ON_B}: Nov 21 09:00:04`,
+    ]);
   });
 
   test('-f goes on with what comes, of all machines of a global unit', async () => {
