@@ -23,28 +23,27 @@ export function connectionError(endpoint: Endpoint, cause: unknown): ConvoyError
   const { text } = endpoint;
   const code = (cause as { code?: unknown } | null)?.code;
   const word = typeof code === 'string' ? code : '';
-  const why = messageOf(cause).replaceAll('\n', ' ');
+  const why = messageOf(cause).trim().replaceAll('\n', ' ');
   const remedy = CERTIFICATE_PROBLEMS[word];
   if (remedy !== undefined)
-    return permanent(`the certificate of ${text} is refused (${why}): ${remedy}`, {
-      code: 'certificate',
-      cause,
-    });
+    return permanent(`the certificate of ${text} is refused (${why}): ${remedy}`, { code: 'certificate' });
   if (/_ALERT_|^ERR_SSL_.*CERTIFICATE/.test(word))
     return permanent(`${text} refuses this client's certificate (${alertOf(word)}): ${OWN_REFUSED}`, {
       code: 'certificate',
-      cause,
     });
-  if (word === 'ERR_SSL_WRONG_VERSION_NUMBER' || word === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
-    return permanent(`${text} does not speak TLS: use http:// if it should not`, { code: 'no-tls', cause });
+  if (word === 'ECONNRESET' && endpoint.kind === 'tcp' && endpoint.tls)
+    return transient(`${text} cut the connection (${why}): it is not ready, or does not trust this client`, {
+      code: 'unreachable',
+    });
+  if (/wrong version number|packet length too long/.test(why))
+    return permanent(`${text} does not speak TLS: use http:// if it should not`, { code: 'no-tls' });
   if (word.startsWith('HPE_'))
-    return permanent(`${text} does not answer in HTTP (${why}): is it https://?`, { code: 'no-http', cause });
+    return permanent(`${text} does not answer in HTTP (${why}): is it https://?`, { code: 'no-http' });
   if (word === 'EACCES' || word === 'EPERM')
     return permanent(`no permission to use ${text}: be root, or in the group that the socket belongs to`, {
       code: 'forbidden',
-      cause,
     });
-  return transient(`no convoyd answers at ${text} (${why}): is it running?`, { code: 'unreachable', cause });
+  return transient(`no convoyd answers at ${text} (${why}): is it running?`, { code: 'unreachable' });
 }
 
 /** `ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED` -> `certificate required` */

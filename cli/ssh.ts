@@ -63,8 +63,9 @@ export function openSsh(settings: SshSettings, debug: ((line: string) => void) |
 }
 
 function noSsh(cause: NodeJS.ErrnoException): ConvoyError {
-  const why = cause.code === 'ENOENT' ? 'is not installed here' : `cannot be started (${cause.message})`;
-  return permanent(`the program ssh ${why}: install the OpenSSH client`, { code: 'no-ssh', cause });
+  if (cause.code === 'ENOENT')
+    return permanent('the program ssh is not installed here: install the OpenSSH client', { code: 'no-ssh' });
+  return permanent('the program ssh cannot be started', { code: 'no-ssh', cause });
 }
 
 /** What a program reads and writes. It is ended with the stream; its own end, if it failed, is the stream's error. */

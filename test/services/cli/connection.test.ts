@@ -1,0 +1,184 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttps, type ServerOptions } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Authority, type Certificate, makeAuthority } from '../../support/certificates.js';
+import { type CliResult, convoyctl } from '../../support/convoyctl.js';
+import { useGround } from '../../support/services.js';
+
+/** Certificates, tokens and time-outs of convoyctl, at servers that answer every list with nothing. */
+
+const { dir } = useGround('connection');
+const servers: Server[] = [];
+let authority: Authority;
+let stranger: Authority;
+let client: Certificate;
+/** Headers of the last request. */
+let seen: IncomingMessage['headers'] = {};
+let trusted: string;
+let mutual: string;
+let elsewhere: string;
+let plain: string;
+
+function answer({ headers }: IncomingMessage, response: ServerResponse): void {
+  seen = headers;
+  response.setHeader('content-type', 'application/json');
+  response.end('{"machines":[]}');
+}
+
+async function listening(server: Server): Promise<number> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+async function secure(certificate: Certificate, options: ServerOptions = {}): Promise<string> {
+  const [cert, key] = [readFileSync(certificate.cert), readFileSync(certificate.key)];
+  return `https://127.0.0.1:${await listening(createHttps({ cert, key, ...options }, answer))}`;
+}
+
+beforeAll(async () => {
+  authority = makeAuthority(join(dir, 'ours'));
+  stranger = makeAuthority(join(dir, 'theirs'));
+  client = authority.issue('client', 'DNS:operator');
+  const server = authority.issue('server', 'IP:127.0.0.1');
+  trusted = await secure(server);
+  mutual = await secure(server, {
+    requestCert: true,
+    rejectUnauthorized: true,
+    ca: readFileSync(authority.cert),
+  });
+  elsewhere = await secure(authority.issue('elsewhere', 'DNS:convoy.example.com'));
+  plain = `http://127.0.0.1:${await listening(createHttp(answer))}`;
+});
+afterAll(() => {
+  for (const server of servers) server.close();
+});
+
+const LIST = ['list-machines', '--no-legend'];
+const run = (args: readonly string[], env = {}): Promise<CliResult> =>
+  convoyctl([...args, ...LIST], { cwd: dir, env });
+const refusal = (reason: RegExp) => ({ exit: 1, stdout: '', stderr: expect.stringMatching(reason) });
+const FINE = { exit: 0, stdout: '', stderr: '' };
+
+test('a certificate of the given authority is trusted', async () => {
+  expect(await run(['--endpoint', trusted, '--ca-file', authority.cert])).toEqual(FINE);
+  expect(await run([], { FLEETCTL_ENDPOINT: trusted, FLEETCTL_CA_FILE: authority.cert })).toEqual(FINE);
+  expect(await run(['--endpoint', trusted, '--etcd-cafile', authority.cert])).toEqual(FINE);
+});
+
+test.each([
+  [
+    'of an authority that is not given',
+    () => ['--endpoint', trusted],
+    /is refused \(.*\): give the certificate of the authority that signed it with --ca-file/,
+  ],
+  [
+    'of another authority',
+    () => ['--endpoint', trusted, '--ca-file', stranger.cert],
+    /is refused \(.*\): give the certificate of the authority/,
+  ],
+  [
+    'for another name',
+    () => ['--endpoint', elsewhere, '--ca-file', authority.cert],
+    /is refused \(.*IP: 127\.0\.0\.1 is not in the cert's list.*\): use a name that it is for/,
+  ],
+])('one %s is refused, in a sentence, and nothing is asked', async (_, args, reason) => {
+  seen = {};
+  const result = await run(args());
+  expect(result).toMatchObject(refusal(reason));
+  expect(result.stderr).toContain(`the certificate of ${args()[1]}`);
+  expect(seen).toEqual({});
+});
+
+test('who has to show a certificate shows it, or is told so', async () => {
+  const ours = ['--endpoint', mutual, '--ca-file', authority.cert];
+  expect(await run([...ours, '--cert-file', client.cert, '--key-file', client.key])).toEqual(FINE);
+  expect(await run(ours)).toMatchObject(
+    refusal(
+      /refuses this client's certificate \(certificate required\): give one that it trusts with --cert-file and --key-file/,
+    ),
+  );
+  const theirs = ['--cert-file', stranger.cert, '--key-file', stranger.key];
+  expect(await run([...ours, ...theirs])).toMatchObject(
+    refusal(/refuses this client's certificate|does not trust this client/),
+  );
+});
+
+test.each([
+  [
+    'one without the other',
+    () => ['--cert-file', client.cert],
+    /^convoyctl: --cert-file and --key-file: one is nothing without the other\n$/,
+    2,
+  ],
+  [
+    'a file that is not there',
+    () => ['--ca-file', '/nosuch'],
+    /^convoyctl: --ca-file: ENOENT: no such file.*\/nosuch'\n$/,
+    2,
+  ],
+  [
+    'a key that does not fit',
+    () => ['--cert-file', client.cert, '--key-file', stranger.key],
+    /^convoyctl: --ca-file, --cert-file and --key-file: .*key values mismatch\n$/,
+    1,
+  ],
+])('%s is told before anything is sent', async (_, args, message, exit) => {
+  const result = await run(['--endpoint', trusted, ...args()]);
+  expect(result).toMatchObject({ exit, stdout: '', stderr: expect.stringMatching(message) });
+});
+
+test('a token goes with every request, from a file or the environment', async () => {
+  const file = join(dir, 'token');
+  writeFileSync(file, 'secret-of-file\n');
+  expect(await run(['--endpoint', plain, '--token-file', file], { CONVOY_TOKEN: 'other' })).toEqual(FINE);
+  expect(seen.authorization).toBe('Bearer secret-of-file');
+  expect(await run(['--endpoint', plain, '--debug'], { CONVOY_TOKEN: 'secret-of-env' })).toEqual({
+    ...{ exit: 0, stdout: '' },
+    stderr: expect.stringMatching(
+      /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d DEBUG convoyctl: GET \/\S+ -> 200 \(\d+ ms\)\n$/,
+    ),
+  });
+  expect(seen.authorization).toBe('Bearer secret-of-env');
+  writeFileSync(file, 'two words\n');
+  expect(await run(['--endpoint', plain, '--token-file', file])).toMatchObject({
+    ...{ exit: 2, stderr: `convoyctl: --token-file ${file}: expected one word, the token\n` },
+  });
+});
+
+test('a token is not sent where others can read it', async () => {
+  expect(await run(['--endpoint', 'http://10.255.255.1:1'], { CONVOY_TOKEN: 'secret' })).toEqual({
+    ...{ exit: 1, stdout: '' },
+    stderr: 'convoyctl: http://10.255.255.1:1 would carry the token in clear: use https://\n',
+  });
+});
+
+test('http:// and https:// taken for each other', async () => {
+  expect(await run(['--endpoint', plain.replace('http', 'https')])).toMatchObject(
+    refusal(/does not speak TLS: use http:\/\/ if it should not/),
+  );
+  expect(await run(['--endpoint', trusted.replace('https', 'http')])).toMatchObject(refusal(/127\.0\.0\.1/));
+});
+
+test('--request-timeout: how long an answer may take', async () => {
+  const silent = `http://127.0.0.1:${await listening(createHttp(() => undefined))}`;
+  const late = /no convoyd answers at \S+ \(no answer within 0\.1 s\)/;
+  expect(await run(['--endpoint', silent, '--request-timeout', '0.1'])).toMatchObject(refusal(late));
+  expect(await run(['--endpoint', silent], { FLEETCTL_REQUEST_TIMEOUT: '100ms' })).toMatchObject(
+    refusal(late),
+  );
+});
+
+test('nobody there', async () => {
+  expect(await run(['--endpoint', 'http://127.0.0.1:1'])).toMatchObject(
+    refusal(
+      /no convoyd answers at http:\/\/127\.0\.0\.1:1 \(connect ECONNREFUSED 127\.0\.0\.1:1\): is it running\?/,
+    ),
+  );
+  expect(await run(['--endpoint', 'unix:///nosuch.sock'])).toMatchObject(
+    refusal(/no convoyd answers at unix:\/\/\/nosuch\.sock \(connect ENOENT \/nosuch\.sock\)/),
+  );
+});
