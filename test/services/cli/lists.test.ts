@@ -209,6 +209,19 @@ describe('tables', () => {
       expect(result.stderr).toMatch(/^Error retrieving list of .*no convoyd answers at/);
     }
   });
+
+  test('as fleetctl, with what it said then', async () => {
+    const nobody = commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`);
+    const machines = await nobody(['list-machines'], { fleet: true });
+    expect(machines).toMatchObject({ stdout: '', exit: 1 });
+    expect(machines.stderr).toMatch(
+      /^Error retrieving list of active machines from fleet API \(.*\)\nPossible issues:\n {2}etcd is unhealthy and\/or lost quorum\n {2}connection cannot be established to any etcd servers\n$/,
+    );
+    for (const list of ['list-units', 'list-unit-files'])
+      expect((await nobody([list], { fleet: true })).stderr).toMatch(
+        /^Error retrieving list of units from repository: .*\n$/,
+      );
+  });
 });
 
 describe('--watch', () => {

@@ -53,9 +53,12 @@ beforeAll(async () => {
     registry: {
       ...registry,
       async readMachines(signal) {
-        const { machines, known } = await registry.readMachines(signal);
+        const read = await registry.readMachines(signal);
         const apiAddress = other.addresses[0] ?? '';
-        return { machines: machines.map((one) => (one.id === B ? { ...one, apiAddress } : one)), known };
+        return {
+          ...read,
+          machines: read.machines.map((one) => (one.id === B ? { ...one, apiAddress } : one)),
+        };
       },
     },
   });
