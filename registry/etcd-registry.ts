@@ -10,6 +10,7 @@ import { campaign, readLeader } from './etcd-leader.js';
 import { desiredMachines } from './etcd-machines.js';
 import { openPlacementView } from './etcd-placement-view.js';
 import { reader } from './etcd-reader.js';
+import { readSecret } from './etcd-secret.js';
 import { type EtcdContext, joinMachine } from './etcd-session.js';
 import { Tables } from './etcd-tables.js';
 import { desiredState } from './etcd-units.js';
@@ -50,6 +51,7 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
     join: (machine, ttlMs, onTrust) => joinMachine(context, machine, ttlMs, onTrust),
     campaign: (machineId, ttlMs, signal) => campaign(context, machineId, ttlMs, signal),
     readLeader: () => readLeader(context),
+    readSecret: () => readSecret(context),
     commit: (decisions, term) => commitDecisions(context, decisions, term),
     collectContents: (term) => collectContents(context, term),
     openEvents: (after, signal) => openEvents(context, after, signal),

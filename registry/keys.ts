@@ -17,6 +17,7 @@ export interface Keys {
   readonly root: string;
   readonly cluster: string;
   readonly leader: string;
+  readonly secret: string;
   readonly units: string;
   readonly contents: string;
   readonly known: string;
@@ -50,6 +51,7 @@ export function keysUnder(prefix: string): Keys {
     root,
     cluster: at('cluster'),
     leader: at('leader'),
+    secret: at('secret'),
     units: `${at('units')}/`,
     contents: `${at('contents')}/`,
     known: `${at('known')}/`,

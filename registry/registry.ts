@@ -251,6 +251,11 @@ export interface Registry
    */
   accept(): Promise<SeenRegistry>;
   /**
+   * 32 bytes by which the machines of the cluster know each other: whoever may read the registry has them, nobody
+   * else. They stay the same for as long as the registry does.
+   */
+  readSecret(): Promise<Buffer>;
+  /**
    * What changes in the cluster, each revision whole and in order, from the first reading on. `after`: the revision
    * the caller has seen, null = from now on. The first change is empty and says after which revision it tells; it is
    * rejected with `transient` if the registry cannot be reached, and with `conflict`/`compacted` if that does not

@@ -7,6 +7,14 @@ import { aMachine, aPlace, aState, aUnit, TTL_MS, type Use } from './registry-co
 export function operatorContract(use: Use): void {
   const forever = new AbortController().signal;
 
+  it('has a secret that is the same for every machine', async () => {
+    const [one, other] = [(await use().client()).registry, (await use().client()).registry];
+    const [first, again] = await Promise.all([one.readSecret(), other.readSecret()]);
+    expect(first).toHaveLength(32);
+    expect(again).toEqual(first);
+    expect(await one.readSecret()).toEqual(first);
+  });
+
   describe('moves', () => {
     /** A unit on m1, and how to look at its record. */
     async function placed() {

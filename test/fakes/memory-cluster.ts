@@ -30,6 +30,7 @@ type HeldLease = MemoryLease & { expires: number; readonly end: AbortController 
  */
 export class MemoryTables {
   readonly clusterId = 'memory';
+  readonly secret = Buffer.alloc(32, 'memory');
   revision = 1;
   readonly units = new Map<string, Omit<UnitRecord, 'unit' | 'name'>>();
   readonly contents = new Map<string, { readonly unit: UnitFile; readonly revision: number }>();

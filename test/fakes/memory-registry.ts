@@ -206,6 +206,10 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
         signal,
         closing.signal,
       ]),
+    async readSecret() {
+      await reach();
+      return tables.secret;
+    },
     async accept() {
       await reach();
       await memory.writeSeen(tables.seen());
