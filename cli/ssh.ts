@@ -87,17 +87,6 @@ class ProcessStream extends Duplex {
     });
   }
 
-  /** As of a socket: node's HTTP asks for it. */
-  ref(): this {
-    this.#child.ref();
-    return this;
-  }
-
-  unref(): this {
-    this.#child.unref();
-    return this;
-  }
-
   override _read(): void {
     this.#child.stdout.resume();
   }
