@@ -20,7 +20,13 @@ const replace = {
   parse: parseSwitch,
   default: false,
 } satisfies OptionRow<boolean>;
-const replacing = { replace, dryRun, yes };
+const sign = {
+  flag: '--sign',
+  help: "fleetctl's; units are not signed any more",
+  parse: parseSwitch,
+  default: false,
+} satisfies OptionRow<boolean>;
+const replacing = { replace, dryRun, yes, sign };
 
 const submit = command({
   name: 'submit',

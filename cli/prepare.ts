@@ -117,20 +117,20 @@ async function rehearse(context: Context, steps: readonly Step[], target: Target
 
 function describe(step: Step, target: TargetState): string {
   const { before } = step;
+  if (step.kind === 'refused') return `is ${before?.record.target}: can not be replaced by this command`;
   const now = before?.record.target ?? 'inactive';
-  if (step.kind === 'refused') return `is ${now}: can not be replaced by this command`;
-  const turns = now === target || target === 'inactive' ? '' : `, would be ${target} (${now} now)`;
+  const turns = now === target || target === 'inactive' ? '' : `, then ${target}`;
   switch (step.kind) {
     case 'keep':
-      return `is in the registry${turns}`;
+      return `is in the registry (${now})${turns}`;
     case 'same':
-      return `is the same in the registry${turns}`;
+      return `is the same in the registry (${now})${turns}`;
     case 'differs':
-      return `differs from ${step.file}, which --replace would take${turns}`;
+      return `differs from ${step.file}, which --replace would take (${now})${turns}`;
     case 'submit':
       return before === null
         ? `would be submitted${turns}`
-        : `would be replaced${whereRunning(before)}${turns}`;
+        : `would be replaced (${now})${whereRunning(before)}${turns}`;
   }
 }
 

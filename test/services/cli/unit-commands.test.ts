@@ -316,7 +316,7 @@ describe('--replace', () => {
     const dir = folder({ 'same.service': UNIT, 'new.service': CHANGED, 'more.service': UNIT });
     const { stdout, exit } = await run('start --replace --dry-run same new more', { cwd: dir });
     expect(stdout).toBe(
-      'UNIT\t\tWHAT\nsame.service\tis the same in the registry\nnew.service\twould be replaced, stopped and started where it is\nmore.service\twould be submitted, would be launched (inactive now)\n',
+      'UNIT\t\tWHAT\nsame.service\tis the same in the registry (launched)\nnew.service\twould be replaced (launched), stopped and started where it is\nmore.service\twould be submitted, then launched\n',
     );
     expect(exit).toBe(0);
     expect(await known()).toEqual(['new.service', 'same.service']);
@@ -418,9 +418,9 @@ describe('waiting', () => {
     });
   });
 
-  test('--no-block says what was triggered, once', async () => {
+  test('--no-block says what was triggered, once; --sign of old scripts is taken and does nothing', async () => {
     const dir = folder({ 'a.service': UNIT });
-    expect((await run('start --no-block a.service', { cwd: dir })).stdout).toBe(
+    expect((await run('start --sign --no-block a.service', { cwd: dir })).stdout).toBe(
       'Unit a.service inactive\nTriggered unit a.service start\n',
     );
   });
