@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher } from 'undici';
 import type { Machine } from '../registry/model.js';
-import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
+import { aborted, ConvoyError, messageOf, transient } from '../runtime/errors.js';
 import { type Access, machineToken, VOUCHED, vouchFor } from './access.js';
 import { publicCode } from './error-codes.js';
 import { isLoopback } from './listen.js';
@@ -80,6 +80,7 @@ export async function passOn(
     return { status: statusCode, lines: linesOf(body), json: () => body.json() };
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
+    if (call.signal.aborted) throw aborted('the caller has gone', { cause });
     const { code } = cause as { readonly code?: string };
     throw unreachable(
       isDistrust(code)
