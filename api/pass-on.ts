@@ -42,9 +42,10 @@ export interface PassedOn {
 }
 
 /**
- * Sends a request, without its body, on to the machine it is about. `transient`/`machine-unreachable` if that does
- * not answer, has no address, is not to be trusted, does not trust this one, or another machine answers there. `target`: asked instead of what the caller asked.
- * `patient`: the answer may begin as late as it likes (a log that is followed).
+ * Sends a request, without its body, on to the machine it is about, for its caller. `transient`/`machine-unreachable`
+ * if that does not answer, has no address, is not to be trusted or does not trust this one, or another machine answers
+ * there; `aborted` once the caller has gone. `target`: asked instead of what the caller asked. `patient`: the answer
+ * may begin as late as it likes (a log that is followed).
  */
 export async function passOn(
   call: Call,
