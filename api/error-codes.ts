@@ -63,9 +63,9 @@ export function statusOf(error: unknown): number {
   return status ?? ERROR_CODES[publicCode(code, kindOf(error))].status;
 }
 
-/** `{error}` of the native API. */
+/** `{error}` of the native API. What this process has given up may be asked of another one. */
 export function errorBody(error: unknown): WireError {
   const kind = kindOf(error);
   const code = publicCode(error instanceof ConvoyError ? error.code : undefined, kind);
-  return { error: { code, message: messageOf(error), kind } };
+  return { error: { code, message: messageOf(error), kind: kind === 'aborted' ? 'transient' : kind } };
 }

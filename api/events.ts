@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { ClusterChange } from '../registry/registry.js';
-import { aborted } from '../runtime/errors.js';
+import { aborted, ConvoyError, conflict } from '../runtime/errors.js';
 import type { ApiContext } from './context.js';
 import { errorBody } from './error-codes.js';
 import { EVENT_KINDS, Event } from './event-schemas.js';
@@ -78,12 +78,13 @@ async function* frames(
     );
   const reader = changes[Symbol.asyncIterator]();
   try {
-    let next = reader.next();
-    const first = await next;
+    const first = await reader.next().catch((error: unknown) => {
+      throw withWayOut(error);
+    });
     let at = first.done === true ? 0 : first.value.revision;
     if (first.done !== true) yield `: events after revision ${at}\nid: ${at}\n`;
     try {
-      next = reader.next();
+      let next = reader.next();
       let said = true;
       let quiet = quietFor();
       for (;;) {
@@ -106,11 +107,20 @@ async function* frames(
         next = reader.next();
       }
     } catch (error) {
-      yield `event: end\ndata: ${JSON.stringify(errorBody(error))}\n`;
+      yield `event: end\ndata: ${JSON.stringify(errorBody(withWayOut(error)))}\n`;
     }
   } finally {
     done();
   }
+}
+
+/** What to do who asks too late. */
+function withWayOut(error: unknown): unknown {
+  return error instanceof ConvoyError && error.code === 'compacted'
+    ? conflict(`${error.message}: list again, then go on after the x-convoy-revision of that answer`, {
+        code: 'compacted',
+      })
+    : error;
 }
 
 function framesOf(events: readonly Event[], revision: number): string {

@@ -3,7 +3,6 @@
  * made of. Types of the same names are inferred, so that nothing is said twice. Answers hold no other fields.
  */
 import * as v from 'valibot';
-import { ERROR_KINDS } from '../runtime/errors.js';
 import { TARGET_STATES } from '../units/state.js';
 import { ERROR_CODES, type ErrorCode } from './error-codes.js';
 
@@ -279,6 +278,9 @@ export const Refusal = v.strictObject({
   error: v.strictObject({
     code: v.pipe(v.picklist(Object.keys(ERROR_CODES) as ErrorCode[]), v.description('To decide by.')),
     message: v.pipe(text, v.description('To be shown: what is wrong, and what to do.')),
-    kind: v.picklist(ERROR_KINDS),
+    kind: v.pipe(
+      v.picklist(['transient', 'permanent', 'conflict']),
+      v.description('Whether the same may succeed later, cannot, or has to be decided anew.'),
+    ),
   }),
 });

@@ -77,7 +77,7 @@ export async function* openEvents(
 }
 
 function notThere(revision: number, why: string): ConvoyError {
-  return conflict(`what happened after revision ${revision} cannot be told any more (${why}): read anew`, {
+  return conflict(`what happened after revision ${revision} cannot be told any more (${why})`, {
     code: 'compacted',
   });
 }

@@ -45,6 +45,8 @@ export interface FakeFleet {
   readonly starts: ReadonlyMap<string, number>;
   /** Units reloaded through the first machine's API, in order. */
   readonly reloads: readonly string[];
+  /** From now on nobody can be told what has happened so far. */
+  compact(): void;
   /** Resolves when everything asked for so far has been done. */
   rest(): Promise<void>;
   /** Starts the API of another machine of the same cluster. */
@@ -145,6 +147,7 @@ export async function startFakeFleet(
     starts,
     reloads,
     serve,
+    compact: cluster.compact,
     async rest() {
       // The pass in hand may have begun before what was asked for last.
       quietPasses = -1;

@@ -59,7 +59,8 @@ describe('an error', () => {
     [new ConvoyError('aborted', 'x'), 503, 'stopping'],
   ])('%o is answered with %i %s', (error, status, code) => {
     expect(statusOf(error)).toBe(status);
-    expect(errorBody(error)).toEqual({ error: { code, message: 'x', kind: error.kind } });
+    const kind = error.kind === 'aborted' ? 'transient' : error.kind;
+    expect(errorBody(error)).toEqual({ error: { code, message: 'x', kind } });
   });
 
   test('of another make is a bug, and says so', () => {
