@@ -72,12 +72,14 @@ const events = command({
       await write(`${options.output === 'json' ? JSON.stringify(shown) : lineOf(shown)}\n`);
     };
     const after = options.since ?? present;
+    if (!follow && after === present) return 0;
     // All that happened is asked for where its end is to be seen, and what is wanted where it goes on for ever.
     const request = { after, ...(follow ? requestOf(wanted) : {}) };
     try {
       for await (const batch of withoutGaps(context, request, enough)) {
         for (const event of batch.events) await show(event);
-        if (!follow && batch.revision >= present) break;
+        // The present revision may be of something that is no event: then the stream's next sign of life is the end.
+        if (!follow && (batch.revision >= present || batch.events.length === 0)) break;
       }
     } catch (error) {
       if (!(error instanceof ConvoyError && error.code === 'compacted')) throw error;
@@ -124,7 +126,10 @@ async function presentRevision({ api }: Context, signal: AbortSignal): Promise<n
   return 0;
 }
 
-/** Batches in order, each once: a lost connection is taken up again where it was lost. Ends when the signal fires. */
+/**
+ * Batches in order, each once, without the one that only begins a stream: a lost connection is taken up again where
+ * it was lost. Ends when the signal fires.
+ */
 async function* withoutGaps(
   { api, clock, err }: Context,
   request: EventRequest & { readonly after: number },
@@ -134,12 +139,14 @@ async function* withoutGaps(
   let lost = false;
   let heard = false;
   while (!signal.aborted) {
+    let begun = false;
     try {
       for await (const batch of api.events({ ...request, after }, signal)) {
         if (lost) err(`Connected again: nothing since revision ${after} was missed`);
         [lost, heard] = [false, true];
         after = batch.revision;
-        yield batch;
+        if (begun) yield batch;
+        begun = true;
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventCommands } from '../../../cli/events.js';
@@ -121,6 +123,29 @@ test('about some units, or one machine, only; as JSON it is what docs/json-outpu
     .map((line) => JSON.parse(line) as ShownEvent);
   expect(rows.every(({ unit }) => unit?.startsWith('web@') === true)).toBe(true);
   expect(rows.filter(({ seen }) => seen !== null).length).toBeGreaterThan(0);
+});
+
+test('since a revision ends, also where the last change of the registry was no event', async () => {
+  const known = { id: A, firstSeen: 1, cordoned: true, draining: false, away: null, metadata: {} };
+  const event = { kind: 'known', revision: 7, machine: A, value: known };
+  const server = createServer((asked, answer) => {
+    if (asked.url?.startsWith('/v1/machines')) return void answer.end('{"machines":[]}');
+    const after = new URL(asked.url ?? '', 'http://x').searchParams.get('after');
+    if (after === null) return void answer.write(': now\nid: 10\n\n');
+    answer.write(': then\nid: 5\n\n');
+    answer.write(`id: 7\nevent: known\ndata: ${JSON.stringify(event)}\n\n`);
+    answer.write(': nothing else\nid: 7\n\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const result = await commandRunner(
+    eventCommands,
+    () => `http://127.0.0.1:${port}`,
+  )(['events', '--since=5']);
+  expect(result).toMatchObject({ stderr: '', exit: 0 });
+  expect(words(result)).toEqual(['machine 11111111... as the operator wants it: cordoned']);
+  server.closeAllConnections();
+  server.close();
 });
 
 test('a lost connection is taken up again, and nothing is missed', async () => {
