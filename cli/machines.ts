@@ -1,6 +1,6 @@
 import type { MachineReport, UnitReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
-import { type OptionRow, parseDuration, parseSwitch } from '../runtime/options.js';
+import { type OptionRow, parseSwitch } from '../runtime/options.js';
 import type { MachineVerb } from './client.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
@@ -9,16 +9,11 @@ import { findMachine, labelOf, machineState } from './machine-names.js';
 import { sideBySide } from './side-by-side.js';
 import { counted, formatTable } from './table.js';
 import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';
+import { timeout } from './wait-options.js';
 
 /** So long a drain looks after the units that have left, once the machine is empty. */
 const SETTLE_MS = 5_000;
 
-export const timeout = {
-  flag: '--timeout <duration>',
-  help: 'wait no longer than this, such as 90s or 10m; 0 = for ever',
-  parse: parseDuration,
-  default: 0,
-} satisfies OptionRow<number>;
 export const noWait = {
   flag: '--no-wait',
   help: 'ask for it and do not wait until it is done',

@@ -6,11 +6,12 @@ import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { listRefusals } from './drain-view.js';
 import { movedGoal } from './goals.js';
 import { findMachine, MachineNames } from './machine-names.js';
-import { noWait, timeout } from './machines.js';
+import { noWait } from './machines.js';
 import { roll } from './roll.js';
 import { selectUnits } from './select.js';
 import { counted, formatTable } from './table.js';
 import { exitCodeOf, lookAtUnits, type Wait, waitForAll } from './wait.js';
+import { timeout } from './wait-options.js';
 
 const move = command({
   name: 'move',

@@ -18,7 +18,7 @@ export function folderOf({ cwd }: Context, argument: string): string {
 }
 
 /** Names of the files in a folder that a pattern matches. A folder that is not there has none. */
-export async function matchingFiles(folder: string, matches: (name: string) => boolean): Promise<string[]> {
+async function matchingFiles(folder: string, matches: (name: string) => boolean): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const files = entries.filter((entry) => !entry.isDirectory() && matches(entry.name));
   return files.map(({ name }) => name).sort();
