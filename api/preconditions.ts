@@ -1,4 +1,4 @@
-import { ConvoyError } from '../runtime/errors.js';
+import { ConvoyError, conflict } from '../runtime/errors.js';
 import { type Call, refuse } from './route.js';
 
 /** What a change asks to be there: a generation (0: nothing), anything, or (undefined) no matter what. */
@@ -19,10 +19,14 @@ export async function ifMatching<T>(change: Promise<T>): Promise<T> {
   try {
     return await change;
   } catch (error) {
-    if (error instanceof ConvoyError && error.code === 'generation')
-      throw refuse(412, 'precondition', error.message);
+    if (error instanceof ConvoyError && error.code === 'generation') throw doesNotHold(error.message);
     throw error;
   }
+}
+
+/** 412: who asked has to read again and decide anew. */
+export function doesNotHold(message: string): ConvoyError {
+  return conflict(message, { code: 'precondition', status: 412 });
 }
 
 /** For changes of what has to be there anyway. */

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { ApiContext } from './context.js';
 import { json, operation, resource } from './operation.js';
 import { passOn, refusalOf } from './pass-on.js';
-import { generationOf } from './preconditions.js';
+import { doesNotHold, generationOf } from './preconditions.js';
 import { type Call, type Route, refuse } from './route.js';
 import { listOf } from './schemas.js';
 import { readUnit } from './units.js';
@@ -26,7 +26,7 @@ async function reloadEverywhere(context: ApiContext, call: Call): Promise<readon
   const { record, states } = await readUnit(context, call);
   const { name } = record;
   if (expected !== undefined && expected !== record.generation)
-    throw refuse(412, 'precondition', `${name} was changed since it was read`);
+    throw doesNotHold(`${name} was changed since it was read`);
   const running = states.filter(({ active }) => active === 'active' || active === 'reloading');
   const holders = running.map(({ machine }) => machine);
   const asked = call.passedOn ? holders.filter((machine) => machine === context.machineId) : holders;

@@ -5,7 +5,7 @@ import { TARGET_STATES } from '../units/state.js';
 import type { ApiContext } from './context.js';
 import { pendingWords } from './leader.js';
 import { json, listed, nothing, operation, resource, tagged } from './operation.js';
-import { generationOf, ifMatching, preconditionOf } from './preconditions.js';
+import { doesNotHold, generationOf, ifMatching, preconditionOf } from './preconditions.js';
 import { unitToReport, unitViews } from './reports.js';
 import { type Call, param, type Route, refuse } from './route.js';
 import { listOf, MoveWish, SubmittedUnit, UnitReport, UnitSubmission, UnitWish } from './schemas.js';
@@ -150,7 +150,7 @@ export async function readUnit({ registry }: ApiContext, call: Call): Promise<Un
 /** For `If-Match: *`: what is there must be there still when it is written. */
 async function presentGeneration({ registry }: ApiContext, call: Call): Promise<number> {
   const view = await registry.readUnit(param(call, 'name'), call.signal);
-  if (view === null) throw refuse(412, 'precondition', `unit ${param(call, 'name')} does not exist`);
+  if (view === null) throw doesNotHold(`unit ${param(call, 'name')} does not exist`);
   return view.record.generation;
 }
 
