@@ -4,8 +4,11 @@ import { createServer as createHttps, type ServerOptions } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Access } from '../../../api/access.js';
+import { readAccess } from '../../../api/access-files.js';
 import { type Authority, type Certificate, makeAuthority } from '../../support/certificates.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
+import { startFakeFleet } from '../../support/fake-fleet.js';
 import { useGround } from '../../support/services.js';
 
 /** Certificates, tokens and time-outs of convoyctl, at servers that answer every list with nothing. */
@@ -181,4 +184,25 @@ test('nobody there', async () => {
   expect(await run(['--endpoint', 'unix:///nosuch.sock'])).toMatchObject(
     refusal(/no convoyd answers at unix:\/\/\/nosuch\.sock \(connect ENOENT \/nosuch\.sock\)/),
   );
+});
+
+test('convoyd itself, beyond TLS and tokens: who is nobody, and who may only read, is told so', async () => {
+  const fleet = await startFakeFleet([{ id: 'a'.repeat(32), ip: '10.0.0.1', metadata: {} }]);
+  try {
+    const { cert, key } = authority.issue('convoyd', 'IP:127.0.0.1');
+    const { tls } = readAccess({ tlsCert: cert, tlsKey: key, tlsCa: authority.cert });
+    const secret = 'r'.repeat(32);
+    const access: Access = { tokens: [{ name: 'reader', role: 'read', secret }], tls };
+    const api = await fleet.serve({ access, sockets: [], tcp: [{ host: '127.0.0.1', port: 0, role: null }] });
+    const reach = ['--endpoint', api.addresses[0] ?? '', '--ca-file', authority.cert];
+    const env = { CONVOY_TOKEN: secret };
+    expect(await run(reach, env)).toEqual({ ...FINE, stdout: 'aaaaaaaa...\t10.0.0.1\t-\n' });
+    expect(await run(reach)).toMatchObject(refusal(/token/));
+    writeFileSync(join(dir, 'a.service'), '[Service]\nExecStart=/bin/sleep 1\n');
+    const submitted = await convoyctl([...reach, 'submit', 'a.service'], { cwd: dir, env });
+    expect(submitted).toMatchObject(refusal(/reader.*read|read.*operate/));
+    expect((await fleet.registry.readAll()).units.size).toBe(0);
+  } finally {
+    await fleet.stop();
+  }
 });
