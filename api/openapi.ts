@@ -146,7 +146,10 @@ function operationObject(path: string, method: Method, described: AnyOperation, 
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(body) } } } }),
-    responses: { ...answerObject(described, schemaOf), ...refusalObjects(codesOf(method, described)) },
+    responses: {
+      ...answerObject(described, schemaOf),
+      ...refusalObjects(codesOf(method, described), schemaOf),
+    },
   };
 }
 
@@ -193,13 +196,13 @@ function codesOf(method: Method, { body, headers, errors }: AnyOperation): Error
 }
 
 /** By status, each with the codes it may have. */
-function refusalObjects(codes: readonly ErrorCode[]): object {
+function refusalObjects(codes: readonly ErrorCode[], schemaOf: SchemaOf): object {
   const statuses = [...new Set(codes.map((code) => ERROR_CODES[code].status))].sort();
   return Object.fromEntries(
     statuses.map((status) => {
       const these = [...new Set(codes)].filter((code) => ERROR_CODES[code].status === status);
       const schema = {
-        $ref: '#/components/schemas/Refusal',
+        ...schemaOf(schemas.Refusal),
         properties: { error: { properties: { code: { enum: these } } } },
       };
       const description = these.map((code) => `\`${code}\`: ${ERROR_CODES[code].means}`).join(' ');

@@ -123,7 +123,12 @@ describe('If-Match', () => {
       for (const stale of [1, before.generation + 1])
         expect(await send({ 'if-match': `"${stale}"` })).toMatchObject({
           status: 412,
-          body: { error: { code: 'precondition', message: 'a.service was changed since it was read' } },
+          body: {
+            error: {
+              ...{ code: 'precondition', kind: 'conflict' },
+              message: 'a.service was changed since it was read',
+            },
+          },
         });
       expect((await fleet.registry.readUnit('a.service'))!.record).toEqual(before);
       expect(fleet.reloads).toHaveLength(reloads);
