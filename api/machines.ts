@@ -20,6 +20,9 @@ const WISHES = {
   },
 } as const;
 
+/** What fleet's API takes too. */
+const METADATA_KEY = /^[A-Za-z0-9_.-]+$/;
+
 /**
  * `/v1/machines`: machines that ever joined, and which of them leads; cordon, drain, uncordon, evict, forget, and the
  * metadata the operator sets.
@@ -76,6 +79,13 @@ export function machineRoutes({ registry }: ApiContext): Route[] {
     errors: [],
     async handle(call, { body }) {
       const machine = param(call, 'id');
+      const bad = Object.keys(body).find((key) => !METADATA_KEY.test(key));
+      if (bad !== undefined)
+        throw refuse(
+          400,
+          'bad-body',
+          `${JSON.stringify(bad)}: expected a key of letters, digits, ".", "_" and "-"`,
+        );
       await registry.patchMetadata(Object.entries(body).map(([key, value]) => ({ machine, key, value })));
     },
   });

@@ -323,6 +323,12 @@ describe('a request that is not right is told what was expected where, and what 
     [
       'PATCH',
       `/v1/machines/${A}/metadata`,
+      { az: 'b', 'a=b': 'c' },
+      '"a=b": expected a key of letters, digits, ".", "_" and "-"',
+    ],
+    [
+      'PATCH',
+      `/v1/machines/${A}/metadata`,
       { az: 3 },
       'expected an object with values of text or null, got an object',
     ],
