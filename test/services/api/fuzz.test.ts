@@ -31,7 +31,9 @@ let revision: number;
 let refusedAsTooLarge = 0;
 
 beforeAll(async () => {
-  const [told] = (await once(server, 'message')) as [{ socket: string }];
+  const died = once(server, 'exit').then(() => Promise.reject(new Error('the server has died')));
+  const [told] = (await Promise.race([once(server, 'message'), died])) as [{ socket: string }];
+  died.catch(() => undefined);
   socket = told.socket;
   revision = await ask('revision');
 });
