@@ -55,7 +55,7 @@ const events = command({
     const machines = await api.machineReports();
     const labels = new Map(machines.map((machine) => [machine.id, labelOf(machine)]));
     const wanted: Wanted = {
-      unit: options.unit === undefined ? null : readUnitArgument(options.unit),
+      unit: options.unit === undefined ? null : readUnitArgument(options.unit, context),
       machine: options.machine === undefined ? null : findMachine(machines, options.machine).id,
     };
     const show = async (event: Event): Promise<void> => {

@@ -13,9 +13,9 @@ import { readUnitArgument } from './unit-args.js';
 
 const shortHash = (hash: string, full: boolean): string => (full ? hash : hash.slice(0, 7));
 
-/** Rows of units whose names are given, or match the patterns; all without arguments. */
+/** Rows of units whose names are given, or match the patterns; all without arguments, which fleetctl has none of. */
 function unitFilter(args: readonly string[]): (row: { readonly unit: string }) => boolean {
-  const wanted = args.map(readUnitArgument);
+  const wanted = args.map((arg) => readUnitArgument(arg, { fleet: false }));
   return ({ unit }) =>
     wanted.length === 0 ||
     wanted.some((one) => (one.kind === 'name' ? one.name === unit : one.matches(unit)));

@@ -57,7 +57,7 @@ export async function runProgram(argv: readonly string[], given: ProgramOptions)
 function frame(name: string, given: ProgramOptions): Commander {
   const { fleet } = given;
   const program = new Commander(name)
-    .description('Controls the units, machines and migrations of a Convoy cluster.')
+    .description(`Controls the units, machines and migrations of a Convoy cluster.\n${versionLine(given)}`)
     .version(versionLine(given), '-v, --version', 'print the version')
     .exitOverride()
     .configureHelp({ helpWidth: Math.min(process.stdout.columns || WIDTH, WIDTH) })

@@ -1,7 +1,7 @@
 import type { UnitSubmission } from '../api/schemas.js';
 import type { UnitReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
-import { isTemplate, nameFromArgument } from '../units/name.js';
+import { isTemplate } from '../units/name.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
@@ -12,6 +12,7 @@ import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
 import { rehearseAll, submitAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
+import { unitNamed } from './unit-args.js';
 import { folderOf, readUnitFile } from './unit-files.js';
 import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
@@ -31,7 +32,7 @@ const scale = command({
     const [arg, number = ''] = args;
     if (arg === undefined || args.length !== 2)
       throw new UsageError('scale what, and to how many? Such as: convoyctl scale web@ 3');
-    const template = nameFromArgument(arg);
+    const template = unitNamed(arg, context);
     if (!isTemplate(template))
       throw new UsageError(`${arg} is no template: its name ends in @, such as web@`);
     const count = Number(number);

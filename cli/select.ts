@@ -15,13 +15,13 @@ export interface Selection {
  * templates too, which a command that starts or stops has no use for. Throws when a pattern matches nothing.
  */
 export async function selectUnits(
-  { api }: Context,
+  context: Context,
   args: readonly string[],
   { templates }: { readonly templates: boolean },
 ): Promise<Selection> {
-  const wanted = args.map(readUnitArgument);
+  const wanted = args.map((arg) => readUnitArgument(arg, context));
   const globbed = wanted.some(({ kind }) => kind === 'glob');
-  const known = globbed ? (await api.units()).map(({ name }) => name) : [];
+  const known = globbed ? (await context.api.units()).map(({ name }) => name) : [];
   const names = wanted.flatMap((one) => {
     if (one.kind === 'name') return [one.name];
     const found = known.filter((name) => one.matches(name) && (templates || !isTemplate(name)));

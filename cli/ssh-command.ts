@@ -2,9 +2,10 @@ import { connect } from 'node:net';
 import type { WireMachine } from '../api/wire.js';
 import { messageOf, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
-import { nameFromArgument } from '../units/name.js';
+
 import { type Command, type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
+import { unitNamed } from './unit-args.js';
 
 const port: OptionRow<number> = {
   flag: '--ssh-port <port>',
@@ -90,7 +91,7 @@ async function find(context: Context, { machine, unit }: Wanted): Promise<WireMa
   const machines = await context.api.machines();
   const begun = machine === undefined ? [] : machines.filter(({ id }) => id.startsWith(machine));
   const [match] = begun;
-  const hosts = unit === undefined ? [] : await machinesOf(context, nameFromArgument(unit));
+  const hosts = unit === undefined ? [] : await machinesOf(context, unitNamed(unit, context));
   if (begun.length === 1 && match !== undefined) {
     if (hosts.length === 0) return match;
     throw new Error(`${machine} is a machine and a unit: say which with --machine or --unit`);

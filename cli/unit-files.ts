@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { messageOf, permanent } from '../runtime/errors.js';
-import { nameFromArgument, templateOf } from '../units/name.js';
+import { templateOf } from '../units/name.js';
 import { type ParsedUnit, parse } from '../units/parse.js';
 import type { Context } from './command.js';
 import { readUnitArgument } from './unit-args.js';
@@ -75,12 +75,12 @@ export async function wantedUnits(
   let globbed = false;
   for (const arg of args) {
     const folder = folderOf(context, arg);
-    const meant = readUnitArgument(arg);
+    const meant = readUnitArgument(arg, context);
     const add = (name: string): void => {
       if (!wanted.has(name)) wanted.set(name, { name, folder });
     };
     if (meant.kind === 'name') {
-      add(nameFromArgument(arg));
+      add(meant.name);
       continue;
     }
     globbed = true;

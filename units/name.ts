@@ -15,8 +15,8 @@ export const UNIT_SUFFIXES = [
   'timer',
 ] as const;
 const TEMPLATE_SUFFIXES: readonly string[] = ['path', 'service', 'socket', 'target', 'timer'];
-/** What a command-line argument may end in; anything else gets `.service` (fleetctl's rule). */
-const TYPED_SUFFIXES: readonly string[] = [
+/** The types that fleetctl knew on its command line. */
+export const FLEETCTL_SUFFIXES: readonly string[] = [
   'service',
   'socket',
   'timer',
@@ -86,10 +86,10 @@ export function templateOf(name: string): string | null {
   return instance === null || instance === '' ? null : `${prefix}@.${suffix}`;
 }
 
-/** The unit meant by a command-line argument: its last path component, with `.service` if it has no type. */
-export function nameFromArgument(argument: string): string {
+/** The unit meant by a command-line argument: its last path component, with `.service` if it has none of these types. */
+export function nameFromArgument(argument: string, types: readonly string[]): string {
   const base = argument.replace(/\/+$/, '').split('/').at(-1) ?? '';
-  return TYPED_SUFFIXES.includes(nameParts(base).suffix) ? base : `${base}.service`;
+  return types.includes(nameParts(base).suffix) ? base : `${base}.service`;
 }
 
 /**

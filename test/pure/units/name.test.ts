@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   expandSpecifiers,
+  FLEETCTL_SUFFIXES,
   isTemplate,
   nameFromArgument,
   nameParts,
@@ -12,7 +13,7 @@ import recorded from '../../fixtures/fleetctl/names.json' with { type: 'json' };
 
 describe('whyBadName', () => {
   it.each(recorded)('judges $argument as fleetctl did', ({ argument, looked, error }) => {
-    expect(nameFromArgument(argument)).toBe(looked);
+    expect(nameFromArgument(argument, FLEETCTL_SUFFIXES)).toBe(looked);
     expect(whyBadName(looked)).toBe(error ?? null);
   });
 
@@ -66,8 +67,15 @@ describe('name parts', () => {
 
   it('reads arguments as fleetctl did', () => {
     const arguments_ = ['foo', 'foo.1', 'a/b.socket', 'foo.target', 'dir/x@1.service', 'dir/'];
-    expect(arguments_.map(nameFromArgument)).toEqual([
+    expect(arguments_.map((argument) => nameFromArgument(argument, FLEETCTL_SUFFIXES))).toEqual([
       ...['foo.service', 'foo.1.service', 'b.socket', 'foo.target.service', 'x@1.service', 'dir.service'],
+    ]);
+  });
+
+  it('takes any type that a unit can have for one', () => {
+    const arguments_ = ['foo', 'foo.1', 'foo.target', 'dir/x.slice'];
+    expect(arguments_.map((argument) => nameFromArgument(argument, UNIT_SUFFIXES))).toEqual([
+      ...['foo.service', 'foo.1.service', 'foo.target', 'x.slice'],
     ]);
   });
 
