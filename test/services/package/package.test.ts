@@ -42,6 +42,18 @@ test('without root nothing is done', async () => {
 
 describe('installed on machines that reach no registry of packages', () => {
   test('convoyd runs, its programs are on PATH, and the settings are there to be filled in', async () => {
+    await b.ask(
+      ...[
+        'sh',
+        '-c',
+        'echo "#!/bin/sh\necho the real one" > /usr/local/bin/fleetctl; chmod +x /usr/local/bin/fleetctl',
+      ],
+    );
+    await b.ask(
+      'sh',
+      '-c',
+      'printf "[Socket]\nListenStream=/run/fleet.sock\n" > /etc/systemd/system/fleet.socket',
+    );
     await Promise.all(
       [a, b].map(async (host) => {
         await unpack(host, 'convoy.tgz');
@@ -60,6 +72,14 @@ describe('installed on machines that reach no registry of packages', () => {
       20_000,
     );
     expect(await a.ask('convoyctl', '--version')).toContain(readPackage(ROOT).version);
+  });
+
+  test('it answers as fleet where there is none: by the name fleetctl, and on its socket', async () => {
+    const asked = ['env', 'FLEETCTL_ENDPOINT=unix:///var/run/fleet.sock', 'fleetctl', 'list-machines'];
+    expect(await lines(a, ...asked, '--no-legend')).toHaveLength(2);
+    expect(await a.ask('stat', '-c', '%a', '/run/fleet.sock')).toBe('660\n');
+    expect(await b.ask('fleetctl')).toBe('the real one\n');
+    expect((await b.exec('test', '-e', '/run/fleet.sock')).code).toBe(1);
   });
 
   test('a setting that cannot work: convoyd says it once and waits for a correction', async () => {
@@ -137,7 +157,7 @@ describe('with a unit that runs', () => {
       ...[
         'sh',
         '-c',
-        'find /etc /run /usr/local /var/lib -xdev -iname "*convoy*"; ls -A /run/convoy; ls /usr/local/bin',
+        'find /etc /run /usr/local /var/lib -xdev -iname "*convoy*" -o -name fleet.sock; ls -A /run/convoy; ls /usr/local/bin',
       ],
     );
     expect(left.filter((line) => !line.startsWith('/run/credentials'))).toEqual(
