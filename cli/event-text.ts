@@ -1,4 +1,5 @@
 import type { Event } from '../api/event-schemas.js';
+import { counted } from './table.js';
 
 /** What happened, in words. Machines are named by `machine`. */
 export function describeEvent(event: Event, machine: (id: string) => string): string {
@@ -33,7 +34,7 @@ type Of<Kind extends Event['kind']> = Extract<Event, { kind: Kind }>;
 
 function unitText({ unit, value }: Of<'unit'>): string {
   if (value === null) return `${unit} destroyed`;
-  const restarts = value.restarts === 0 ? '' : `, ${value.restarts} restarts asked for`;
+  const restarts = value.restarts === 0 ? '' : `, ${counted(value.restarts, 'restart')} asked for`;
   const move =
     value.move === null
       ? ''

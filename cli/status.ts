@@ -1,6 +1,7 @@
 import type { UnitReport } from '../api/wire.js';
 import type { UnitState } from '../registry/model.js';
 import { ConvoyError } from '../runtime/errors.js';
+import { expandSpecifiers } from '../units/name.js';
 import { valuesOf } from '../units/unit-file.js';
 import { type Command, type Context, command } from './command.js';
 import { copyLog, holdersOf, machineOption, sshPortOption } from './journal.js';
@@ -87,7 +88,7 @@ function describe(unit: UnitReport, state: UnitState, machine: string, now: numb
     ['Pending', state.machine === unit.machine || unit.record.global ? unit.pending : null],
   ];
   return [
-    `${DOTS[state.active] ?? '●'} ${name}${description === undefined ? '' : ` - ${description}`}`,
+    `${DOTS[state.active] ?? '●'} ${name}${description === undefined ? '' : ` - ${expandSpecifiers(description, name)}`}`,
     ...facts.flatMap(([key, value]) => (value === null ? [] : [`${key.padStart(INDENT)}: ${value}`])),
   ];
 }
