@@ -2,13 +2,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readAccess } from '../api/access-files.js';
+import { choosePeerListen } from '../api/peer-server.js';
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
 import { parseProgram, type Settings } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
 import { apiSocket, type DaemonOptions, startDaemon, unitSocket } from './daemon.js';
-import { chooseUnitManager, daemonTable, FLEET_SOCKET } from './daemon-options.js';
+import { chooseUnitManager, daemonTable, FLEET_SOCKET, PEER_PORT } from './daemon-options.js';
 import { readEtcdAccess } from './etcd-access.js';
 import { NO_FLEET, readFleetSettings } from './fleet-conf.js';
 import { readFleetConf } from './fleet-conf-file.js';
@@ -22,8 +23,10 @@ await runMain('convoyd', async () => {
   const own = readCommandLine({});
   // --dev has nothing to do with what fleet did on this machine.
   const fleet = own.dev ? NO_FLEET : readFleetSettings(readFleetConf(own.fleetConfig), process.env);
-  const { dev, logLevel, ttl, grace, publicIp, machineId, listen, unitManager, fleetConfig, ...rest } =
-    readCommandLine(fleet.settings);
+  const { dev, logLevel, ttl, grace, machineId, listen, unitManager, fleetConfig, ...rest } = readCommandLine(
+    fleet.settings,
+  );
+  const publicIp = rest.publicIp ?? (dev ? '127.0.0.1' : readPublicIp());
   const log = createLog('convoyd', logLevel);
   for (const warning of fleet.warnings) log.warn({}, warning);
   const shutdown = createShutdown(log);
@@ -35,8 +38,9 @@ await runMain('convoyd', async () => {
     ...readEtcdAccess(rest, process.env, fleet.etcdPassword),
     unitManager: chooseUnitManager(unitManager, { unitRoot: rest.unitRoot, dev }),
     machineId: machineId ?? readMachineId(),
-    publicIp: publicIp ?? (dev ? '127.0.0.1' : readPublicIp()),
+    publicIp,
     listen: listen ?? null,
+    peerListen: choosePeerListen(rest.peerListen, publicIp, PEER_PORT),
     access: readAccess(rest),
     ttlMs: ttl,
     graceMs: grace,

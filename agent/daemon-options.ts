@@ -9,6 +9,8 @@ import { parseMachineId, parseMetadata } from './identity.js';
 const UNIT_MANAGERS = ['systemd', 'supervisor'] as const;
 /** Where clients of fleet look for it. */
 export const FLEET_SOCKET = '/run/fleet.sock';
+/** What firewalls have to let through between machines. */
+export const PEER_PORT = 7373;
 export type UnitManagerName = (typeof UNIT_MANAGERS)[number];
 
 /** convoyd's options; the names in the environment are those of /etc/convoy/convoyd.env too. */
@@ -54,10 +56,16 @@ export const daemonTable = {
     help: 'serve the API on this TCP address too; beyond loopback with --tls-cert, and --tls-ca or --api-tokens',
     parse: parseListen,
   },
+  peerListen: {
+    flag: '--peer-listen <host:port>',
+    env: 'CONVOY_PEER_LISTEN',
+    help: `where other machines of the cluster ask this one, who know its secret from etcd; none: nowhere (default: the public IP, port ${PEER_PORT})`,
+    parse: (text: string) => (text === 'none' ? text : parseListen(text)),
+  },
   tlsCert: {
     flag: '--tls-cert <file>',
     env: 'CONVOY_TLS_CERT',
-    help: 'PEM of the certificate of the API on TCP, and of this machine if its OU is convoy-machine',
+    help: 'PEM of the certificate of the API on TCP',
     parse: parseText,
   },
   tlsKey: {
@@ -69,13 +77,13 @@ export const daemonTable = {
   tlsCa: {
     flag: '--tls-ca <file>',
     env: 'CONVOY_TLS_CA',
-    help: 'PEM of the authority that signs the certificates of callers (OU=convoy-read, convoy-operate or convoy-admin) and of other machines',
+    help: 'PEM of the authority that signs the certificates of callers (OU=convoy-read, convoy-operate or convoy-admin)',
     parse: parseText,
   },
   apiTokens: {
     flag: '--api-tokens <file>',
     env: 'CONVOY_API_TOKENS',
-    help: 'lines NAME ROLE TOKEN, for its owner only; roles: read, operate, admin, and machine for what machines show each other',
+    help: 'lines NAME ROLE TOKEN, for its owner only; roles: read, operate, admin',
     parse: parseText,
   },
   runDir: {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Access, canIdentify } from '../api/access.js';
-import { addressForOthers, reasonsForDistrust } from '../api/advertise.js';
+import type { PeerListen } from '../api/peer-server.js';
 import { startApi } from '../api/server.js';
 import type { EtcdAccess } from '../registry/etcd-host.js';
 import { openEtcdRegistry } from '../registry/etcd-registry.js';
@@ -17,6 +17,7 @@ import { startScheduler } from '../scheduler/scheduler.js';
 import { type Agent, startAgent } from './agent.js';
 import type { UnitManagerName } from './daemon-options.js';
 import { readBootId } from './identity.js';
+import { keepSecret } from './secret.js';
 import { openSupervisorManager } from './supervisor-manager.js';
 import { openSystemdManager } from './systemd/systemd-manager.js';
 import type { UnitManager } from './unit-manager.js';
@@ -31,6 +32,8 @@ export interface DaemonOptions extends EtcdAccess {
   readonly listen: { readonly host: string; readonly port: number } | null;
   /** Whom the API believes over TCP. */
   readonly access: Access;
+  /** Where other machines ask; null: nowhere. */
+  readonly peerListen: PeerListen | null;
   /** Sockets, the supervisor and what must not survive a reboot. */
   readonly runDir: string;
   /** What must survive a reboot. */
@@ -97,6 +100,7 @@ export async function startDaemon(
       });
   shutdown.onClose('scheduler', () => scheduler?.stop());
   let agent: Agent | undefined;
+  const secret = keepSecret(registry, clock, shutdown.signal);
   const api = await startApi({
     registry,
     machineId,
@@ -129,19 +133,18 @@ export async function startDaemon(
     // Without a way to tell callers apart: what any user of this machine may see over read.sock.
     tcp: options.listen === null ? [] : [{ ...options.listen, role: canIdentify(access) ? null : 'unit' }],
     access,
+    peerListen: options.peerListen,
+    secret: secret.present,
   });
   shutdown.onClose('api', () => api.stop());
-  const apiAddress = addressForOthers(api.addresses, options.publicIp);
-  for (const reason of reasonsForDistrust(access, apiAddress, clock.now()))
-    log.warn({ api: apiAddress }, reason);
   agent = startAgent({
-    registry,
+    registry: { ...registry, join: secret.join },
     manager,
     machine: {
       id: machineId,
       ip: options.publicIp,
       metadata: options.metadata,
-      apiAddress,
+      apiAddress: api.peerAddress,
       version: options.version,
       bootId: readBootId(),
     },
@@ -155,7 +158,10 @@ export async function startDaemon(
   // SIGHUP: a service manager starts us again at once, with the settings as they are now.
   const drains = () => options.drainOnStop && shutdown.signal.reason !== 'SIGHUP';
   shutdown.onClose('agent', () => agent?.stop({ drain: drains() }));
-  log.info({ machine: machineId, api: api.addresses, etcd: options.etcd }, 'convoyd is up');
+  log.info(
+    { machine: machineId, api: api.addresses, peers: api.peerAddress, etcd: options.etcd },
+    'convoyd is up',
+  );
 }
 
 function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,14 +88,6 @@ export function openGround(prefix: string): Ground {
       await reaped;
     },
   };
-}
-
-/** The file of tokens (`--api-tokens`) by which all convoyds on the ground know each other for machines. */
-export function machineTokens(ground: Ground): string {
-  const file = join(ground.dir, 'api-tokens');
-  const line = (): string => `ground machine ${randomBytes(32).toString('hex')}\n`;
-  if (!existsSync(file)) writeFileSync(file, line(), { mode: 0o600 });
-  return file;
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */

@@ -1,14 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { messageOf, UsageError } from '../runtime/errors.js';
-import {
-  type Access,
-  parseTokens,
-  roleOfSubject,
-  type ServerTls,
-  type Subject,
-  type Token,
-} from './access.js';
+import { type Access, parseTokens, type ServerTls, type Token } from './access.js';
 
 /** Paths; absent: not given. */
 export interface AccessFiles {
@@ -49,7 +42,7 @@ function readTls({ tlsCert, tlsKey, tlsCa }: AccessFiles): ServerTls | null {
     for (const authority of certificates('--tls-ca', tlsCa, ca))
       if (!authority.ca)
         throw new UsageError(`--tls-ca: ${tlsCa} holds a certificate that may sign no others`);
-  return { cert, key, ca, ofMachine: roleOfSubject(subjectOf(own)) === 'machine' };
+  return { cert, key, ca };
 }
 
 /** All certificates of a PEM file, which has to hold one. */
@@ -57,10 +50,6 @@ function certificates(flag: string, file: string, pem: string): X509Certificate[
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new UsageError(`${flag}: ${file} holds no certificate in PEM`);
   return understood(`${flag}: ${file}`, () => blocks.map((block) => new X509Certificate(block)));
-}
-
-function subjectOf(certificate: X509Certificate): Subject {
-  return certificate.toLegacyObject().subject as Subject;
 }
 
 function readSecret(flag: string, file: string): string {

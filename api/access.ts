@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { ConvoyError } from '../runtime/errors.js';
 import { type Caller, ROLES, type Role, refuse } from './route.js';
 
-/** What a token or certificate is for: a caller's role, or to be a machine of the cluster, which names its callers. */
-export const CREDENTIAL_ROLES = ['read', 'operate', 'admin', 'machine'] as const;
-export type CredentialRole = (typeof CREDENTIAL_ROLES)[number];
+/** What a token or certificate can give. */
+const CREDENTIAL_ROLES = ['read', 'operate', 'admin'] as const;
+type CredentialRole = (typeof CREDENTIAL_ROLES)[number];
 
 export interface Token {
   readonly name: string;
@@ -12,7 +12,7 @@ export interface Token {
   readonly secret: string;
 }
 
-/** Whom the API believes over TCP, and how this machine shows who it is. */
+/** Whom the API believes over TCP. */
 export interface Access {
   readonly tokens: readonly Token[];
   /** null: plain HTTP, on loopback only. */
@@ -23,10 +23,8 @@ export interface Access {
 export interface ServerTls {
   readonly cert: string;
   readonly key: string;
-  /** Signs the certificates of callers and of other machines; null: callers show tokens, Node knows who signs. */
+  /** Signs the certificates of callers; null: they show tokens. */
   readonly ca: string | null;
-  /** `cert` may be shown to other machines as that of a machine. */
-  readonly ofMachine: boolean;
 }
 
 /** What a caller over TCP has shown. */
@@ -35,8 +33,6 @@ export interface Shown {
   readonly authorization: string | undefined;
   /** null: none was shown. `problem`: why it is not to be trusted. */
   readonly certificate: { readonly subject: Subject; readonly problem: string | null } | null;
-  /** The `VOUCHED` header. */
-  readonly vouched: string | undefined;
 }
 
 /** The parts of a certificate's subject that count; more than one of a kind is a list. */
@@ -45,7 +41,7 @@ export interface Subject {
   readonly OU?: string | readonly string[];
 }
 
-/** The header in which a machine names the caller it asks for: the role, and the name percent-encoded. */
+/** The header in which a machine names the caller it asks for: the role, and the name percent-encoded. Read from machines only. */
 export const VOUCHED = 'x-convoy-caller';
 
 const UNIT_PREFIX = 'convoy-';
@@ -57,11 +53,12 @@ const LEAST_SECRET = 16;
  * decides before a certificate. Throws the refusal: 401 without a good credential, 403 for one without a role.
  */
 export function identify(shown: Shown, tokens: readonly Token[]): Caller {
-  const { name, role } = credentialOf(shown, tokens);
-  if (role === 'machine') return vouchedCaller(name, shown.vouched);
-  if (shown.vouched !== undefined)
-    throw refuse(401, 'credentials', `${name} is no machine of this cluster: it cannot ask for others`);
-  return { name, role };
+  const { authorization, certificate } = shown;
+  if (certificate !== null && certificate.problem !== null)
+    throw refuse(401, 'credentials', `this certificate is not accepted: ${certificate.problem}`);
+  if (authorization !== undefined) return tokenOf(authorization, tokens);
+  if (certificate !== null) return certified(certificate.subject);
+  throw refuse(401, 'credentials', 'show a token (Authorization: Bearer TOKEN) or a client certificate');
 }
 
 /** The header by which a machine asks another one for `caller`. */
@@ -74,14 +71,14 @@ export function canIdentify({ tokens, tls }: Access): boolean {
   return tokens.length > 0 || (tls !== null && tls.ca !== null);
 }
 
-/** The token by which this machine is known to others, if that is the way. */
-export function machineToken({ tokens }: Access): string | null {
-  return tokens.find(({ role }) => role === 'machine')?.secret ?? null;
-}
-
-/** Whether other machines can know this one for a machine. */
-export function isMachine(access: Access): boolean {
-  return machineToken(access) !== null || access.tls?.ofMachine === true;
+/** The caller whom a machine of the cluster asks for, by its `VOUCHED` header. Throws the refusal if that names none. */
+export function vouchedCaller(machine: string, vouched: string | undefined): Caller {
+  const [, role, encoded] = /^(\w+) (\S+)$/.exec(vouched ?? '') ?? [];
+  const known = ROLES.find((one) => one === role);
+  const name = decoded(encoded ?? '');
+  if (known === undefined || name === '')
+    throw refuse(403, 'role', `${machine} is a machine: it asks for others only, and has to say for whom`);
+  return { name, role: known, through: machine };
 }
 
 /** The refusal for a caller whose role is not enough; null if it is. */
@@ -119,7 +116,7 @@ export function parseTokens(text: string): Token[] {
 }
 
 /** The role that a certificate gives: the one OU of its subject that begins with `convoy-`. null: none, or several. */
-export function roleOfSubject({ OU }: Subject): CredentialRole | null {
+function roleOfSubject({ OU }: Subject): CredentialRole | null {
   const roles = listOf(OU).flatMap((unit) =>
     unit.startsWith(UNIT_PREFIX) ? [unit.slice(UNIT_PREFIX.length)] : [],
   );
@@ -127,29 +124,16 @@ export function roleOfSubject({ OU }: Subject): CredentialRole | null {
   return roles.length === 1 && isCredentialRole(only) ? only : null;
 }
 
-interface Credential {
-  readonly name: string;
-  readonly role: CredentialRole;
-}
-
-function credentialOf({ authorization, certificate }: Shown, tokens: readonly Token[]): Credential {
-  if (certificate !== null && certificate.problem !== null)
-    throw refuse(401, 'credentials', `this certificate is not accepted: ${certificate.problem}`);
-  if (authorization !== undefined) return tokenOf(authorization, tokens);
-  if (certificate !== null) return certified(certificate.subject);
-  throw refuse(401, 'credentials', 'show a token (Authorization: Bearer TOKEN) or a client certificate');
-}
-
 /** Compared by digests, each to its end, and with all tokens: the time it takes tells nothing of any of them. */
-function tokenOf(authorization: string, tokens: readonly Token[]): Credential {
+function tokenOf(authorization: string, tokens: readonly Token[]): Caller {
   const given = digest(/^bearer +(\S+)\s*$/i.exec(authorization)?.[1] ?? '');
   let found: Token | undefined;
   for (const token of tokens) if (sameBytes(given, digest(token.secret))) found = token;
   if (found === undefined) throw refuse(401, 'credentials', 'this token is not accepted');
-  return found;
+  return { name: found.name, role: found.role };
 }
 
-function certified(subject: Subject): Credential {
+function certified(subject: Subject): Caller {
   const name = listOf(subject.CN)[0];
   const role = roleOfSubject(subject);
   if (name === undefined || role === null) {
@@ -161,15 +145,6 @@ function certified(subject: Subject): Credential {
     );
   }
   return { name, role };
-}
-
-function vouchedCaller(machine: string, vouched: string | undefined): Caller {
-  const [, role, encoded] = /^(\w+) (\S+)$/.exec(vouched ?? '') ?? [];
-  const known = ROLES.find((one) => one === role);
-  const name = decoded(encoded ?? '');
-  if (known === undefined || name === '')
-    throw refuse(403, 'role', `${machine} is a machine: it asks for others only, and has to say for whom`);
-  return { name, role: known, through: machine };
 }
 
 function decoded(text: string): string {

@@ -65,7 +65,8 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-function bind(server: Server, name: string, where: ListenOptions | { fd: number }) {
+/** `permanent`/`listen`, with `name` in it, if the address cannot be had. */
+export function bind(server: Server, name: string, where: ListenOptions | { fd: number }) {
   return new Promise<void>((resolve, reject) => {
     const fail = (cause: Error): void =>
       reject(permanent(`cannot serve the API on ${name}: ${messageOf(cause)}`, { code: 'listen', cause }));

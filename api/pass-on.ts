@@ -1,9 +1,8 @@
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Machine } from '../registry/model.js';
 import { aborted, ConvoyError, messageOf, transient } from '../runtime/errors.js';
-import { type Access, machineToken, VOUCHED, vouchFor } from './access.js';
+import { VOUCHED, vouchFor } from './access.js';
 import { publicCode } from './error-codes.js';
-import { isLoopback } from './listen.js';
 import { type Call, refuse } from './route.js';
 import type { WireError } from './wire.js';
 
@@ -16,24 +15,8 @@ export const WRONG_MACHINE = 421;
 /** How long another machine may take to begin its answer to anything but a log. */
 const ANSWER_MS = 5_000;
 
-/** How this machine asks others: over connections of its own, on which it says that it is one. */
-export interface Peers {
-  readonly dispatcher: Dispatcher;
-  readonly token: string | null;
-}
-
-/** `close` ends the connections. Certificates of other machines are always checked, whatever the environment says. */
-export function openPeers(access: Access): Peers & { close(): Promise<void> } {
-  const { tls } = access;
-  const dispatcher = new Agent({
-    connect: {
-      rejectUnauthorized: true,
-      ...(tls === null || tls.ca === null ? {} : { ca: tls.ca }),
-      ...(tls === null || !tls.ofMachine ? {} : { cert: tls.cert, key: tls.key }),
-    },
-  });
-  return { dispatcher, token: machineToken(access), close: () => dispatcher.destroy() };
-}
+/** Of `Machine.apiAddress`. */
+const SCHEME = 'psk://';
 
 export interface PassedOn {
   readonly status: number;
@@ -43,9 +26,9 @@ export interface PassedOn {
 
 /**
  * Sends a request, without its body, on to the machine it is about, for its caller. `transient`/`machine-unreachable`
- * if that does not answer, has no address, is not to be trusted or does not trust this one, or another machine answers
- * there; `aborted` once the caller has gone. `target`: asked instead of what the caller asked. `patient`: the answer
- * may begin as late as it likes (a log that is followed).
+ * if that does not answer, has no address or is not of this machine's cluster, or another machine answers there; `aborted`
+ * once the caller has gone. `target`: asked instead of what the caller asked. `patient`: the answer may begin as late as
+ * it likes (a log that is followed).
  */
 export async function passOn(
   call: Call,
@@ -53,60 +36,51 @@ export async function passOn(
   { target = call.target, patient }: { readonly target?: string; readonly patient: boolean },
 ): Promise<PassedOn> {
   const { id, apiAddress } = machine;
-  const { dispatcher, token } = call.peers;
-  if (apiAddress === '')
+  if (!apiAddress.startsWith(SCHEME))
     throw unreachable(`machine ${id} answers no requests of other machines: give this command there`);
+  const dispatcher = await call.peers.dispatcher();
   try {
     const { statusCode, body } = await dispatcher.request({
-      origin: apiAddress,
+      origin: `https://${apiAddress.slice(SCHEME.length)}`,
       path: target,
       method: call.method as Dispatcher.HttpMethod,
-      headers: {
-        [PASSED_ON]: id,
-        [VOUCHED]: vouchFor(call.caller),
-        ...(token !== null && isSafeFor(machine) ? { authorization: `Bearer ${token}` } : {}),
-      },
+      headers: { [PASSED_ON]: id, [VOUCHED]: vouchFor(call.caller) },
       headersTimeout: patient ? 0 : ANSWER_MS,
       bodyTimeout: 0,
       signal: call.signal,
     });
-    if (statusCode === WRONG_MACHINE) {
+    if (statusCode === WRONG_MACHINE || statusCode === 401) {
       await body.dump();
-      throw unreachable(`machine ${id} does not answer at ${apiAddress}: another one does`);
-    }
-    if (statusCode === 401) {
-      const { error } = (await body.json()) as WireError;
-      throw unreachable(`machine ${id} does not know this one as a machine of the cluster: ${error.message}`);
+      throw unreachable(
+        statusCode === 401
+          ? strangers(machine)
+          : `machine ${id} does not answer at ${apiAddress}: another one does`,
+      );
     }
     return { status: statusCode, lines: linesOf(body), json: () => body.json() };
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
     if (call.signal.aborted) throw aborted('the caller has gone', { cause });
-    const { code } = cause as { readonly code?: string };
-    throw unreachable(
-      isDistrust(code)
-        ? `the certificate that machine ${id} shows at ${apiAddress} is not to be trusted: ${messageOf(cause)}`
-        : `machine ${id} does not answer at ${apiAddress}: ${messageOf(cause)}`,
-      cause,
-    );
+    throw unreachable(whyNot(machine, cause), cause);
   }
 }
 
-/** Whether a certificate was refused, by the code that Node (of OpenSSL) gives the error. */
-function isDistrust(code = ''): boolean {
-  return /CERT|SIGNATURE|ISSUER|CRL/.test(code);
+/** OpenSSL's own sentences are none for people: `code` is what Node makes of them. */
+function whyNot(machine: Machine, cause: unknown): string {
+  const { code = '' } = cause as { readonly code?: string };
+  if (/^ERR_SSL_.*ALERT/.test(code)) return strangers(machine);
+  const why = code.startsWith('ERR_SSL_') ? 'what answers there is no convoyd' : messageOf(cause);
+  return `machine ${machine.id} does not answer at ${machine.apiAddress}: ${why}`;
+}
+
+function strangers({ id, apiAddress }: Machine): string {
+  return `machine ${id} at ${apiAddress} does not know this one as a machine of the cluster: their secrets differ`;
 }
 
 /** What another machine refused a request with, to be said as it said it. */
 export function refusalOf(status: number, body: unknown): ConvoyError {
   const { error } = body as WireError;
   return refuse(status, publicCode(String(error.code), 'permanent'), error.message);
-}
-
-/** Not over plain HTTP to what says it is on loopback: that is this machine's own, where any user may listen. */
-function isSafeFor({ apiAddress, ip }: Machine): boolean {
-  const { protocol, hostname } = new URL(apiAddress);
-  return protocol === 'https:' || (isLoopback(ip) && isLoopback(hostname));
 }
 
 function unreachable(message: string, cause?: unknown): ConvoyError {

@@ -1,7 +1,7 @@
 import { type ConvoyError, permanent } from '../runtime/errors.js';
 import type { ErrorCode, FleetCode } from './error-codes.js';
 import type { AnyOperation } from './operation.js';
-import type { Peers } from './pass-on.js';
+import type { Peers } from './peers.js';
 
 /** The header that carries `Reply.revision`. */
 export const REVISION = 'x-convoy-revision';

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { aborted, kindOf, messageOf } from '../runtime/errors.js';
 import { type Access, identify, lacksRole } from './access.js';
 import { logChange } from './audit.js';
@@ -6,22 +6,30 @@ import type { ApiContext } from './context.js';
 import { statusOf } from './error-codes.js';
 import { listenOn, type SocketListen, type TcpListen } from './listen.js';
 import { type Answered, apiMetrics } from './metrics.js';
-import { openPeers, PASSED_ON, type Peers, WRONG_MACHINE } from './pass-on.js';
+import { PASSED_ON, WRONG_MACHINE } from './pass-on.js';
+import { listenForPeers, type PeerListen, peerSecurity } from './peer-server.js';
+import { openPeers, type Peers } from './peers.js';
 import { redirect, sendError, sendJson, sendLines } from './replies.js';
 import { type Call, type Caller, type Method, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
-import { createWebServer, shownBy } from './web-server.js';
+import { createSecureWebServer, createWebServer, shownBy } from './web-server.js';
 
 export interface ApiOptions extends ApiContext {
   readonly sockets: readonly SocketListen[];
   readonly tcp: readonly TcpListen[];
-  /** Of callers over TCP, and of this machine towards others. */
+  /** Of callers over TCP. */
   readonly access: Access;
+  /** Where other machines ask; null: nowhere. */
+  readonly peerListen: PeerListen | null;
+  /** The secret of the cluster that this machine has joined; null: it is not known yet. */
+  readonly secret: () => Buffer | null;
 }
 
 export interface Api {
   /** `unix:///path`, `http://host:port` or `https://host:port`, sockets first, in the order given. */
   readonly addresses: readonly string[];
+  /** Where other machines ask: `psk://host:port`; '': nowhere. */
+  readonly peerAddress: string;
   /** Ends streams and connections; a request in hand gets its answer. */
   stop(): Promise<void>;
 }
@@ -37,33 +45,42 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const stopping = new AbortController();
   const routes = allRoutes(options);
   const gate = registryGate(options);
-  const peers = openPeers(options.access);
+  const peers = openPeers(options.machineId, () => options.registry.readSecret());
   const count = apiMetrics(options.meter);
   const servers: Server[] = [];
   const addresses: string[] = [];
+  let peerAddress = '';
   const stop = async (): Promise<void> => {
     stopping.abort();
     await Promise.all(servers.map((server) => closeServer(server, options)));
     await peers.close();
   };
+  const handler = (callerOf: Serving['callerOf']): RequestListener => {
+    const serving: Serving = { ...options, routes, gate, peers, callerOf, count };
+    return (request, response) => void answer(serving, request, response, stopping.signal);
+  };
   try {
     for (const listen of [...options.sockets, ...options.tcp]) {
       const { role } = listen;
       const address = 'path' in listen ? listen.path : `${listen.host}:${listen.port}`;
-      const everyone = role === null ? null : { name: address, role };
-      const serving: Serving = { ...options, routes, gate, peers, everyone, count };
+      const callerOf = (request: IncomingMessage): Caller =>
+        role === null ? identify(shownBy(request), options.access.tokens) : { name: address, role };
       const tls = 'path' in listen ? null : options.access.tls;
-      const server = createWebServer(tls, (request, response) => {
-        void answer(serving, request, response, stopping.signal);
-      });
+      const server = createWebServer(tls, handler(callerOf));
       addresses.push(await listenOn(server, listen, options.access));
       servers.push(server);
+    }
+    if (options.peerListen !== null) {
+      const { tls, callerOf } = peerSecurity(options.secret);
+      const server = createSecureWebServer(tls, handler(callerOf));
+      peerAddress = await listenForPeers(server, options.peerListen, options.log);
+      if (peerAddress !== '') servers.push(server);
     }
   } catch (error) {
     await stop();
     throw error;
   }
-  return { addresses, stop };
+  return { addresses, peerAddress, stop };
 }
 
 async function closeServer(server: Server, { clock }: ApiOptions): Promise<void> {
@@ -103,9 +120,8 @@ interface Serving extends ApiContext {
   readonly gate: RegistryGate;
   readonly count: (answered: Answered) => void;
   readonly peers: Peers;
-  readonly access: Access;
-  /** Whom everyone is taken for who reaches the address; null: callers have to show who they are. */
-  readonly everyone: Caller | null;
+  /** Who asks over this address; throws the refusal. */
+  readonly callerOf: (request: IncomingMessage) => Caller;
 }
 
 async function answer(
@@ -173,7 +189,7 @@ async function dispatch(
 ): Promise<Reply | { readonly location: string }> {
   const target = request.url ?? '/';
   const query = target.indexOf('?');
-  const caller = serving.everyone ?? identify(shownBy(request), serving.access.tokens);
+  const caller = serving.callerOf(request);
   known.caller = caller;
   const path = decodePath(query < 0 ? target : target.slice(0, query));
   const outsider = serving.outsider();
@@ -212,7 +228,7 @@ async function dispatch(
     caller,
     peers: serving.peers,
     body: async () => body,
-    passedOn: meant !== undefined,
+    passedOn: caller.through !== undefined || meant !== undefined,
     signal,
   };
   return handler(call);

@@ -1,9 +1,8 @@
 import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { ServerTls, Shown, Subject } from './access.js';
-import { VOUCHED } from './access.js';
 
 /** What keeps a caller who is slow, silent or many from holding the server: all in ms, but the connections. */
 const LIMITS = {
@@ -22,7 +21,15 @@ const MOST_CONNECTIONS = 1_000;
 
 /** An HTTP server that does not listen yet; with `tls`, an HTTPS server. Malformed requests it answers itself (400, 408, 431). */
 export function createWebServer(tls: ServerTls | null, handle: RequestListener): Server {
-  const server = tls === null ? createServer(LIMITS, handle) : createSecureServer(secured(tls), handle);
+  return tls === null ? guarded(createServer(LIMITS, handle)) : createSecureWebServer(secured(tls), handle);
+}
+
+/** The same by TLS of any kind. */
+export function createSecureWebServer(tls: ServerOptions, handle: RequestListener): Server {
+  return guarded(createSecureServer({ ...LIMITS, ...tls }, handle));
+}
+
+function guarded(server: Server): Server {
   server.maxConnections = MOST_CONNECTIONS;
   // Left alone, Node hangs up on it. The stream is nobody's but ours then: what breaks in it, and its end, too.
   server.on('connect', (_, stream) => {
@@ -35,7 +42,7 @@ export function createWebServer(tls: ServerTls | null, handle: RequestListener):
 /** A wrong certificate does not end the handshake: it is refused in words, request by request. */
 function secured({ cert, key, ca }: ServerTls) {
   return {
-    ...{ ...LIMITS, cert, key, minVersion: 'TLSv1.2' as const },
+    ...{ cert, key, minVersion: 'TLSv1.2' as const },
     ...(ca === null ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
     // No session is resumed: what was checked is then always this connection's own certificate.
     secureOptions: constants.SSL_OP_NO_TICKET,
@@ -44,11 +51,9 @@ function secured({ cert, key, ca }: ServerTls) {
 
 /** What the caller has shown with a request. */
 export function shownBy({ headers, socket }: IncomingMessage): Shown {
-  const vouched = headers[VOUCHED];
   return {
     authorization: headers.authorization,
     certificate: 'authorizationError' in socket ? certificateOf(socket as TLSSocket) : null,
-    vouched: typeof vouched === 'string' ? vouched : undefined,
   };
 }
 

@@ -28,7 +28,7 @@ export interface Machine {
   readonly ip: string;
   /** From the daemon's options. The effective metadata also has the operator's overrides of `KnownMachine`. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Where this machine's convoyd answers for others: `http://127.0.0.1:PORT`; empty if nowhere. */
+  /** Where this machine's convoyd answers other machines, by the cluster's secret: `psk://10.0.0.1:7373`; empty if nowhere. */
   readonly apiAddress: string;
   readonly version: string;
   readonly bootId: string;

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, type Ground, machineTokens } from '../../agent/ground.js';
+import type { Ground } from '../../agent/ground.js';
 import { linkPrograms } from '../../agent/programs.js';
 
 /** One convoyd of the demo, as if on a machine of its own: its own folders, id and metadata. */
@@ -25,7 +25,6 @@ export async function startMachine(ground: Ground, name: string, etcd: string): 
       ...['--machine-id', id, '--metadata', `az=${name}`, '--public-ip', '127.0.0.1'],
       ...['--unit-manager', 'supervisor'],
       ...['--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state'), '--unit-root', join(dir, 'root')],
-      ...['--listen', `127.0.0.1:${await freePort()}`, '--api-tokens', machineTokens(ground)],
     ],
     { ...process.env, PATH: `${linkPrograms(ground.dir)}:${process.env.PATH}` },
   );

@@ -55,6 +55,8 @@ export interface FakeFleet {
 }
 
 const TTL_MS = 60_000;
+/** For `serve`: other machines ask on a free port of loopback. */
+export const FOR_PEERS = { host: '127.0.0.1', port: 0, publicIp: '127.0.0.1', isDefault: false };
 
 /** `still`: nobody places and nobody runs anything; the test does, as leader and as sessions. */
 export async function startFakeFleet(
@@ -64,6 +66,7 @@ export async function startFakeFleet(
   const clock = systemClock();
   const cluster = openMemoryCluster(clock);
   const registry = cluster.client();
+  const secret = await registry.readSecret();
   // The leader goes on when a test cuts the API off.
   const brain = cluster.client();
   const ending = new AbortController();
@@ -103,12 +106,15 @@ export async function startFakeFleet(
       sockets: [],
       tcp: [],
       access: { tokens: [], tls: null },
+      peerListen: null,
+      secret: () => secret,
       ...options,
     });
   const socket = join(dir, 'api.sock');
   const api = await serve({
     sockets: [{ path: socket, role: 'admin' }],
     tcp: [{ host: '127.0.0.1', port: 0, role: 'admin' }],
+    peerListen: FOR_PEERS,
   });
 
   const view = await brain.openClusterView(ending.signal);

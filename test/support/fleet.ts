@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, type Ground, machineTokens } from '../../agent/ground.js';
+import type { Ground } from '../../agent/ground.js';
 import { program } from './programs.js';
 import { until } from './until.js';
 
@@ -60,13 +60,11 @@ export async function testMachine(
   mkdirSync(join(dir, 'root/var/lib'), { recursive: true });
   const id = name.repeat(32);
   const endpoint = `unix://${join(dir, 'run/api.sock')}`;
-  const port = await freePort();
   let child: ChildProcess | undefined;
   const start = (): void => {
     child = ground.spawn(`convoyd-${name}`, process.execPath, [
       ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', id, '--metadata', `host=${name}`],
-      ...['--public-ip', '127.0.0.1', '--listen', `127.0.0.1:${port}`, '--api-tokens', machineTokens(ground)],
-      ...['--ttl', '3s', '--grace', '1s'],
+      ...['--public-ip', '127.0.0.1', '--ttl', '3s', '--grace', '1s'],
       ...[
         '--unit-manager',
         'supervisor',

@@ -1,14 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { identify, lacksRole, parseTokens, type Shown, type Token, vouchFor } from '../../../api/access.js';
+import {
+  identify,
+  lacksRole,
+  parseTokens,
+  type Shown,
+  type Token,
+  vouchedCaller,
+  vouchFor,
+} from '../../../api/access.js';
 import { type Caller, ROLES } from '../../../api/route.js';
 
-const SECRET = { alice: 'a'.repeat(32), oscar: 'o'.repeat(32), cluster: 'c'.repeat(32) };
+const SECRET = { alice: 'a'.repeat(32), oscar: 'o'.repeat(32) };
 const TOKENS: readonly Token[] = [
   { name: 'alice', role: 'admin', secret: SECRET.alice },
   { name: 'oscar', role: 'operate', secret: SECRET.oscar },
-  { name: 'cluster', role: 'machine', secret: SECRET.cluster },
 ];
-const NOTHING: Shown = { authorization: undefined, certificate: null, vouched: undefined };
+const NOTHING: Shown = { authorization: undefined, certificate: null };
 const certificate = (CN: string, ...OU: string[]): Shown['certificate'] => ({
   subject: { CN, OU },
   problem: null,
@@ -33,16 +40,6 @@ describe('who is asking', () => {
       'a token before a certificate',
       { authorization: bearer(SECRET.oscar), certificate: certificate('bob', 'convoy-admin') },
       { name: 'oscar', role: 'operate' },
-    ],
-    [
-      'a machine by its token, for a caller of its own',
-      { authorization: bearer(SECRET.cluster), vouched: 'operate Jo%20%C3%84' },
-      { name: 'Jo Ä', role: 'operate', through: 'cluster' },
-    ],
-    [
-      'a machine by its certificate, for whoever used its socket',
-      { certificate: certificate('host2', 'convoy-machine'), vouched: 'admin %2Frun%2Fconvoy%2Fapi.sock' },
-      { name: '/run/convoy/api.sock', role: 'admin', through: 'host2' },
     ],
   ])('%s', (_, shown, caller) => {
     expect(identify({ ...NOTHING, ...shown }, TOKENS)).toEqual(caller);
@@ -76,6 +73,7 @@ describe('who is asking', () => {
     ],
     ['a certificate without a role', { certificate: certificate('bob', 'admin') }, 403, 'gives no role'],
     ['with a role there is not', { certificate: certificate('bob', 'convoy-root') }, 403, 'gives no role'],
+    ['with the role of machines', { certificate: certificate('b', 'convoy-machine') }, 403, 'gives no role'],
     ['with the role of units', { certificate: certificate('bob', 'convoy-unit') }, 403, 'gives no role'],
     ['with two', { certificate: certificate('bob', 'convoy-read', 'convoy-admin') }, 403, 'gives no role'],
     [
@@ -83,25 +81,6 @@ describe('who is asking', () => {
       { certificate: { subject: { OU: 'convoy-read' }, problem: null } },
       403,
       'the certificate without a CN',
-    ],
-    [
-      'a caller who names another',
-      { authorization: bearer(SECRET.oscar), vouched: 'admin root' },
-      401,
-      'oscar is no machine of this cluster',
-    ],
-    ['a machine that names nobody', { authorization: bearer(SECRET.cluster) }, 403, 'has to say for whom'],
-    [
-      'a machine with a role there is not',
-      { authorization: bearer(SECRET.cluster), vouched: 'root eve' },
-      403,
-      'has to say for whom',
-    ],
-    [
-      'a machine with a mangled name',
-      { authorization: bearer(SECRET.cluster), vouched: 'read %E0%A4%A' },
-      403,
-      'has to say for whom',
     ],
   ])('%s is refused', (_, shown, status, sentence) => {
     expect(() => identify({ ...NOTHING, ...shown }, TOKENS)).toThrow(
@@ -119,13 +98,17 @@ describe('who is asking', () => {
   test('what a machine says of a caller is what the other one understands', () => {
     for (const role of ROLES)
       for (const name of ['alice', '/run/convoy/api.sock', 'Jo Ä, admin', '%'])
-        expect(
-          identify(
-            { ...NOTHING, authorization: bearer(SECRET.cluster), vouched: vouchFor({ name, role }) },
-            TOKENS,
-          ),
-        ).toEqual({ name, role, through: 'cluster' });
+        expect(vouchedCaller('m1', vouchFor({ name, role }))).toEqual({ name, role, through: 'm1' });
   });
+
+  test.each([undefined, '', 'admin', 'root eve', 'read %E0%A4%A', 'read a b'])(
+    'a machine that asks for %j has to say for whom',
+    (vouched) => {
+      expect(() => vouchedCaller('m1', vouched)).toThrow(
+        expect.objectContaining({ status: 403, message: expect.stringContaining('has to say for whom') }),
+      );
+    },
+  );
 });
 
 test('each role may do what those before it may', () => {
@@ -143,7 +126,7 @@ test('each role may do what those before it may', () => {
 
 describe('a file of tokens', () => {
   test('has a line for each; empty lines and comments do not count', () => {
-    const text = `# who\n\nalice admin ${SECRET.alice}\r\n  oscar\toperate  ${SECRET.oscar}\ncluster machine ${SECRET.cluster}\n`;
+    const text = `# who\n\nalice admin ${SECRET.alice}\r\n  oscar\toperate  ${SECRET.oscar}\n`;
     expect(parseTokens(text)).toEqual(TOKENS);
   });
 
@@ -152,8 +135,8 @@ describe('a file of tokens', () => {
     ['# nobody\n', 'no line NAME ROLE TOKEN in it'],
     ['\nalice admin\n', 'line 2: expected NAME ROLE TOKEN'],
     [`alice admin ${SECRET.alice} more`, 'line 1: expected NAME ROLE TOKEN'],
-    [`alice root ${SECRET.alice}`, 'line 1: expected one of read, operate, admin, machine as the role'],
-    [`alice unit ${SECRET.alice}`, 'line 1: expected one of read, operate, admin, machine as the role'],
+    [`alice root ${SECRET.alice}`, 'line 1: expected one of read, operate, admin as the role'],
+    [`alice unit ${SECRET.alice}`, 'line 1: expected one of read, operate, admin as the role'],
     ['alice admin sesame', 'line 1: the token is shorter than 16 characters'],
     [`alice admin ${SECRET.alice}"`, 'line 1: a token is of letters, digits'],
     [`a read ${SECRET.alice}\nb admin ${SECRET.alice}`, 'line 2: the token stands there twice'],

@@ -1,15 +1,14 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type AccessFiles, readAccess } from '../../../api/access-files.js';
-import { addressForOthers, reasonsForDistrust } from '../../../api/advertise.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { useGround } from '../../support/services.js';
 
 const ground = useGround('access-files');
 const SECRET = 's'.repeat(32);
 const authority = makeAuthority(join(ground.dir, 'certificates'));
-const host = authority.issue('host1', 'IP:127.0.0.1', 'convoy-machine');
+const host = authority.issue('host1', 'IP:127.0.0.1');
 const other = authority.issue('other', 'IP:127.0.0.1');
 const tls = { tlsCert: host.cert, tlsKey: host.key };
 const folder = join(ground.dir, 'folder');
@@ -30,11 +29,11 @@ const mangled = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
 
 test('all there is', () => {
   const access = readAccess({ ...tls, tlsCa: authority.cert, apiTokens: tokens });
-  expect(access).toMatchObject({ tokens: [{ name: 'alice', role: 'admin' }], tls: { ofMachine: true } });
-  expect(readAccess({ tlsCert: other.cert, tlsKey: other.key }).tls).toMatchObject({
-    ca: null,
-    ofMachine: false,
+  expect(access).toMatchObject({
+    tokens: [{ name: 'alice', role: 'admin' }],
+    tls: { ca: readFileSync(authority.cert, 'utf8') },
   });
+  expect(readAccess({ tlsCert: other.cert, tlsKey: other.key }).tls).toMatchObject({ ca: null });
   expect(readAccess({})).toEqual({ tokens: [], tls: null });
 });
 
@@ -70,38 +69,4 @@ test.each<[string, AccessFiles, string]>([
   const said = expect.objectContaining({ code: 'usage', message: expect.stringContaining(sentence) });
   expect(() => readAccess(files)).toThrow(said);
   expect(() => readAccess(files)).not.toThrow(/\n|sssss/);
-});
-
-describe('what other machines are told, and think of it', () => {
-  test.each([
-    [['unix:///run/convoy/api.sock'], '10.0.0.5', ''],
-    [['unix:///run/convoy/api.sock', 'https://0.0.0.0:7070'], '10.0.0.5', 'https://10.0.0.5:7070'],
-    [['https://[::]:7070'], '10.0.0.5', 'https://10.0.0.5:7070'],
-    [['https://[::]:7070'], 'fd00::5', 'https://[fd00::5]:7070'],
-    [['https://10.0.0.6:7070'], '10.0.0.5', 'https://10.0.0.6:7070'],
-    [['http://127.0.0.1:7070'], '10.0.0.5', ''],
-    [['https://[::1]:7070'], '10.0.0.5', ''],
-    [['http://127.0.0.1:7070'], '127.0.0.1', 'http://127.0.0.1:7070'],
-  ])('served at %j by a machine at %s: %j', (addresses, publicIp, address) => {
-    expect(addressForOthers(addresses, publicIp)).toBe(address);
-  });
-
-  test('a certificate that others will not trust is told at the start, and so is one that is no machine’s', () => {
-    const access = readAccess(tls);
-    const [here, now] = ['https://127.0.0.1:7070', Date.now()];
-    expect(reasonsForDistrust(access, here, now)).toEqual([]);
-    expect(reasonsForDistrust(access, 'https://10.0.0.5:7070', now)).toEqual([
-      expect.stringContaining('--tls-cert is not for 10.0.0.5'),
-    ]);
-    expect(reasonsForDistrust(access, here, now + 2 * 86_400_000)).toEqual([
-      expect.stringContaining('nobody trusts it any more'),
-    ]);
-    const plain = { tlsCert: other.cert, tlsKey: other.key };
-    expect(reasonsForDistrust(readAccess(plain), here, now)).toEqual([
-      expect.stringContaining('no OU=convoy-machine'),
-    ]);
-    const cluster = file('cluster', `cluster machine ${SECRET}\n`);
-    expect(reasonsForDistrust(readAccess({ ...plain, apiTokens: cluster }), here, now)).toEqual([]);
-    expect(reasonsForDistrust(readAccess({}), 'http://127.0.0.1:7070', now)).toEqual([]);
-  });
 });

@@ -1,5 +1,4 @@
 import { readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
@@ -16,11 +15,10 @@ const A = 'a'.repeat(32);
 const B = 'b'.repeat(32);
 const SLEEP = { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 1' }] };
 const EVERYWHERE = { options: [...SLEEP.options, { section: 'X-Fleet', name: 'Global', value: 'true' }] };
-const SECRETS = { reader: 'r'.repeat(32), operator: 'o'.repeat(32), cluster: 'c'.repeat(32) };
+const SECRETS = { reader: 'r'.repeat(32), operator: 'o'.repeat(32) };
 const TOKENS: Access['tokens'] = [
   { name: 'reader', role: 'read', secret: SECRETS.reader },
   { name: 'operator', role: 'operate', secret: SECRETS.operator },
-  { name: 'cluster', role: 'machine', secret: SECRETS.cluster },
 ];
 
 let fleet: FakeFleet;
@@ -33,7 +31,7 @@ beforeAll(async () => {
     { id: B, ip: '10.0.0.2', metadata: {} },
   ]);
   authority = makeAuthority(join(fleet.dir, 'own'));
-  server = authority.issue('host1', 'IP:127.0.0.1', 'convoy-machine');
+  server = authority.issue('host1', 'IP:127.0.0.1');
   own = accessOf(server);
   await fleet.registry.submitUnit('every.service', EVERYWHERE, 'launched');
   await until('it runs', async () => {
@@ -150,15 +148,18 @@ describe('over TLS', () => {
     });
   });
 
-  test('only a machine names the caller it asks for', async () => {
+  test('only a machine names the caller it asks for: here nobody is one', async () => {
     const headers = { 'x-convoy-caller': 'admin root' };
-    expect(await ask(api, '/v1/machines', { token: SECRETS.operator, headers })).toMatchObject({
-      status: 401,
+    const asking = { method: 'POST' as const, headers };
+    expect(await ask(api, `/v1/machines/${A}/evict`, { ...asking, token: SECRETS.operator })).toMatchObject({
+      status: 403,
     });
-    expect(await ask(api, '/v1/machines', { token: SECRETS.cluster, headers })).toMatchObject({
-      status: 200,
+    expect(await ask(api, `/v1/machines/${A}/evict`, asking)).toMatchObject({ status: 401 });
+    const machine = authority.issue('host2', 'IP:127.0.0.1', 'convoy-machine');
+    expect(await ask(api, `/v1/machines/${A}/evict`, { ...asking, certificate: machine })).toMatchObject({
+      status: 403,
+      body: { error: { message: expect.stringContaining('gives no role') } },
     });
-    expect(await ask(api, '/v1/machines', { token: SECRETS.cluster })).toMatchObject({ status: 403 });
   });
 
   test('with tokens alone nobody is asked for a certificate', async () => {
@@ -203,93 +204,6 @@ describe('a socket for units', () => {
     expect(await body.text()).toContain('only services, machines, states and metrics are shown here');
     await over.close();
     await api.stop();
-  });
-});
-
-describe('passed on', () => {
-  /** Machine A, for which B is at `apiAddress`. */
-  async function front(apiAddress: string, access: Access, log: Log = silentLog): Promise<Api> {
-    const { registry } = fleet;
-    return serve(access, {
-      log,
-      registry: {
-        ...registry,
-        async readMachines(signal) {
-          const read = await registry.readMachines(signal);
-          const machines = read.machines.map((one) => (one.id === B ? { ...one, apiAddress } : one));
-          return { ...read, machines };
-        },
-      },
-    });
-  }
-  const LOG = `/v1/units/every.service/log?machine=${B}`;
-  const text = async (api: Api): Promise<{ status: number; text: string }> => {
-    const dispatcher = new Agent({ connect: { ca: readFileSync(authority.cert, 'utf8') } });
-    const { statusCode, body } = await request(`${api.addresses[0]}${LOG}`, {
-      dispatcher,
-      headers: { authorization: `Bearer ${SECRETS.reader}` },
-    });
-    const answer = { status: statusCode, text: await body.text() };
-    await dispatcher.close();
-    return answer;
-  };
-
-  test.each([
-    ['a certificate', TOKENS.filter(({ role }) => role !== 'machine'), 'convoy-machine'],
-    ['a token', TOKENS, undefined],
-  ])('a machine shows %s, and the caller keeps name and role', async (_, tokens, unit) => {
-    const access = accessOf(authority.issue('host2', 'IP:127.0.0.1', unit), tokens);
-    const { log, changes } = collected();
-    const holder = await serve(access, { machineId: B, log });
-    const asked = await front(holder.addresses[0] ?? '', access);
-    expect(await text(asked)).toEqual({ status: 200, text: expect.stringContaining('every.service line 1') });
-
-    const who = { token: SECRETS.operator, method: 'POST' as const };
-    expect(await ask(asked, '/v1/units/every.service/reload', who)).toMatchObject({ status: 200 });
-    expect(changes).toMatchObject([
-      {
-        ...{ who: 'operator', role: 'operate', through: unit === undefined ? 'cluster' : 'host2' },
-        ...{ method: 'POST', path: '/v1/units/every.service/reload', unit: 'every.service', status: 200 },
-      },
-    ]);
-    await Promise.all([holder.stop(), asked.stop()]);
-  });
-
-  test('a machine that is not known for one is told so, and so is its caller', async () => {
-    const access = accessOf(authority.issue('host3', 'IP:127.0.0.1'), TOKENS.slice(0, 2));
-    const holder = await serve(own, { machineId: B });
-    const stranger = await front(holder.addresses[0] ?? '', access);
-    const answer = await text(stranger);
-    expect(answer.status).toBe(502);
-    expect(answer.text).toContain(`machine ${B} does not know this one as a machine of the cluster`);
-    await Promise.all([holder.stop(), stranger.stop()]);
-  });
-
-  test.each([
-    ['of another authority', () => makeAuthority(join(fleet.dir, 'wrong')).issue('host2', 'IP:127.0.0.1')],
-    ['for another address', () => authority.issue('elsewhere', 'IP:127.0.0.9', 'convoy-machine')],
-  ])('a machine that shows a certificate %s is not asked', async (_, issue) => {
-    const holder = await serve(accessOf(issue()), { machineId: B });
-    const asked = await front(holder.addresses[0] ?? '', own);
-    const answer = await text(asked);
-    expect(answer.status).toBe(502);
-    expect(answer.text).toMatch(/the certificate that machine b+ shows at .* is not to be trusted: /);
-    await Promise.all([holder.stop(), asked.stop()]);
-  });
-
-  test('the token of machines does not go to a loopback address that is another machine’s', async () => {
-    const seen: (string | undefined)[] = [];
-    const thief = createServer((asking, response) => {
-      seen.push(asking.headers.authorization);
-      response.end('mine');
-    });
-    await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
-    const { port } = thief.address() as { port: number };
-    const asked = await front(`http://127.0.0.1:${port}`, own);
-    await text(asked);
-    expect(seen).toEqual([undefined]);
-    await asked.stop();
-    thief.close();
   });
 });
 

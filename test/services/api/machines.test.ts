@@ -5,7 +5,7 @@ import type { UnitReport } from '../../../api/wire.js';
 import type { Machine } from '../../../registry/model.js';
 import type { Registry } from '../../../registry/registry.js';
 import { permanent } from '../../../runtime/errors.js';
-import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { type FakeFleet, FOR_PEERS, startFakeFleet } from '../../support/fake-fleet.js';
 import { until } from '../../support/until.js';
 
 /** Machines, moves and holds over `/v1`. */
@@ -138,7 +138,7 @@ describe('reasons', () => {
 
   test("are the leader's, whoever is asked", async () => {
     const leader = await served({ leading });
-    const other = await served({ machineId: B, leading: () => null, registry: withApi(A, leader.url) });
+    const other = await served({ machineId: B, leading: () => null, registry: withApi(A, leader.peers) });
     expect(await reasons(other.url)).toMatchObject({ 'lost.service': lost });
     expect((await get('/v1/leader', other.url)).body).toEqual({
       machine: A,
@@ -155,7 +155,7 @@ describe('reasons', () => {
 
   test.each([
     ['has no address', ''],
-    ['does not answer', 'http://127.0.0.1:1'],
+    ['does not answer', 'psk://127.0.0.1:1'],
     ['is not who answers at its address', 'itself'],
   ])('are worked out here where the leader %s', async (_, address) => {
     const own = 'pending: as this machine sees it';
@@ -166,7 +166,7 @@ describe('reasons', () => {
       machineId: B,
       leading: () => null,
       explain,
-      registry: withApi(A, address === 'itself' ? itself.url : address),
+      registry: withApi(A, address === 'itself' ? itself.peers : address),
     });
     expect(await reasons(other.url)).toMatchObject({ 'lost.service': own });
     expect((await get('/v1/units/lost.service', other.url)).body).toMatchObject({
@@ -209,7 +209,7 @@ describe('reload', () => {
     const reloading = (id: string) => async (unit: string) => void done.push(`${unit} on ${id[0]}`);
     const onB = await served({ machineId: B, localReload: reloading(B) });
     const onC = await served({ machineId: C, localReload: reloading(C) });
-    const registry = withApi(C, onC.url, withApi(B, onB.url));
+    const registry = withApi(C, onC.peers, withApi(B, onB.peers));
     const onA = await served({ machineId: A, localReload: reloading(A), registry });
     expect(await post('/v1/units/every.service/reload', undefined, onA.url)).toEqual({
       status: 200,
@@ -222,7 +222,7 @@ describe('reload', () => {
   test('that fails is told with its reason, from wherever', async () => {
     const localReload = () => Promise.reject(permanent('it has no ExecReload=', { code: 'failed' }));
     const onB = await served({ machineId: B, localReload });
-    const onA = await served({ machineId: A, registry: withApi(B, onB.url) });
+    const onA = await served({ machineId: A, registry: withApi(B, onB.peers) });
     expect(await post('/v1/units/every.service/reload', undefined, onA.url)).toEqual({
       status: 409,
       body: { error: { code: 'failed', kind: 'permanent', message: 'it has no ExecReload=' } },
@@ -289,8 +289,9 @@ test('machines are evicted only when they are not there, and stay in the list', 
 });
 
 async function served(options: Partial<ApiOptions>) {
-  const api = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'admin' }], ...options });
-  return { url: api.addresses[0] ?? '', stop: () => api.stop() };
+  const tcp = [{ host: '127.0.0.1', port: 0, role: 'admin' as const }];
+  const api = await fleet.serve({ tcp, peerListen: FOR_PEERS, ...options });
+  return { url: api.addresses[0] ?? '', peers: api.peerAddress, stop: () => api.stop() };
 }
 
 /** The registry, with one machine answering at that address. */

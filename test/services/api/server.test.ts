@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { type FakeFleet, FOR_PEERS, startFakeFleet } from '../../support/fake-fleet.js';
 import { until } from '../../support/until.js';
 
 const A = 'a'.repeat(32);
@@ -197,7 +197,8 @@ describe('a unit', () => {
         ...registry,
         readMachines: async (signal) => {
           const { machines, ...more } = await registry.readMachines(signal);
-          return { machines: machines.map((machine) => ({ ...machine, apiAddress: fleet.url })), ...more };
+          const apiAddress = fleet.api.peerAddress;
+          return { machines: machines.map((machine) => ({ ...machine, apiAddress })), ...more };
         },
       },
       tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
@@ -242,7 +243,7 @@ describe('a log', () => {
         if (follow) await new Promise((resolve) => signal.addEventListener('abort', resolve));
         ended.add(unit);
       },
-      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
+      peerListen: FOR_PEERS,
     });
     const { registry } = fleet;
     const asked = await fleet.serve({
@@ -250,7 +251,7 @@ describe('a log', () => {
       registry: {
         ...registry,
         readMachines: async () => ({
-          machines: [{ ...(await machineOf(B)), apiAddress: holder.addresses[0] ?? '' }],
+          machines: [{ ...(await machineOf(B)), apiAddress: holder.peerAddress }],
           known: [],
           revision: 1,
         }),
@@ -289,7 +290,7 @@ describe('a log', () => {
       registry: {
         ...registry,
         readMachines: async () => ({
-          machines: [{ ...(await machineOf(B)), apiAddress: 'http://127.0.0.1:1' }],
+          machines: [{ ...(await machineOf(B)), apiAddress: 'psk://127.0.0.1:1' }],
           known: [],
           revision: 1,
         }),

@@ -4,10 +4,10 @@ import { journalCommands } from '../../../cli/journal.js';
 import { statusCommands } from '../../../cli/status.js';
 import { permanent } from '../../../runtime/errors.js';
 import { commandRunner } from '../../support/commands.js';
-import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { type FakeFleet, FOR_PEERS, startFakeFleet } from '../../support/fake-fleet.js';
 import { until } from '../../support/until.js';
 
-/** Status and logs of units on any machine, asked of any: B's convoyd answers the first one over TCP. */
+/** Status and logs of units on any machine, asked of any: B's convoyd answers the first one. */
 
 const A = '1'.repeat(32);
 const B = '2'.repeat(32);
@@ -45,7 +45,7 @@ const log = (machine: string): ApiOptions['localLog'] =>
 beforeAll(async () => {
   fleet = await startFakeFleet([A, B, C].map((id, at) => ({ id, ip: `10.0.0.${at + 1}`, metadata: {} })));
   const tcp = [{ host: '127.0.0.1', port: 0, role: 'admin' as const }];
-  const other = await fleet.serve({ machineId: B, localLog: log('B'), tcp });
+  const other = await fleet.serve({ machineId: B, localLog: log('B'), peerListen: FOR_PEERS });
   const { registry } = fleet;
   const first = await fleet.serve({
     tcp,
@@ -54,7 +54,7 @@ beforeAll(async () => {
       ...registry,
       async readMachines(signal) {
         const read = await registry.readMachines(signal);
-        const apiAddress = other.addresses[0] ?? '';
+        const apiAddress = other.peerAddress;
         return {
           ...read,
           machines: read.machines.map((one) => (one.id === B ? { ...one, apiAddress } : one)),
@@ -69,7 +69,7 @@ beforeAll(async () => {
   endpoint = first.addresses[0] ?? '';
 
   const sleep = { section: 'Service', name: 'ExecStart', value: '/bin/sleep 1' };
-  const description = { section: 'Unit', name: 'Description', value: 'A test' };
+  const description = { section: 'Unit', name: 'Description', value: 'A test of %n' };
   fleet.behaviours.set('boom.service', { fails: 'no such file\nopen: /x' });
   fleet.behaviours.set('lost.service', { refusal: PENDING });
   for (const name of ['web@1', 'web@2', 'boom', 'lost'])
@@ -104,7 +104,7 @@ describe('status', () => {
     expect({ stderr, exit }).toEqual({ stderr: '', exit: 0 });
     expect(stdout).toMatch(
       new RegExp(
-        `^● ${unit} - A test\n {3}Loaded: loaded \\(hash \\w{7}\\)\n {2}Machine: ${ON_B}\n {3}Placed: fewest units\n` +
+        `^● ${unit} - A test of ${unit}\n {3}Loaded: loaded \\(hash \\w{7}\\)\n {2}Machine: ${ON_B}\n {3}Placed: fewest units\n` +
           ` {3}Active: active \\(running\\) ${SINCE}\n\n${unit} one on B\n${unit} two on B\n$`,
       ),
     );
@@ -116,7 +116,7 @@ describe('status', () => {
     expect(exit).toBe(3);
     expect(stdout).toMatch(
       new RegExp(
-        `^× boom\\.service - A test\n[\\s\\S]* {3}Active: failed \\(failed\\) ${SINCE}\n {5}Exit: 1\n {3}Reason: no such file\n {11}open: /x\n`,
+        `^× boom\\.service - A test of boom\\.service\n[\\s\\S]* {3}Active: failed \\(failed\\) ${SINCE}\n {5}Exit: 1\n {3}Reason: no such file\n {11}open: /x\n`,
       ),
     );
   });

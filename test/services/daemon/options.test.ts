@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { machineTokens } from '../../../agent/ground.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { run } from '../../support/fleet.js';
 import { program } from '../../support/programs.js';
@@ -15,7 +14,8 @@ const etcd = ['--etcd', 'https://127.0.0.1:1'];
 mkdirSync(join(ground.dir, 'folder'));
 writeFileSync(pem, '');
 writeFileSync(word, 'secret\n', { mode: 0o644 });
-const tokens = machineTokens(ground);
+const tokens = join(ground.dir, 'tokens');
+writeFileSync(tokens, `alice admin ${'a'.repeat(32)}\n`, { mode: 0o600 });
 const { cert, key } = makeAuthority(ground.dir).issue('host', 'IP:127.0.0.1');
 
 /** convoyd with options that cannot work; the password of etcd stands in the environment if given. */
@@ -51,6 +51,7 @@ test.each([
     ['--unit-manager', 'supervisor', '--listen', '0.0.0.0:80', '--tls-cert', cert, '--tls-key', key],
     'API address 0.0.0.0:80 is not on loopback and has to know who asks: give --tls-ca for client certificates, or --api-tokens',
   ],
+  [['--peer-listen', '7373'], '--peer-listen: expected host:port, got "7373"'],
   [['--api-tokens', word], `--api-tokens: ${word} is open to others than its owner: chmod 600 ${word}`],
   [['--tls-cert', cert], '--tls-cert and --tls-key go together: give both, or neither'],
   [['--unit-manager', 'upstart'], '--unit-manager: expected one of systemd, supervisor, got "upstart"'],
