@@ -51,30 +51,32 @@ export async function passOn(
     });
     if (statusCode === WRONG_MACHINE || statusCode === 401) {
       await body.dump();
-      throw unreachable(
-        statusCode === 401
-          ? strangers(machine)
-          : `machine ${id} does not answer at ${apiAddress}: another one does`,
-      );
+      throw statusCode === 401
+        ? strangers(machine, 'their secrets differ')
+        : unreachable(`machine ${id} does not answer at ${apiAddress}: another one does`);
     }
     return { status: statusCode, lines: linesOf(body), json: () => body.json() };
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
     if (call.signal.aborted) throw aborted('the caller has gone', { cause });
-    throw unreachable(whyNot(machine, cause), cause);
+    throw whyNot(machine, cause);
   }
 }
 
-/** OpenSSL's own sentences are none for people: `code` is what Node makes of them. */
-function whyNot(machine: Machine, cause: unknown): string {
+function whyNot(machine: Machine, cause: unknown): ConvoyError {
   const { code = '' } = cause as { readonly code?: string };
-  if (/^ERR_SSL_.*ALERT/.test(code)) return strangers(machine);
-  const why = code.startsWith('ERR_SSL_') ? 'what answers there is no convoyd' : messageOf(cause);
-  return `machine ${machine.id} does not answer at ${machine.apiAddress}: ${why}`;
+  // OpenSSL's own sentences are none for people: Node makes codes of them.
+  if (/UNKNOWN_PSK_IDENTITY/.test(code)) return strangers(machine, 'it has not joined one yet');
+  if (/^ERR_SSL_.*ALERT/.test(code)) return strangers(machine, 'their secrets differ');
+  const where = `machine ${machine.id} does not answer at ${machine.apiAddress}`;
+  if (code.startsWith('ERR_SSL_')) return unreachable(`${where}: what answers there is no convoyd`);
+  return unreachable(`${where}: ${messageOf(cause)}`, cause);
 }
 
-function strangers({ id, apiAddress }: Machine): string {
-  return `machine ${id} at ${apiAddress} does not know this one as a machine of the cluster: their secrets differ`;
+function strangers({ id, apiAddress }: Machine, why: string): ConvoyError {
+  return unreachable(
+    `machine ${id} at ${apiAddress} does not know this one as a machine of the cluster: ${why}`,
+  );
 }
 
 /** What another machine refused a request with, to be said as it said it. */

@@ -139,20 +139,20 @@ describe('passed on', () => {
 });
 
 describe('a machine that does not know this one for a machine is not asked, and that is said', () => {
-  const stranger = (at: string): object => ({
+  const stranger = (at: string, why = 'their secrets differ'): object => ({
     status: 502,
     text: expect.stringContaining(
-      `machine ${B} at ${at} does not know this one as a machine of the cluster: their secrets differ`,
+      `"machine ${B} at ${at} does not know this one as a machine of the cluster: ${why}"`,
     ),
   });
 
-  test.each<[string, () => Buffer | null]>([
-    ['of another cluster', () => OTHER_SECRET],
-    ['that has not joined yet', () => null],
-  ])('one %s', async (_, present) => {
+  test.each<[string, string, () => Buffer | null]>([
+    ['of another cluster', 'their secrets differ', () => OTHER_SECRET],
+    ['that has not joined yet', 'it has not joined one yet', () => null],
+  ])('one %s', async (_, why, present) => {
     const asked = await holder({ secret: present });
     const api = await front(() => asked.peerAddress);
-    expect(await ask(api)).toEqual(stranger(asked.peerAddress));
+    expect(await ask(api)).toEqual(stranger(asked.peerAddress, why));
   });
 
   test('a machine that comes to another cluster is known there at once, and no longer where it was', async () => {
@@ -212,7 +212,7 @@ test('whatever else is at the address: nothing is asked of it, and its machine d
   const deaf = createTcpServer((socket) => socket.destroy());
   const port = await listening(http);
   const why = {
-    [`psk://127.0.0.1:${port}`]: `does not answer at psk://127.0.0.1:${port}: what answers there is no convoyd`,
+    [`psk://127.0.0.1:${port}`]: `does not answer at psk://127.0.0.1:${port}: what answers there is no convoyd"`,
     [`psk://127.0.0.1:${await listening(deaf)}`]: 'Client network socket disconnected before secure TLS',
     'psk://127.0.0.1:1': 'ECONNREFUSED',
     [`http://127.0.0.1:${port}`]: 'answers no requests of other machines: give this command there',
