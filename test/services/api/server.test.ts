@@ -134,6 +134,8 @@ describe('lists', () => {
     expect(await states('unitName=every.service')).toEqual([A, B]);
     expect(await states(`unitName=every.service&machineID=${B}`)).toEqual([B]);
     expect(await states('unitName=nosuch.service')).toEqual([]);
+    expect(await states(`unitName=&machineID=${B}`)).toEqual([B]);
+    expect(await states('unitName=every.service&machineID=')).toEqual([A, B]);
     expect(await json('/fleet/v1/state/nosuch.service')).toEqual({
       status: 404,
       body: { error: { code: 404, message: 'unit state does not exist' } },

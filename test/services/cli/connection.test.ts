@@ -202,6 +202,10 @@ test('convoyd itself, beyond TLS and tokens: who is nobody, and who may only rea
     const submitted = await convoyctl([...reach, 'submit', 'a.service'], { cwd: dir, env });
     expect(submitted).toMatchObject(refusal(/reader.*read|read.*operate/));
     expect((await fleet.registry.readAll()).units.size).toBe(0);
+    const options = [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 1' }];
+    await fleet.registry.submitUnit('b.service', { options }, 'launched');
+    const stopped = await convoyctl([...reach, 'stop', 'b.service'], { cwd: dir, env });
+    expect(stopped).toMatchObject(refusal(/reader.*read|read.*operate/));
   } finally {
     await fleet.stop();
   }

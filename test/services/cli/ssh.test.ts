@@ -116,6 +116,10 @@ test.each([
     [...TIMEOUT, '10.42.0.12'],
   ],
   [
+    ['--known-hosts-file=~root/k', 'ssh', '4b', 'true'],
+    [...TIMEOUT, '-o', 'UserKnownHostsFile="~root/k"', '10.42.0.12', '--', 'true'],
+  ],
+  [
     ['--ssh-username=me', '--ssh-timeout=2.5', '--known-hosts-file=k', 'ssh', '4b', 'true'],
     [...['-o', 'ConnectTimeout=3', '-o', 'UserKnownHostsFile="k"', '-l', 'me', '10.42.0.12', '--', 'true']],
   ],
@@ -183,6 +187,16 @@ test('a machine whose address is an option of ssh is not gone to', async () => {
   const session = await fleet.registry.join({ ...odd, version: '', bootId: '' }, 60_000);
   expect(await run('convoyctl', ['ssh', 'eee', 'true'])).toMatchObject({
     ...{ exit: 2, stderr: expect.stringContaining('is no name or address of a machine') },
+  });
+  expect(asked()).toEqual([]);
+  await session.leave();
+});
+
+test("a machine without an address is told in fleet's words", async () => {
+  const nowhere = { id: 'e'.repeat(32), ip: '', metadata: {}, apiAddress: '', version: '', bootId: '' };
+  const session = await fleet.registry.join(nowhere, 60_000);
+  expect(await run('convoyctl', ['ssh', 'eee', 'true'])).toEqual({
+    ...{ exit: 1, stdout: '', stderr: 'Could not determine address of machine.\n' },
   });
   expect(asked()).toEqual([]);
   await session.leave();

@@ -208,6 +208,17 @@ describe('destroy', () => {
     });
   });
 
+  test('of a unit that is destroyed by somebody else meanwhile is done', async () => {
+    await running({ 'a.service': {}, 'b.service': {} });
+    const ask = async () => {
+      await fleet.registry.destroyUnit('a.service');
+      return true;
+    };
+    expect(await command(['destroy', 'a.service', 'b.service'], { cwd, ask })).toMatchObject({
+      ...{ exit: 0, stdout: 'Destroyed b.service\n' },
+    });
+  });
+
   test('--dry-run shows what would be lost', async () => {
     await running({ 'a.service': {} });
     expect((await run('destroy --dry-run a.service')).stdout).toMatch(
@@ -309,6 +320,14 @@ describe('--replace', () => {
         'WARNING: Unit web@.service in registry differs from local template unit file web@.service. Add --replace to override.\n',
     });
     expect((await run('cat web@1')).stdout).toBe(UNIT);
+  });
+
+  test("an instance without a template anywhere is told in fleet's words", async () => {
+    expect(await run('start nosuch@1', { fleet: true })).toMatchObject({
+      exit: 1,
+      stderr:
+        'Error creating units: failed getting Unit(nosuch@1.service) from template: unable to find template Unit(nosuch@.service) in Registry or on filesystem\n',
+    });
   });
 
   test('--dry-run shows what would be done, and does nothing', async () => {
@@ -416,6 +435,13 @@ describe('waiting', () => {
     expect(await run('start slow.service', { cwd: dir, fleet: true, answer: true })).toMatchObject({
       ...{ exit: 0, stderr: '', drawn: '' },
     });
+  });
+
+  test("a stop that takes too long is told in fleet's words", async () => {
+    await running({ 'slow.service': { stopMs: 1_500 } });
+    const { exit, stderr } = await run('stop --timeout=300ms slow.service', { fleet: true });
+    expect(exit).toBe(3);
+    expect(stderr).toMatch(/\nFailed to stop units \[slow\.service\]\. exit == 3\.\n$/);
   });
 
   test('--no-block says what was triggered, once; --sign of old scripts is taken and does nothing', async () => {
