@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PASSED_ON } from '../../../api/pass-on.js';
-import { PEER_TLS } from '../../../api/peer-server.js';
+import { choosePeerListen, PEER_TLS } from '../../../api/peer-server.js';
 import type { Api, ApiOptions } from '../../../api/server.js';
 import { type Log, silentLog } from '../../../runtime/log.js';
 import { makeAuthority } from '../../support/certificates.js';
@@ -287,6 +287,16 @@ describe('the address for machines', () => {
       code: 'listen',
       message: expect.stringContaining(`cannot serve the API on 127.0.0.1:${port}`),
     });
+  });
+
+  test('is the public one and the usual port unasked, any port where that is loopback, or none', () => {
+    const [ip, port] = ['10.0.0.5', 7373];
+    const unasked = { host: ip, port, publicIp: ip, isDefault: true };
+    expect(choosePeerListen(undefined, ip, port)).toEqual(unasked);
+    expect(choosePeerListen(undefined, '127.0.0.1', port)).toMatchObject({ host: '127.0.0.1', port: 0 });
+    const asked = { host: '0.0.0.0', port: 9 };
+    expect(choosePeerListen(asked, ip, port)).toEqual({ ...asked, publicIp: ip, isDefault: false });
+    expect(choosePeerListen('none', ip, port)).toBeNull();
   });
 
   test.each([
