@@ -115,7 +115,9 @@ describe('the body', () => {
       desiredState: '',
       options: [{ section: 'S', name: 'N', value: '' }],
     });
-    expect(readUnitBody('null')).toEqual({ name: '', desiredState: '', options: [] });
+    const nothing = { name: '', desiredState: '', options: [] };
+    expect(readUnitBody('{"Name":"a.service","DESIREDSTATE":"launched"}')).toEqual(nothing);
+    expect(readUnitBody('null')).toEqual(nothing);
   });
 
   test.each([

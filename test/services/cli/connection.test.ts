@@ -99,6 +99,7 @@ test.each([
 test('who has to show a certificate shows it, or is told so', async () => {
   const ours = ['--endpoint', mutual, '--ca-file', authority.cert];
   expect(await run([...ours, '--cert-file', client.cert, '--key-file', client.key])).toEqual(FINE);
+  expect(await run([...ours, '--etcd-certfile', client.cert, '--etcd-keyfile', client.key])).toEqual(FINE);
   expect(await run(ours)).toMatchObject(
     refusal(
       /refuses this client's certificate \(certificate required\): give one that it trusts with --cert-file and --key-file/,
