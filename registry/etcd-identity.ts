@@ -23,8 +23,11 @@ const WAY_OUT =
  */
 const WRITE_DOWN_MS = 5000;
 
-/** The highest revision seen before a read, by which the read is judged; void once the operator has accepted. */
+/** What was seen before a read, by which the read is judged; void once the operator has accepted. */
 export interface Floor {
+  /** Whether any registry had been seen. */
+  readonly known: boolean;
+  /** The highest revision. */
   readonly revision: number;
   readonly acceptances: number;
 }
@@ -68,9 +71,10 @@ export class Identity {
     return this.strange;
   }
 
-  /** The highest revision seen so far: take it before a read, give it to `judge` after. */
+  /** What has been seen so far: take it before a read, give it to `judge` after. */
   get floor(): Floor {
-    return { revision: this.seen?.revision ?? 0, acceptances: this.acceptances };
+    const { seen, acceptances } = this;
+    return { known: seen !== null, revision: seen?.revision ?? 0, acceptances };
   }
 
   /** Calls back after each acceptance: what was read before may be of another registry. Answers how to end that. */
@@ -112,8 +116,11 @@ export class Identity {
     return this.judge(entry, revision, floor);
   }
 
-  /** Judges a `cluster` record read at `revision`; `floor` was the highest revision seen before that read. */
+  /** Judges a `cluster` record read at `revision`; `floor` was taken before that read. */
   judge(entry: Entry | undefined, revision: number, floor: Floor): string | null {
+    // While it was read the cluster was made, by one of many who found none, or the operator has accepted.
+    const isOver = this.seen !== null && !(floor.known && floor.acceptances === this.acceptances);
+    if (entry === undefined && isOver) return this.strange;
     const reason = this.reasonToHold(entry, revision, floor);
     if (reason !== null) {
       if (reason !== this.strange) this.problem(permanent(`${reason} ${WAY_OUT}`, { code: 'hold' }));
