@@ -1,13 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Meter } from './meter.js';
 
 /** What any process tells of itself, under the names Prometheus's own clients use. */
 export function processMetrics(meter: Meter): void {
   const one = (value: number) => [{ labels: {}, value }];
   const startedAt = Date.now() / 1000 - process.uptime();
-  const delay = monitorEventLoopDelay();
-  delay.enable();
 
   meter.reading(
     'counter',
@@ -29,18 +26,6 @@ export function processMetrics(meter: Meter): void {
       help: 'Start time of the process since the Unix epoch, in seconds.',
     },
     () => one(startedAt),
-  );
-  meter.reading(
-    'gauge',
-    {
-      name: 'nodejs_eventloop_lag_max_seconds',
-      help: 'Longest time since the last look for which nothing else was done.',
-    },
-    () => {
-      const longest = delay.max / 1e9;
-      delay.reset();
-      return one(longest);
-    },
   );
 }
 

@@ -39,7 +39,6 @@ const DOCUMENTED = [
   'fleet_registry_operation_count_total',
   'fleet_registry_operation_duration_second',
   'fleet_registry_operation_failed_count_total',
-  'nodejs_eventloop_lag_max_seconds',
   'process_cpu_seconds_total',
   'process_open_fds',
   'process_resident_memory_bytes',
