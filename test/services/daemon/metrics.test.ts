@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type TestMachine, testMachine } from '../../support/fleet.js';
+import { ROOT } from '../../support/programs.js';
 import { type Family, lintMetrics, parseMetrics, sample } from '../../support/prometheus-text.js';
 import { startProxy } from '../../support/proxy.js';
 import { testEtcd, useGround } from '../../support/services.js';
@@ -12,38 +14,12 @@ let etcd: Awaited<ReturnType<typeof startProxy>>;
 let machine: TestMachine;
 let socket: string;
 
-/** As documented: a new one is added there and here. */
-const DOCUMENTED = [
-  'convoy_agent_reconcile_duration_seconds',
-  'convoy_agent_task_duration_seconds',
-  'convoy_agent_tasks_total',
-  'convoy_api_request_duration_seconds',
-  'convoy_etcd_bytes_total',
-  'convoy_etcd_request_duration_seconds',
-  'convoy_etcd_requests_total',
-  'convoy_evictions_frozen',
-  'convoy_hold',
-  'convoy_leader',
-  'convoy_lease_held',
-  'convoy_lease_trusted_seconds',
-  'convoy_pending_units',
-  'convoy_scheduler_decisions_total',
-  'convoy_scheduler_reconcile_duration_seconds',
-  'convoy_scheduling_latency_seconds',
-  'fleet_engine_leader_start_time',
-  'fleet_engine_reconcile_count_total',
-  'fleet_engine_reconcile_duration_second',
-  'fleet_engine_reconcile_failure_count_total',
-  'fleet_engine_task_count_total',
-  'fleet_engine_task_failure_count_total',
-  'fleet_registry_operation_count_total',
-  'fleet_registry_operation_duration_second',
-  'fleet_registry_operation_failed_count_total',
-  'process_cpu_seconds_total',
-  'process_open_fds',
-  'process_resident_memory_bytes',
-  'process_start_time_seconds',
-];
+/** The first cells of the tables. */
+const DOCUMENTED = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .flatMap((line) => line.split(' | ')[0]?.match(/\w+/g) ?? [])
+  .sort();
 
 beforeAll(async () => {
   etcd = await startProxy((await testEtcd(ground)).port);
