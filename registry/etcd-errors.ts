@@ -36,7 +36,9 @@ export function translate(error: unknown, what: string): ConvoyError {
     });
   const certificate = tlsTrouble(text);
   if (certificate !== undefined) return permanent(`${what}: ${certificate}`, { code: 'tls', cause: error });
-  if (/disconnected before secure TLS connection/.test(text))
+  // What does not speak TLS hangs up, in good order or not.
+  const reset = /No connection established\..*ECONNRESET/.test(text) && what.includes('https://');
+  if (reset || /disconnected before secure TLS connection/.test(text))
     return transient(`${what}: it ended the connection before TLS began; does it speak TLS?`, {
       code: 'unreachable',
       cause: error,
