@@ -13,6 +13,8 @@ export interface Ssh {
 }
 
 const AGENT = '/run/ssh-agent.sock';
+/** Of whoever asks, on each host. */
+export const HOME = '/run/operator';
 
 /** dropbear serves: it comes without a service that would start on the machine the tests run on. */
 export async function serveSsh(hosts: Hosts): Promise<Ssh> {
@@ -23,9 +25,8 @@ export async function serveSsh(hosts: Hosts): Promise<Ssh> {
   writeFileSync(
     join(hosts.shared, 'serve-ssh'),
     `set -e
-mkdir -p -m 700 /root/.ssh
-install -m 600 ${key}.pub /root/.ssh/authorized_keys
-install -m 600 ${key} /root/client-key
+mkdir -p -m 700 ~root/.ssh ${HOME}/.fleetctl
+install -m 600 ${key}.pub ~root/.ssh/authorized_keys
 rm -f /etc/host-key
 dropbearkey -t ed25519 -f /etc/host-key
 systemctl stop ssh-server ssh-agent 2>/dev/null || true
@@ -33,21 +34,15 @@ systemd-run --quiet --collect --unit=ssh-server dropbear -F -E -s -r /etc/host-k
 rm -f ${AGENT}
 systemd-run --quiet --collect --unit=ssh-agent ssh-agent -D -a ${AGENT}
 while [ ! -S ${AGENT} ]; do read -rt 0.05 <> <(:) || true; done
-SSH_AUTH_SOCK=${AGENT} ssh-add -q /root/client-key
+SSH_AUTH_SOCK=${AGENT} ssh-add -q ${key}
 `,
   );
   const serve = async (host: Host): Promise<void> => void (await host.ask('bash', '/shared/serve-ssh'));
   await Promise.all(hosts.all.map(serve));
   return {
-    as: (host, ...command) => host.exec('env', `SSH_AUTH_SOCK=${AGENT}`, 'HOME=/root', ...command),
+    as: (host, ...command) => host.exec('env', `SSH_AUTH_SOCK=${AGENT}`, `HOME=${HOME}`, ...command),
     async knows(host, other) {
-      await host.ask(
-        ...[
-          'sh',
-          '-c',
-          `mkdir -p /root/.fleetctl && ssh-keyscan -t ed25519 ${other.ip} >> /root/.fleetctl/known_hosts`,
-        ],
-      );
+      await host.ask('sh', '-c', `ssh-keyscan -t ed25519 ${other.ip} >> ${HOME}/.fleetctl/known_hosts`);
     },
     replaceKey: serve,
   };

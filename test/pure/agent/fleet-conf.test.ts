@@ -75,7 +75,7 @@ describe('what convoyd does otherwise is said', () => {
       'is ignored: units lie in the run directory of convoyd (--run-dir)',
     ],
     ['verify_units=true', 'is ignored, as fleet 1.0 did'],
-    ['authorized_keys_file=/root/.ssh/authorized_keys', 'is ignored: fleet 1.0 did the same'],
+    ['authorized_keys_file=/etc/fleet/authorized_keys', 'is ignored: fleet 1.0 did the same'],
     [
       'etcd_server=http://10.0.0.1:2379',
       'etcd_server in /etc/fleet/fleet.conf is ignored: fleet has no such option',

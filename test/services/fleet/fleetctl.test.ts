@@ -13,7 +13,7 @@ import {
 } from '../../support/fleet-view.js';
 import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { ROOT } from '../../support/programs.js';
-import { type Ssh, serveSsh } from '../../support/ssh.js';
+import { HOME, type Ssh, serveSsh } from '../../support/ssh.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of fleetctl (tests 1 to 5, 28 to 32 and 38), by that name, on machines. */
@@ -72,7 +72,7 @@ it('asks before it knows a host, and refuses one whose key has changed (1)', asy
   const refused = await fleetctl(first(), ...AS_ROOT, ...target);
   expect(refused.code).toBe(255);
   expect(refused.stderr).toMatch(/REMOTE HOST IDENTIFICATION HAS CHANGED/);
-  await first().ask('rm', '/root/.fleetctl/known_hosts');
+  await first().ask('rm', `${HOME}/.fleetctl/known_hosts`);
   expect((await answering('yes')).stdout).toContain('host2');
   expect(await done(first(), ...AS_ROOT, ...target)).toBe('host2\n');
 }, 60_000);
