@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { freePort, type Ground } from '../../agent/ground.js';
+import { freeze } from './freeze.js';
 import type { TestServer } from './services.js';
 import { until } from './until.js';
 
@@ -75,7 +76,7 @@ async function startMember(ground: Ground, place: Place, flags: readonly string[
     get pid() {
       return child.pid ?? 0;
     },
-    freeze: () => void child.kill('SIGSTOP'),
+    freeze: () => freeze(child.pid ?? 0),
     thaw: () => void child.kill('SIGCONT'),
     async kill() {
       const gone = new Promise((resolve) => child.once('exit', resolve));

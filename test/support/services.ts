@@ -8,14 +8,15 @@ import {
   startEtcd,
   startRedis,
 } from '../../agent/ground.js';
+import { freeze } from './freeze.js';
 
 /** A real server of a test, with the faults tests need. All signals go to its own pid. */
 export interface TestServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** SIGSTOP / SIGCONT. */
-  freeze(): void;
+  /** SIGSTOP; resolves when it stands still. */
+  freeze(): Promise<void>;
   thaw(): void;
   /** SIGKILL, resolves when it is gone. */
   kill(): Promise<void>;
@@ -54,7 +55,7 @@ async function supervise(
     get pid() {
       return service.child.pid ?? 0;
     },
-    freeze: () => signal('SIGSTOP'),
+    freeze: () => freeze(service.child.pid ?? 0),
     thaw: () => signal('SIGCONT'),
     async kill() {
       const gone = new Promise((resolve) => service.child.once('exit', resolve));

@@ -14,8 +14,8 @@ export interface WorldEtcd {
   readonly outside: TcpProxy;
   /** The same without a proxy: its own unix socket. */
   readonly socket: string;
-  /** SIGSTOP / SIGCONT. */
-  freeze(): void;
+  /** SIGSTOP; resolves when it stands still. */
+  freeze(): Promise<void>;
   thaw(): void;
   /** SIGKILL, resolves when it is gone. */
   kill(): Promise<void>;
@@ -89,7 +89,7 @@ async function startMember(
     url,
     outside: await startProxy(socket),
     socket,
-    freeze: () => current.signal('SIGSTOP'),
+    freeze: () => current.freeze(),
     thaw: () => current.signal('SIGCONT'),
     kill: () => end('SIGKILL'),
     restart: start,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Run } from './fleet.js';
+import { freeze } from './freeze.js';
 import { ROOT } from './programs.js';
 import { until } from './until.js';
 
@@ -27,6 +28,8 @@ export interface World {
 
 export interface WorldProcess {
   signal(name: NodeJS.Signals): void;
+  /** SIGSTOP; resolves when it stands still. */
+  freeze(): Promise<void>;
   /** Its exit code, null after a signal. */
   readonly ended: Promise<number | null>;
 }
@@ -84,6 +87,7 @@ export async function openWorld(bindReadOnly: (dir: string) => readonly string[]
           // nsenter stops along with its child, and would then not see it end.
           if (signal === 'SIGCONT') outer.kill(signal);
         },
+        freeze: () => freeze(pid),
         ended,
       };
     },

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { freeze } from '../../support/freeze.js';
 import { alive, killHard, supervisorPid } from '../../support/supervisor.js';
 import { until } from '../../support/until.js';
 import { sh, useSupervisor } from './supervisor-kit.js';
@@ -102,7 +103,7 @@ test.each([
   const path = join(kit.dir, 'supervisor-lease.json');
   const changed = JSON.stringify(change(JSON.parse(readFileSync(path, 'utf8'))));
   const pid = supervisorPid(kit.dir);
-  process.kill(pid, 'SIGSTOP');
+  await freeze(pid);
   writeFileSync(path, changed);
   await killHard(pid);
   await kit.untilUnit(
@@ -116,7 +117,7 @@ test.each([
 test('a lease that arrives too late is none', async () => {
   await kit.loadBound('bound.service', 'ExecStart=/bin/sleep 1000');
   const pid = supervisorPid(kit.dir);
-  process.kill(pid, 'SIGSTOP');
+  await freeze(pid);
   const deadline = kit.clock.steady() + 500;
   const held = kit.manager.holdLease(deadline);
   await passed(deadline);
@@ -132,7 +133,7 @@ test('a supervisor that was frozen past the deadline ends what ran on, and start
   await kit.manager.holdLease(deadline);
   await kit.start('bound.service');
   const pid = supervisorPid(kit.dir);
-  process.kill(pid, 'SIGSTOP');
+  await freeze(pid);
   const late = kit.start('late.service').catch((error) => error);
   const extended = kit.manager.holdLease(deadline + 60_000);
   await passed(deadline);

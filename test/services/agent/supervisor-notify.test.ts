@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { freeze } from '../../support/freeze.js';
 import { alive, killHard, supervisorPid } from '../../support/supervisor.js';
 import { until } from '../../support/until.js';
 import { sh, useSupervisor } from './supervisor-kit.js';
@@ -153,7 +154,7 @@ test('what waits until its message was taken, as systemd-notify does, need not w
 
 test('a helper that does not answer fails the start in time, and holds up no stop', async () => {
   await startReady();
-  process.kill(helperPid(), 'SIGSTOP');
+  await freeze(helperPid());
   const lines = 'Type=notify\nExecStart=/bin/sleep 1000\n';
   await kit.load('late.service', `TimeoutStartSec=300ms\n${lines}`);
   await expect(kit.start('late.service')).rejects.toMatchObject({

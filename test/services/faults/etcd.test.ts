@@ -54,7 +54,7 @@ async function processes(): Promise<string[]> {
 
 it('etcd away for a minute: all goes on and what dies is restarted; OnPartition=stop pauses', async () => {
   const keep = await kit.untilOnlyOn('keep');
-  kit.hosts.etcd.freeze();
+  await kit.hosts.etcd.freeze();
   const frozenAt = performance.now();
   await until('once has stopped', () => kit.witness.running('once').length === 0, 20_000);
   const pid = await mainPid(keep, 'keep.service');

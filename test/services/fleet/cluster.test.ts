@@ -107,7 +107,7 @@ it('etcd away for longer than any lease: nothing stops, and all is as it was (8)
     ]),
   });
   const before = await all();
-  hosts.etcd.freeze();
+  await hosts.etcd.freeze();
   await new Promise((resolve) => setTimeout(resolve, TTL_MS + 7000));
   hosts.etcd.thaw();
   await untilMachines(hosts.host(1), 4);
@@ -174,7 +174,7 @@ it('convoyd ends cleanly while etcd is away, and stops its units (13)', async ()
   hosts.unit('hello.service', `${SLEEP}\n[X-Fleet]\nMachineMetadata=host=host4\n`);
   await ctl(hosts.host(1), 'start', 'hello.service');
   const host = hosts.host(4);
-  hosts.etcd.freeze();
+  await hosts.etcd.freeze();
   await until('convoyd has noticed', async () => /no answer in time/.test(await host.log()), 30_000);
   await host.ask('systemctl', 'stop', 'convoyd.service');
   expect((await host.ask('systemctl', 'show', '-P', 'Result', 'convoyd.service')).trim()).toBe('success');

@@ -67,7 +67,7 @@ test('a frozen convoyd stands still, another is not started', async () => {
 
 test('a member of etcd is frozen, killed, emptied and set back', async () => {
   const [first, second, third] = hosts.members as [Member, Member, Member];
-  second.freeze();
+  await second.freeze();
   await expect(getOver(second.socket, '/health', 500)).rejects.toThrow(/no answer/);
   second.thaw();
   await until('it answers', () => getOver(second.socket, '/health', 500).catch(() => false));

@@ -97,7 +97,7 @@ describe('zh-import-blobs', () => {
     source.fault = () => ({ kind: 'slow', ms: 50 });
     const worker = start('import-blobs', name);
     await until('tiles to be copied', async () => (await status(name)).tiles.done > 0);
-    redis.freeze();
+    await redis.freeze();
     worker.child.kill('SIGTERM');
     try {
       expect(await exit(worker)).toEqual({ code: 0 });

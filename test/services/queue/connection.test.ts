@@ -81,12 +81,12 @@ it('gives up on an answer in time, and a call that was applied is answered when 
   await queue.createMigration(definition());
   await queue.addImage('m', 'a', SMALL);
   const request = { token: 't', lane: 'tiles', leaseMs: 60_000 } as const;
-  redis.freeze();
+  await redis.freeze();
   expect(await caught(queue.claim({ ...request, migration: 'm' }))).toMatchObject({ code: 'unreachable' });
   redis.thaw();
   expect(await queue.claim(request)).toMatchObject({ token: 't', first: 0, end: 9 });
   const checkpoint = point(1, 4, { done: 4 });
-  redis.freeze();
+  await redis.freeze();
   expect(await caught(queue.checkpoint('t', 'm', checkpoint))).toMatchObject({ kind: 'transient' });
   redis.thaw();
   expect(await queue.checkpoint('t', 'm', checkpoint)).toBe('kept');
@@ -107,7 +107,7 @@ it('counts what was applied without an answer once', async () => {
   await queue.createMigration(definition());
   await queue.addImage('m', 'a', SMALL);
   await queue.claim({ token: 't', lane: 'tiles', leaseMs: 60_000 });
-  redis.freeze();
+  await redis.freeze();
   for (let times = 0; times < 3; times++)
     expect(await caught(queue.checkpoint('t', 'm', point(1, 4, { done: 4 })))).toMatchObject({
       code: 'unreachable',

@@ -74,7 +74,7 @@ describe('every call has a deadline', () => {
     const session = await registry.join(aMachine('m1'), 60_000);
     const { generation } = await registry.submitUnit('a.service', aUnit(), 'launched');
     const term = await registry.campaign('m1', 10_000, new AbortController().signal);
-    etcd.freeze();
+    await etcd.freeze();
     const committing = registry.commit([aPlace('a.service', 'm1', generation)], term);
     await expectAllTransient(calls(registry, session, term));
     expect(await committing).toEqual({ kind: 'deposed' });

@@ -92,7 +92,7 @@ describe('of three members of etcd', () => {
     const roles = await byRole();
     const order = [roles[on]!, ...roles.filter((_, i) => i !== on)];
     const day = await liveADay(await open(...order), 'm1', TTL_MS);
-    roles[on]!.freeze();
+    await roles[on]!.freeze();
     await expectCommit(day, WINDOW_MS);
     expect([day.session.trusted(), day.term.trusted()]).toEqual([true, true]);
     roles[on]!.thaw();
@@ -106,7 +106,7 @@ describe('of three members of etcd', () => {
     const others = roles.filter((_, i) => i !== on);
     // Knows this member only: it answers keepalives for a while, but has no quorum.
     const day = await liveADay(await open(roles[on]!), 'm1', TTL_MS);
-    for (const other of others) other.freeze();
+    await Promise.all(others.map((other) => other.freeze()));
     await until('the term is over', () => day.term.lost.aborted, PROMISED_MS);
     expect(day.term.trusted()).toBe(false);
     await until('the session is not trusted', () => !day.session.trusted(), PROMISED_MS);

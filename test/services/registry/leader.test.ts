@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import type { LeaderTerm } from '../../../registry/registry.js';
 import { aPlace, aUnit } from '../../contracts/registry-contract.js';
+import { freeze } from '../../support/freeze.js';
 import { testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 import { blind, submitMany, useRegistries } from './registry-lab.js';
@@ -47,7 +48,7 @@ describe('two leaders never both trust themselves, and never both commit', () =>
 
     await fact('leads');
     const frozenAt = uptime();
-    child.kill('SIGSTOP');
+    await freeze(child.pid ?? 0);
     const second = await other.campaign('m2', TTL_MS, forever);
     const electedAt = uptime();
     expect(electedAt - frozenAt).toBeLessThan(30_000);
@@ -72,7 +73,7 @@ describe('two leaders never both trust themselves, and never both commit', () =>
       second = term;
     });
     const stop = sampler(() => [first, second]);
-    server.freeze();
+    await server.freeze();
     await until('the first gives up', () => first.lost.aborted);
     expect(first.trusted()).toBe(false);
     server.thaw();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { UnitManager } from '../../../agent/unit-manager.js';
 import { systemClock } from '../../../runtime/clock.js';
+import { freeze } from '../../support/freeze.js';
 import { program } from '../../support/programs.js';
 import { useGround } from '../../support/services.js';
 import { openSystemdHost, type SystemdHost, unitFrom } from '../../support/systemd-host.js';
@@ -83,7 +84,7 @@ test('the units of a convoyd that is frozen stop by themselves, in time', async 
      for (;;) await manager.start('web.service', { environment: {}, restarts: 0 }).catch(() => undefined).then(() => new Promise((resolve) => setTimeout(resolve, 5)));`,
   ]);
   await until('it runs', async () => (await states())['web.service']?.active === 'active');
-  holder.kill('SIGSTOP');
+  await freeze(holder.pid ?? 0);
   await until('it is down', async () => (await states())['web.service']?.active === 'inactive');
   const over = Number(readFileSync(join(runDir, 'lease'), 'utf8')) * 10;
   const last = Number((await host.ask('tail', '-n', '1', '/run/writes')).trim()) * 1000;
