@@ -27,7 +27,7 @@ const PURE = [
   'agent/systemd/{states,unit-text}.ts',
   'api/{complaint,error-codes,event-schemas,reports,schemas}.ts',
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
-  'stores/{key,location}.ts',
+  'stores/{key,limits,location}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
   'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,log-line,merge-logs,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
 ];
@@ -42,7 +42,10 @@ const SDK_HOME = {
   '@valibot/to-json-schema': 'api/openapi.ts',
   'prom-client': 'runtime/prometheus.ts',
   'p-queue': 'jobs/copy-range.ts',
-  'fast-xml-parser': 'jobs/descriptor.ts',
+  'fast-xml-parser': '{jobs/descriptor,stores/xml}.ts',
+  undici: 'stores/http-client.ts',
+  '@azure/storage-blob': 'stores/azure/sdk.ts',
+  pkgcloud: 'stores/pkgcloud/client.ts',
   sharp: 'cli/demo/render.ts',
 };
 

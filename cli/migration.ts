@@ -74,8 +74,8 @@ const create = command({
       import('../stores/open.js'),
       import('../runtime/log.js'),
     ]);
-    await openSource(source, { log: silentLog }).close();
-    await openDestination(destination, { log: silentLog }).close();
+    await (await openSource(source, { log: silentLog, env: context.env })).close();
+    await (await openDestination(destination, { log: silentLog, env: context.env })).close();
     const definition: MigrationDefinition = {
       name,
       source,

@@ -29,7 +29,7 @@ export async function copyItem(
   let side: Side = 'source';
   try {
     const { key, limit, check } = itemOf(claim, index);
-    const { bytes, contentType, md5: told } = await source.read(key, limit, signal);
+    const { bytes, contentType, headers, metadata, md5: told } = await source.read(key, limit, signal);
     const md5 = createHash('md5').update(bytes).digest('hex');
     if (told !== null && told !== md5)
       throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
@@ -37,7 +37,7 @@ export async function copyItem(
       });
     check(bytes);
     side = 'destination';
-    await destination.write(key, bytes, { contentType, md5 }, signal);
+    await destination.write(key, bytes, { contentType, headers, metadata, md5 }, signal);
     return { kind: 'done', bytes: bytes.length, md5 };
   } catch (error) {
     if (kindOf(error) === 'aborted') throw error;

@@ -16,6 +16,7 @@ export interface IdListOptions {
   readonly source: ReadableStore;
   readonly stdin: Readable;
   readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 /** The lines of the list, from the first: may be asked for again. */
@@ -49,12 +50,15 @@ async function openInput(options: IdListOptions, signal: AbortSignal): Promise<(
   return () => Readable.from(chunks);
 }
 
-async function readObject({ from, source, log }: IdListOptions, signal: AbortSignal): Promise<Uint8Array> {
+async function readObject(
+  { from, source, log, env }: IdListOptions,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   if (!from.includes('://')) return (await source.read(from, MAX_LIST_BYTES, signal)).bytes;
   const cut = from.lastIndexOf('/');
   const key = from.slice(cut + 1);
   if (key === '') throw new UsageError(`--ids ${from} names a folder: give the address of the list itself`);
-  const store = openSource(from.slice(0, cut), { log });
+  const store = await openSource(from.slice(0, cut), { log, env });
   try {
     return (await store.read(decodeURIComponent(key), MAX_LIST_BYTES, signal)).bytes;
   } finally {

@@ -58,8 +58,8 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
 
   async function plan({ definition }: MigrationStatus, from: string): Promise<number> {
     const random = Math.random;
-    const plain = openSource(definition.source, { log });
-    const source = openSource(definition.source, { log, retry: { clock, random } });
+    const plain = await openSource(definition.source, { log, env });
+    const source = await openSource(definition.source, { log, env, retry: { clock, random } });
     const outage = createOutage({
       ...{ clock, random, log },
       onChange: () => undefined,
@@ -70,7 +70,7 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
       await Promise.all([plain.close(), source.close()]);
     });
     const lines = await insist({ clock, random, log }, signal, () =>
-      openIdList({ from, source, stdin: process.stdin, log }, signal),
+      openIdList({ from, source, stdin: process.stdin, log, env }, signal),
     );
     const migration = definition.name;
     const whileRunning = (until: AbortSignal): Promise<void> => pausedOut(queue, migration, clock, until);

@@ -20,6 +20,8 @@ export interface RouteOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  /** Where the stores' credentials are. */
+  readonly env: NodeJS.ProcessEnv;
   /** Of requests to the source. */
   readonly limiter?: Limiter;
   /** A store answered 429 or 503. */
@@ -30,19 +32,23 @@ export interface RouteOptions {
 /** A body kept for probing the destination is no larger. */
 const MAX_PROBE_BYTES = 1024 * 1024;
 
-/** Throws a `UsageError` for a location this build cannot serve. */
-export function openRoute(definition: MigrationDefinition, options: RouteOptions): Route {
-  const { clock, random, log } = options;
+/** Throws a `UsageError` for a location or credentials that cannot be right. */
+export async function openRoute(definition: MigrationDefinition, options: RouteOptions): Promise<Route> {
+  const { clock, random, log, env } = options;
   const listen = (side: Side) => (error: ConvoyError) => {
     if (error.status === 429 || error.status === 503) options.onThrottled();
     outage.suspect(side);
   };
   const retry = (side: Side) => ({ clock, random, onError: listen(side) });
   const limiter = options.limiter === undefined ? {} : { limiter: options.limiter };
-  const source = openSource(definition.source, { log, retry: retry('source'), ...limiter });
-  const destination = openDestination(definition.destination, { log, retry: retry('destination') });
-  const plainSource = openSource(definition.source, { log });
-  const plainDestination = openDestination(definition.destination, { log });
+  const source = await openSource(definition.source, { log, env, retry: retry('source'), ...limiter });
+  const destination = await openDestination(definition.destination, {
+    log,
+    env,
+    retry: retry('destination'),
+  });
+  const plainSource = await openSource(definition.source, { log, env });
+  const plainDestination = await openDestination(definition.destination, { log, env });
 
   /** A descriptor of this migration: the source has it, or at least an answer about it. */
   let knownKey = 'total.txt';

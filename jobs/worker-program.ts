@@ -64,7 +64,8 @@ export async function runWorkerProgram(
       ...(migration === undefined ? {} : { migration }),
       // What waits for its turn counts as in flight, and a pause lets it finish: no more than a second's worth.
       concurrency: maxRps === undefined ? concurrency : Math.min(concurrency, Math.max(1, Math.ceil(maxRps))),
-      openRoute: (definition, hooks) => openRoute(definition, { clock, random, log, ...limiter, ...hooks }),
+      openRoute: (definition, hooks) =>
+        openRoute(definition, { clock, random, log, env, ...limiter, ...hooks }),
     },
     () => reports.wake(),
   );

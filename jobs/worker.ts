@@ -17,7 +17,7 @@ export interface WorkerOptions {
   readonly migration?: string;
   /** Most tiles in flight. */
   readonly concurrency: number;
-  readonly openRoute: (definition: MigrationDefinition, hooks: RouteHooks) => Route;
+  readonly openRoute: (definition: MigrationDefinition, hooks: RouteHooks) => Promise<Route>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -50,7 +50,8 @@ const BACKOFF: BackoffPolicy = { firstMs: 250, factor: 2, maxMs: 5_000 };
 export function createWorker(options: WorkerOptions, onChange: () => void = () => undefined): Worker {
   const { queue, clock, random, log } = options;
   const pool = createTilePool(options.concurrency, clock);
-  const routes = new Map<string, Route>();
+  const opening = new Map<string, Promise<Route>>();
+  const routes = new Set<Route>();
   const claims = new Set<Promise<void>>();
   const bell = createBell(clock);
   const giveUp = new AbortController();
@@ -59,14 +60,19 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   let doing = 'idle';
   let since = clock.now();
 
-  function routeOf(definition: MigrationDefinition): Route {
-    const known = routes.get(definition.name);
+  function routeOf(definition: MigrationDefinition): Promise<Route> {
+    const known = opening.get(definition.name);
     if (known !== undefined) return known;
     const route = options.openRoute(definition, {
       onThrottled: () => pool.throttled(),
       onOutageChange: onChange,
     });
-    routes.set(definition.name, route);
+    opening.set(definition.name, route);
+    // What could not be opened is tried anew with the next claim.
+    route.then(
+      (opened) => routes.add(opened),
+      () => opening.delete(definition.name),
+    );
     return route;
   }
 
@@ -99,7 +105,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   async function serve(claim: Claim, at: number, signal: AbortSignal): Promise<void> {
     let route: Route;
     try {
-      route = routeOf(claim.migration);
+      route = await routeOf(claim.migration);
     } catch (error) {
       log.error({ migration: claim.migration.name }, messageOf(error));
       await clock.sleep(BACKOFF.maxMs, signal).catch(() => undefined);
@@ -152,12 +158,12 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     await Promise.race([Promise.all(claims), timers[1]]);
     finished.abort();
     await Promise.allSettled(timers);
-    await Promise.all([...routes.values()].map((route) => route.close()));
+    await Promise.all([...routes].map((route) => route.close()));
   }
 
   return {
     get state(): WorkerState {
-      for (const { outage } of routes.values())
+      for (const { outage } of routes)
         if (outage.away !== null && claims.size > 0) {
           const { side, since: awaySince, detail } = outage.away;
           return { state: `${side} unreachable`, since: awaySince, detail };

@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, opendir, readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { aborted, ConvoyError, permanent, transient } from '../runtime/errors.js';
 import { directorySync } from './directory-sync.js';
 import { checkKey } from './key.js';
-import type { ListableStore, ObjectInfo, StoredObject, WritableStore } from './store.js';
+import { checkHeldKey, commonLimits, refuseUnheld } from './limits.js';
+import type {
+  ListableStore,
+  ListedObject,
+  ListPage,
+  ObjectInfo,
+  StoredObject,
+  WritableStore,
+} from './store.js';
+import { NO_PROPERTIES } from './store.js';
 import { writeSynced } from './synced-file.js';
 
 /** Files are written here and moved to their names: on the same file system, and never listed. */
@@ -24,8 +33,9 @@ export function filesystemStore(directory: string): WritableStore & ListableStor
   let writes = 0;
   let prepared: Promise<void> | undefined;
 
+  const limits = { ...commonLimits(''), partBytes: 255 };
   const pathOf = (key: string): string => {
-    checkKey(key);
+    checkHeldKey(limits, key);
     if (key === INCOMING || key.startsWith(`${INCOMING}/`))
       throw permanent(`the name "${key}" is reserved`, { code: 'name-refused' });
     return join(directory, key);
@@ -73,9 +83,26 @@ export function filesystemStore(directory: string): WritableStore & ListableStor
     }
   }
 
+  async function onDirectory<T>(
+    verb: string,
+    signal: AbortSignal | undefined,
+    operation: () => Promise<T>,
+  ): Promise<T> {
+    if (signal?.aborted) throw aborted(`${verb} ${directory}: given up`);
+    try {
+      return await withinTime(`${verb} ${directory}`, operation());
+    } catch (error) {
+      throw await translate(`${verb} ${directory}`, error, directory);
+    }
+  }
+
   return {
     name: `file://${directory}`,
-    traits: { checksWrites: false, reportsMd5: false },
+    traits: { checksWrites: false, reportsMd5: false, keeps: 'nothing', limits },
+    async check(signal) {
+      await onDirectory('look at', signal, async () => void (await readdir(directory)));
+    },
+    createContainer: (signal) => onDirectory('make', signal, () => synced.makeFolder(directory)),
     async head(key, signal) {
       try {
         return await onPath('look at', key, signal, async (path) => infoOf(path, await stat(path)));
@@ -93,8 +120,9 @@ export function filesystemStore(directory: string): WritableStore & ListableStor
           await file.close();
         }
       }),
-    write: (key, bytes, _metadata, signal) =>
+    write: (key, bytes, properties, signal) =>
       onPath('write', key, signal, async (path) => {
+        refuseUnheld(limits, key, bytes.length, { ...properties, metadata: {} });
         const temporary = await writeIncoming(bytes);
         try {
           await synced.moveInto(temporary, path);
@@ -110,7 +138,7 @@ export function filesystemStore(directory: string): WritableStore & ListableStor
           if (codeOf(error) !== 'ENOENT') throw error;
         });
       }),
-    list: (prefix, signal) => listFiles(directory, prefix, signal),
+    listPage: (prefix, cursor, signal) => listPage(directory, prefix, cursor, signal),
     async close() {
       await synced.close();
     },
@@ -126,35 +154,56 @@ async function readWhole(path: string, file: FileHandle, limit: number): Promise
   return { ...info, bytes };
 }
 
-function infoOf(path: string, stats: { isFile(): boolean; size: number }): ObjectInfo {
+function infoOf(path: string, stats: { isFile(): boolean; size: number; mtimeMs: number }): ObjectInfo {
   if (!stats.isFile()) throw permanent(`${path} is not a file`, { code: 'not-found' });
-  return { size: stats.size, md5: null, contentType: null };
+  return { ...NO_PROPERTIES, size: stats.size, md5: null, modifiedMs: stats.mtimeMs };
 }
 
-async function* listFiles(
+const PAGE_KEYS = 1000;
+
+/**
+ * A page is a slice of one folder, sorted by name. The cursor holds the folders still to visit and the last name
+ * seen, so that a page may be asked for again, and by another process.
+ */
+async function listPage(
   directory: string,
   prefix: string,
+  cursor: string | null,
   signal: AbortSignal | undefined,
-): AsyncGenerator<{ readonly key: string; readonly size: number }> {
-  // Only folders that can hold keys with the prefix are entered.
-  const folders = [prefix.slice(0, prefix.lastIndexOf('/') + 1)];
-  if (folders[0] !== '') checkKey(prefix.slice(0, prefix.lastIndexOf('/')));
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const path = join(directory, folder);
-    try {
-      for await (const entry of await opendir(path)) {
-        if (signal?.aborted) throw aborted(`list ${path}: given up`);
-        const key = `${folder}${entry.name}`;
-        if (key === INCOMING) continue;
-        if (entry.isDirectory()) {
-          if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) folders.push(`${key}/`);
-        } else if (entry.isFile() && key.startsWith(prefix)) {
-          yield { key, size: (await stat(join(directory, key))).size };
-        }
-      }
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw await translate(`list ${path}`, error, directory);
+): Promise<ListPage> {
+  const first = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  if (first !== '') checkKey(first.slice(0, -1));
+  const { folders, after } = (cursor === null ? { folders: [first], after: '' } : JSON.parse(cursor)) as {
+    folders: string[];
+    after: string;
+  };
+  const [folder, ...rest] = folders;
+  if (folder === undefined) return { objects: [], cursor: null };
+  const path = join(directory, folder);
+  if (signal?.aborted) throw aborted(`list ${path}: given up`);
+  try {
+    const entries = (await readdir(path, { withFileTypes: true }))
+      .filter(({ name }) => name > after && `${folder}${name}` !== INCOMING)
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    const page = entries.slice(0, PAGE_KEYS);
+    const deeper = page
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `${folder}${entry.name}/`)
+      .filter((key) => key.startsWith(prefix) || prefix.startsWith(key));
+    const objects: ListedObject[] = [];
+    for (const entry of page) {
+      const key = `${folder}${entry.name}`;
+      if (!entry.isFile() || !key.startsWith(prefix)) continue;
+      const { size, mtimeMs } = await stat(join(directory, key));
+      objects.push({ key, size, modifiedMs: mtimeMs });
     }
+    const here = entries.length > PAGE_KEYS;
+    const left = here ? [folder, ...deeper, ...rest] : [...deeper, ...rest];
+    const next = { folders: left, after: here ? (page.at(-1)?.name ?? '') : '' };
+    return { objects, cursor: left.length === 0 ? null : JSON.stringify(next) };
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw await translate(`list ${path}`, error, directory);
+    return { objects: [], cursor: rest.length === 0 ? null : JSON.stringify({ folders: rest, after: '' }) };
   }
 }
 

@@ -1,50 +1,141 @@
 import { UsageError } from '../runtime/errors.js';
+import { checkKey } from './key.js';
 
-/** Where a store is, as an operator types it. */
+export const PKGCLOUD_PROVIDERS = ['rackspace', 'openstack', 'amazon', 'azure'] as const;
+export type PkgcloudProvider = (typeof PKGCLOUD_PROVIDERS)[number];
+
+/** Where a store is, as an operator types it. No `url`, `directory` or `prefix` has a slash at its end. */
 export type Location =
-  /** `url` has no slash at its end. Read only. */
+  /** Read only. */
   | { readonly kind: 'http'; readonly url: string }
+  | { readonly kind: 'webdav'; readonly url: string }
   /** An absolute path. */
-  | { readonly kind: 'file'; readonly directory: string };
+  | { readonly kind: 'file'; readonly directory: string }
+  /** `prefix` is decoded, and '' for the whole container. */
+  | {
+      readonly kind: 'azure';
+      readonly account: string;
+      readonly container: string;
+      readonly prefix: string;
+    }
+  | { readonly kind: 'swift'; readonly container: string; readonly prefix: string }
+  | { readonly kind: 's3'; readonly container: string; readonly prefix: string }
+  | {
+      readonly kind: 'pkgcloud';
+      readonly provider: PkgcloudProvider;
+      readonly container: string;
+      readonly prefix: string;
+    };
 
-/** Schemes of the design whose adapters are still to come. */
-const PLANNED = /^(azure|swift|s3|webdav\+https?|pkgcloud\+[a-z0-9-]+):/i;
-const EXPECTED = 'expected http(s)://HOST/BASE or file:///DIRECTORY';
+const FORMS = [
+  'azure://ACCOUNT/CONTAINER/PREFIX',
+  'swift://CONTAINER/PREFIX',
+  's3://BUCKET/PREFIX',
+  'webdav+http(s)://HOST/BASE',
+  'http(s)://HOST/BASE',
+  'file:///DIRECTORY',
+  `pkgcloud+${PKGCLOUD_PROVIDERS.join('|')}://CONTAINER/PREFIX`,
+];
+const EXPECTED = `expected ${FORMS.slice(0, -1).join(', ')} or ${FORMS.at(-1)}`;
 
 /** Throws a `UsageError` of one sentence, which repeats no secret the text may hold. */
 export function parseLocation(text: string): Location {
-  const planned = PLANNED.exec(text);
-  if (planned) throw new UsageError(`${planned[1]}: locations are not supported yet: ${EXPECTED}`);
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new UsageError(`"${scrub(text)}" is not a location: ${EXPECTED}`);
-  }
-  if (url.username !== '' || url.password !== '')
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];
+  if (scheme === '')
+    throw new UsageError(
+      /^file:/i.test(text)
+        ? `"${scrub(text)}" needs three slashes before the directory: file:///DIRECTORY`
+        : `"${scrub(text)}" is not a location: ${EXPECTED}`,
+    );
+  const authority = rest.replace(/[/?#].*$/s, '');
+  if (authority.includes('@'))
     throw new UsageError(
       `the location ${scrub(text)} holds a user name or password: locations are stored, secrets never`,
     );
-  if (url.search !== '' || url.hash !== '')
-    throw new UsageError(`the location ${scrub(text)} has a query or fragment: give the plain base address`);
-  switch (url.protocol) {
-    case 'http:':
-    case 'https:':
-      return { kind: 'http', url: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
-    case 'file:':
-      return { kind: 'file', directory: directoryOf(url, text) };
-    default:
-      throw new UsageError(`"${scrub(text)}" has an unknown scheme: ${EXPECTED}`);
+  if (/[?#]/.test(rest))
+    throw new UsageError(
+      `the location ${scrub(text)} has a query or fragment: give the plain base address (? and # in a name are %3F and %23)`,
+    );
+  return located(scheme.toLowerCase(), rest, text);
+}
+
+function located(scheme: string, rest: string, text: string): Location {
+  switch (scheme) {
+    case 'http':
+    case 'https':
+      return { kind: 'http', url: webUrl(`${scheme}://${rest}`, text) };
+    case 'webdav+http':
+    case 'webdav+https':
+      return { kind: 'webdav', url: webUrl(`${scheme.slice('webdav+'.length)}://${rest}`, text) };
+    case 'file':
+      return { kind: 'file', directory: directoryOf(rest, text) };
+    case 'azure': {
+      const [account = '', ...path] = rest.split('/');
+      if (account === '') throw new UsageError(`"${scrub(text)}" names no account: ${FORMS[0]}`);
+      return { kind: 'azure', account, ...containerOf(path, text, FORMS[0]) };
+    }
+    case 'swift':
+    case 's3':
+      return {
+        kind: scheme,
+        ...containerOf(
+          rest.split('/'),
+          text,
+          FORMS.find((form) => form.startsWith(scheme)),
+        ),
+      };
+    default: {
+      const named = scheme.replace(/^pkgcloud\+/, '');
+      const provider = PKGCLOUD_PROVIDERS.find((one) => one === named);
+      if (named === scheme) throw new UsageError(`"${scrub(text)}" has an unknown scheme: ${EXPECTED}`);
+      if (provider === undefined)
+        throw new UsageError(
+          `"${scrub(text)}": pkgcloud's ${named} is not supported, only ${PKGCLOUD_PROVIDERS.join(', ')}`,
+        );
+      return { kind: 'pkgcloud', provider, ...containerOf(rest.split('/'), text, FORMS.at(-1)) };
+    }
   }
 }
 
-function directoryOf(url: URL, text: string): string {
-  if (url.hostname !== '' || !/^file:\/\//i.test(text))
-    throw new UsageError(`"${scrub(text)}" needs three slashes before the directory: file:///DIRECTORY`);
+function webUrl(address: string, text: string): string {
   try {
-    const directory = decodeURIComponent(url.pathname);
-    if (directory.includes('\0')) throw new Error('a zero byte');
-    return directory.replace(/\/+$/, '') || '/';
+    const url = new URL(address);
+    return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  } catch (cause) {
+    throw new UsageError(`"${scrub(text)}" is not a location: ${EXPECTED}`, { cause });
+  }
+}
+
+function containerOf(
+  path: readonly string[],
+  text: string,
+  form = '',
+): { readonly container: string; readonly prefix: string } {
+  const [container = '', ...rest] = path.map((part) => decoded(part, text));
+  if (container === '') throw new UsageError(`"${scrub(text)}" names no container: ${form}`);
+  const prefix = rest.join('/').replace(/\/+$/, '');
+  if (prefix !== '') {
+    try {
+      checkKey(prefix);
+    } catch (cause) {
+      throw new UsageError(`"${scrub(text)}" has a prefix that no object can have`, { cause });
+    }
+  }
+  return { container, prefix };
+}
+
+function directoryOf(rest: string, text: string): string {
+  if (!rest.startsWith('/'))
+    throw new UsageError(`"${scrub(text)}" needs three slashes before the directory: file:///DIRECTORY`);
+  const directory = new URL(`file://${rest}`).pathname;
+  const path = decoded(directory, text);
+  if (path.includes('\0')) throw new UsageError(`"${scrub(text)}" has a zero byte in it`);
+  return path.replace(/\/+$/, '') || '/';
+}
+
+function decoded(part: string, text: string): string {
+  try {
+    return decodeURIComponent(part);
   } catch (cause) {
     throw new UsageError(`"${scrub(text)}" has a broken percent-encoding`, { cause });
   }

@@ -1,36 +1,63 @@
 import { UsageError } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
-import { filesystemStore } from './filesystem.js';
-import { httpStore } from './http.js';
+import { type StoreEnvironment, storeEnvironment } from './environment.js';
 import { type Location, parseLocation, scrub } from './location.js';
-import type { ListableStore, ReadableStore, WritableStore } from './store.js';
+import { can, type Store, type WritableStore } from './store.js';
 import { type Limiter, type RetryOptions, withLimit, withLog, withRetry } from './wrap.js';
 
 export interface OpenOptions {
   readonly log: Log;
+  /** Where the credentials are. */
+  readonly env: NodeJS.ProcessEnv;
   /** Absent: every error comes at once, for who asks whether the store is there at all. */
   readonly retry?: RetryOptions;
   readonly limiter?: Limiter;
 }
 
-/** The one place where a location becomes a store, in its standard wrappers: retry around limit around log. */
-export function openSource(location: string, options: OpenOptions): ReadableStore {
-  return inWrappers(openPlain(parseLocation(location)), options);
+/**
+ * The one place where a location becomes a store, in its standard wrappers: retry around limit around log. Asks
+ * the store nothing yet, save a token where it needs one. Throws a `UsageError` that names the variable whose
+ * value is missing or cannot be right.
+ */
+export async function openSource(location: string, options: OpenOptions): Promise<Store> {
+  return inWrappers(await openPlain(parseLocation(location), storeEnvironment(options.env)), options);
 }
 
 /** Throws a `UsageError` for a location that cannot be written to. */
-export function openDestination(location: string, options: OpenOptions): WritableStore & ListableStore {
+export async function openDestination(
+  location: string,
+  options: OpenOptions,
+): Promise<Store & WritableStore> {
   const parsed = parseLocation(location);
-  if (parsed.kind !== 'file')
-    throw new UsageError(`${scrub(location)} is read only: the destination must be a file:///DIRECTORY`);
-  return inWrappers(filesystemStore(parsed.directory), options);
+  const store = await openPlain(parsed, storeEnvironment(options.env));
+  if (!can(store, 'write', 'remove', 'createContainer'))
+    throw new UsageError(
+      `${scrub(location)} is read only: a destination over HTTP is written webdav+${scrub(location)}`,
+    );
+  return inWrappers(store, options);
 }
 
-function openPlain(location: Location): ReadableStore {
-  return location.kind === 'http' ? httpStore(location.url) : filesystemStore(location.directory);
+/** Adapters are loaded when they are needed: some bring a large SDK. */
+async function openPlain(location: Location, env: StoreEnvironment): Promise<Store> {
+  switch (location.kind) {
+    case 'http':
+      return (await import('./http.js')).httpStore(location.url);
+    case 'file':
+      return (await import('./filesystem.js')).filesystemStore(location.directory);
+    case 'webdav':
+      return (await import('./webdav.js')).webdavStore(location.url, env);
+    case 'swift':
+      return (await import('./swift/open.js')).openSwift(location, env);
+    case 's3':
+      return (await import('./s3/open.js')).openS3(location, env);
+    case 'azure':
+      return (await import('./azure/open.js')).openAzure(location, env);
+    case 'pkgcloud':
+      return (await import('./pkgcloud/open.js')).openPkgcloud(location, env);
+  }
 }
 
-function inWrappers<S extends ReadableStore>(store: S, { log, retry, limiter }: OpenOptions): S {
+function inWrappers<S extends Store>(store: S, { log, retry, limiter }: OpenOptions): S {
   const logged = withLog(store, log);
   const limited = limiter === undefined ? logged : withLimit(logged, limiter);
   return retry === undefined ? limited : withRetry(limited, retry);

@@ -88,8 +88,8 @@ export async function voyage(options: Voyage): Promise<number> {
     await convoyctl('journal', '--lines=3', 'zh-stats.service');
     await convoyctl('list-units');
     say('\nComparing every object at the destination with the source, byte for byte ...\n');
-    const source = openSource(options.source, { log: silentLog });
-    const destination = openDestination(options.destination, { log: silentLog });
+    const source = await openSource(options.source, { log: silentLog, env: process.env });
+    const destination = await openDestination(options.destination, { log: silentLog, env: process.env });
     const ids = await readFile(options.ids, 'utf8');
     const failures = await allFailures(queue);
     const verdict = report(

@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ListableStore, ReadableStore, WritableStore } from '../../stores/store.js';
+import {
+  type ListableStore,
+  listAll,
+  NO_PROPERTIES,
+  type ReadableStore,
+  type WritableStore,
+} from '../../stores/store.js';
 
 /** One store under test. Read-only stores are filled behind their back with `put`. */
 export interface StoreUnderTest {
@@ -86,7 +92,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await expect(under.store.head(key)).rejects.toMatchObject(refused);
       await expect(under.store.read(key, LIMIT)).rejects.toMatchObject(refused);
       if (under.writable === undefined) return;
-      const metadata = { contentType: null, md5: md5(text('x')) };
+      const metadata = { ...NO_PROPERTIES, md5: md5(text('x')) };
       await expect(under.writable.write(key, text('x'), metadata)).rejects.toMatchObject(refused);
       await expect(under.writable.remove(key)).rejects.toMatchObject(refused);
     });
@@ -111,7 +117,11 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
     });
 
     describe('if it can be written to', () => {
-      const metadata = (bytes: Uint8Array) => ({ contentType: 'image/jpeg', md5: md5(bytes) });
+      const metadata = (bytes: Uint8Array) => ({
+        ...NO_PROPERTIES,
+        contentType: 'image/jpeg',
+        md5: md5(bytes),
+      });
       /** Read-only stores have no such promises. */
       const ifWritable = (body: (store: WritableStore & ListableStore) => Promise<void>) => async () => {
         if (under.writable !== undefined) await body(under.writable);
@@ -144,7 +154,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
           for (const key of keys) await store.write(key, text(key), metadata(text(key)));
           const found = async (prefix: string): Promise<string[]> => {
             const all: string[] = [];
-            for await (const { key, size } of store.list(prefix)) {
+            for await (const { key, size } of listAll(store, prefix)) {
               expect(size).toBe(key.length);
               all.push(key);
             }

@@ -8,18 +8,19 @@ import { silentLog } from '../../runtime/log.js';
 import { filesystemStore } from '../../stores/filesystem.js';
 import { httpStore } from '../../stores/http.js';
 import { openDestination } from '../../stores/open.js';
+import { can, NO_PROPERTIES } from '../../stores/store.js';
 import { createLimiter } from '../../stores/wrap.js';
 import { type StoreUnderTest, storeContract } from './store-contract.js';
 
-function onDisk(open: (directory: string) => NonNullable<StoreUnderTest['writable']>) {
+function onDisk(open: (directory: string) => Promise<NonNullable<StoreUnderTest['writable']>>) {
   return async (): Promise<StoreUnderTest> => {
     const directory = mkdtempSync(join(tmpdir(), 'convoy-store-'));
-    const store = open(join(directory, 'made', 'on demand'));
+    const store = await open(join(directory, 'made', 'on demand'));
     const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
     return {
       store,
       writable: store,
-      put: (key, bytes) => store.write(key, bytes, { contentType: null, md5: md5(bytes) }),
+      put: (key, bytes) => store.write(key, bytes, { ...NO_PROPERTIES, md5: md5(bytes) }),
       async close() {
         await store.close();
         rmSync(directory, { recursive: true });
@@ -28,18 +29,24 @@ function onDisk(open: (directory: string) => NonNullable<StoreUnderTest['writabl
   };
 }
 
-storeContract('filesystem', onDisk(filesystemStore));
+storeContract(
+  'filesystem',
+  onDisk(async (directory) => filesystemStore(directory)),
+);
 
 const clock = systemClock();
 storeContract(
   'filesystem in its wrappers',
-  onDisk((directory) =>
-    openDestination(`file://${encodeURI(directory)}`, {
+  onDisk(async (directory) => {
+    const store = await openDestination(`file://${encodeURI(directory)}`, {
       log: silentLog,
+      env: {},
       retry: { clock, random: Math.random },
       limiter: createLimiter(10_000, clock),
-    }),
-  ),
+    });
+    if (!can(store, 'listPage')) throw new Error('cannot be listed');
+    return store;
+  }),
 );
 
 storeContract('http', async () => {

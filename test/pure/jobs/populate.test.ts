@@ -4,8 +4,9 @@ import type { PlanQueue } from '../../../jobs/work-queue.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { conflict } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
+import { NO_PROPERTIES } from '../../../stores/store.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
-import { MemoryStore } from '../../fakes/memory-store.js';
+import { memoryStore } from '../../fakes/memory-store.js';
 import { descriptorBody } from '../../support/tile-source.js';
 
 const GEOMETRY = { width: 600, height: 400, tileSize: 254, overlap: 1, format: 'jpg' };
@@ -17,10 +18,16 @@ test('a Redis that loses its last second after the plan was closed gets the lost
     ...{ name: 'm', source: 'http://127.0.0.1/x', destination: 'file:///x', rangeSize: 100 },
     ...{ maxAttempts: 3, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
   });
-  const source = new MemoryStore();
+  const source = memoryStore();
   const bytes = Buffer.from(descriptorBody(GEOMETRY));
   for (const id of ['a', 'b'])
-    source.objects.set(`${id}.dzi`, { bytes, size: bytes.length, md5: null, contentType: null });
+    source.objects.set(`${id}.dzi`, {
+      ...NO_PROPERTIES,
+      bytes,
+      size: bytes.length,
+      md5: null,
+      modifiedMs: null,
+    });
 
   // The first closing is answered and then forgotten, with the second image and the place in the list.
   let closings = 0;

@@ -11,28 +11,38 @@ describe('a location', () => {
     ['file:///srv/tiles', { kind: 'file', directory: '/srv/tiles' }],
     ['file:///srv/with%20space/', { kind: 'file', directory: '/srv/with space' }],
     ['file:///', { kind: 'file', directory: '/' }],
+    ['azure://acc/box/a/b/', { kind: 'azure', account: 'acc', container: 'box', prefix: 'a/b' }],
+    ['swift://box', { kind: 'swift', container: 'box', prefix: '' }],
+    ['S3://My.Bucket/a%20b/%3F', { kind: 's3', container: 'My.Bucket', prefix: 'a b/?' }],
+    ['webdav+https://host/base/', { kind: 'webdav', url: 'https://host/base' }],
+    [
+      'pkgcloud+rackspace://box/x',
+      { kind: 'pkgcloud', provider: 'rackspace', container: 'box', prefix: 'x' },
+    ],
   ])('%s is read', (text, location) => {
     expect(parseLocation(text)).toEqual(location);
   });
 
   test.each([
-    ['azure://account/container', 'azure: locations are not supported yet'],
-    ['swift://container/prefix', 'swift: locations are not supported yet'],
-    ['s3://bucket/prefix', 's3: locations are not supported yet'],
-    ['webdav+https://host/base', 'webdav+https: locations are not supported yet'],
-    ['pkgcloud+rackspace://container', 'pkgcloud+rackspace: locations are not supported yet'],
+    ['azure://account', 'names no container'],
+    ['azure:///container', 'names no account'],
+    ['s3://', 'names no container'],
+    ['swift://container/../x', 'no object can have'],
+    ['swift://container/a//b', 'no object can have'],
+    ['webdav+ftp://host/base', 'unknown scheme'],
+    ['pkgcloud+google://container', "pkgcloud's google is not supported"],
     ['ftp://host/x', 'unknown scheme'],
     ['/srv/tiles', 'not a location'],
     ['', 'not a location'],
     ['file://host/dir', 'three slashes'],
     ['file:/dir', 'three slashes'],
     ['file:///a%zz', 'percent-encoding'],
-    ['file:///a%00b', 'percent-encoding'],
+    ['file:///a%00b', 'zero byte'],
     ['http://host/base?sig=topsecret', 'query'],
     ['http://user:topsecret@host/base', 'user name or password'],
     ['ftp://user:topsecret@host/x?sig=topsecret', 'user name or password'],
     ['//user:topsecret@nowhere', 'not a location'],
-    ['user:topsecret@host/x', 'unknown scheme'],
+    ['user:topsecret@host/x', 'not a location'],
     ['bob topsecret:topsecret@host', 'not a location'],
   ])('%j is refused in one sentence without its secrets', (text, words) => {
     let caught: unknown;

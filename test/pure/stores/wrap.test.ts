@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
+import { NO_PROPERTIES } from '../../../stores/store.js';
 import { createLimiter, withLimit, withLog, withRetry } from '../../../stores/wrap.js';
-import { MemoryStore } from '../../fakes/memory-store.js';
+import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 import { manualClock } from '../../support/clock.js';
 
-const BODY = { bytes: new Uint8Array(1), size: 1, md5: null, contentType: null };
+const BODY = { ...NO_PROPERTIES, bytes: new Uint8Array(1), size: 1, md5: null, modifiedMs: null };
 
 /** A store whose reads fail with these errors, one after the other, then succeed. */
 function failing(...errors: Error[]): { store: MemoryStore; calls: () => number } {
-  const store = new MemoryStore();
+  const store = memoryStore();
   let calls = 0;
   store.read = async () => {
     calls++;
@@ -119,7 +120,7 @@ test('withLog tells of a failure what a person needs and hands it on', async () 
 
 test('wrappers keep everything else of a store', async () => {
   const clock = manualClock();
-  const store = new MemoryStore();
+  const store = memoryStore();
   const wrapped = withRetry(store, { clock, random: () => 0 });
   expect([wrapped.name, wrapped.traits]).toEqual([store.name, store.traits]);
 });

@@ -60,7 +60,8 @@ async function harness(change: Partial<MigrationDefinition> = {}): Promise<Harne
       const log = silentLog;
       const worker = createWorker({
         ...{ queue, lane, id: `w${++workers}`, clock, random, log, concurrency: 16 },
-        openRoute: (one, hooks) => wrapRoute(openRoute(one, { clock, random, log, ...hooks })),
+        openRoute: async (one, hooks) =>
+          wrapRoute(await openRoute(one, { clock, random, log, env: {}, ...hooks })),
       });
       const done = worker.run(stopping.signal);
       const stop = async (): Promise<void> => {
