@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { freePort, type Ground } from '../../../agent/ground.js';
+import { until } from '../until.js';
+
+const PROGRAM = fileURLToPath(
+  new URL('../../../node_modules/azurite/dist/src/blob/main.js', import.meta.url),
+);
+
+export interface Azurite {
+  /** The endpoint with its account: `http://127.0.0.1:PORT/ACCOUNT`. */
+  readonly url: string;
+  readonly account: string;
+  /** Base64; another one each time, so that whatever leaks it is found. */
+  readonly key: string;
+  readonly connectionString: string;
+  readonly pid: number;
+}
+
+/** Azurite's blob server, in memory, with one account of its own. It slows down with the blobs it holds. */
+export async function startAzurite(ground: Ground): Promise<Azurite> {
+  const port = await freePort();
+  const account = 'convoytest';
+  const key = randomBytes(64).toString('base64');
+  const child = ground.spawn(
+    `azurite-${port}`,
+    process.execPath,
+    [
+      ...[PROGRAM, '--blobHost', '127.0.0.1', '--blobPort', String(port), '--blobKeepAliveTimeout', '60'],
+      ...['--inMemoryPersistence', '--silent', '--disableTelemetry', '--skipApiVersionCheck'],
+    ],
+    { ...process.env, NODE_ENV: 'production', AZURITE_ACCOUNTS: `${account}:${key}` },
+  );
+  let ended: string | null = null;
+  child.once('exit', (code, signal) => {
+    ended = String(signal ?? code);
+  });
+  await until(
+    'azurite answers',
+    () => {
+      if (ended !== null) throw new Error(`azurite ended while starting (${ended})`);
+      return accepts(port);
+    },
+    30_000,
+  );
+  const url = `http://127.0.0.1:${port}/${account}`;
+  return {
+    ...{ url, account, key, pid: child.pid ?? 0 },
+    connectionString: `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${url};`,
+  };
+}
+
+/** Azurite listens only when it is ready. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
