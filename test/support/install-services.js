@@ -15,6 +15,12 @@ const TEST_PROGRAMS = {
   script: 'bsdutils',
   zsh: 'zsh',
   fish: 'fish',
+  'swift-ring-builder': 'swift',
+  'swift-proxy-server': 'swift-proxy',
+  'swift-account-server': 'swift-account',
+  'swift-container-server': 'swift-container',
+  'swift-object-server': 'swift-object',
+  memcached: 'memcached',
 };
 
 try {

@@ -1,0 +1,198 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort, type Ground } from '../../../agent/ground.js';
+import { until } from '../until.js';
+
+/**
+ * A real OpenStack Swift: proxy, account, container and object server of Debian's packages, one replica on one
+ * folder, with tempauth (v1 login), s3api, SLO, DLO, COPY, bulk and TempURL.
+ */
+export interface SwiftServer {
+  /** `http://127.0.0.1:PORT`. */
+  readonly url: string;
+  readonly port: number;
+  /** v1: `ST_AUTH`. */
+  readonly authUrl: string;
+  /** `ST_USER`: may do all in its account. */
+  readonly user: string;
+  /** `ST_KEY`. */
+  readonly key: string;
+  /** Of the same account, and allowed nothing in it. */
+  readonly stranger: { readonly user: string; readonly key: string };
+  /** `http://127.0.0.1:PORT/v1/AUTH_test`. */
+  readonly storageUrl: string;
+  /** The same objects by S3's protocol; path style, and virtual-host style as BUCKET.s3.localhost. */
+  readonly s3: {
+    readonly endpoint: string;
+    readonly accessKey: string;
+    readonly secretKey: string;
+    readonly region: string;
+  };
+  /** Makes Swift forget every token it gave, as if all had expired at once. */
+  forgetTokens(): Promise<void>;
+  /** SIGKILL to all its servers; `restart` starts them on the same ports with the same data. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+export interface SwiftOptions {
+  /** Name of data folder and log. */
+  readonly name?: string;
+  /** Bytes of one object at most (5 GiB); more needs SLO. Kept objects of S3 parts too. */
+  readonly maxFileSize?: number;
+  /** Seconds a token is good for (a day). */
+  readonly tokenLife?: number;
+}
+
+const USER = 'test:tester';
+const KEY = 'testing';
+const STRANGER = { user: 'test:stranger', key: 'strange' };
+
+/** Starts it on free ports of 127.0.0.1 and resolves when it answers. */
+export async function startSwift(ground: Ground, options: SwiftOptions = {}): Promise<SwiftServer> {
+  const name = options.name ?? 'swift';
+  const folder = join(ground.dir, name);
+  const ports = await freePorts('proxy', 'account', 'container', 'object', 'memcached');
+  mkdirSync(join(folder, 'devices', 'd1'), { recursive: true });
+  for (const [file, text] of Object.entries(configuration(folder, ports, options)))
+    writeFileSync(join(folder, file), text);
+
+  const url = `http://127.0.0.1:${ports.proxy}`;
+  const memcached = (): ChildProcess =>
+    ground.spawn(`${name}-memcached`, 'memcached', [
+      ...['-u', 'root', '-l', '127.0.0.1', '-p', String(ports.memcached), '-U', '0', '-m', '32'],
+    ]);
+  const servers = (): ChildProcess =>
+    ground.spawn(name, '/usr/bin/python3', [
+      join(import.meta.dirname, 'swift-servers.py'),
+      folder,
+      ...[ports.account, ports.container, ports.object].map(String),
+    ]);
+
+  let running = await started();
+  return {
+    url,
+    port: ports.proxy,
+    authUrl: `${url}/auth/v1.0`,
+    user: USER,
+    key: KEY,
+    stranger: STRANGER,
+    storageUrl: `${url}/v1/AUTH_test`,
+    s3: { endpoint: url, accessKey: USER, secretKey: KEY, region: 'us-east-1' },
+    async forgetTokens() {
+      await ended(running[0]);
+      running = [memcached(), running[1]];
+      await until('tokens are given again', () => answers(`${url}/auth/v1.0`));
+    },
+    async kill() {
+      await Promise.all(running.map(ended));
+    },
+    async restart() {
+      running = await started();
+    },
+  };
+
+  async function started(): Promise<readonly [ChildProcess, ChildProcess]> {
+    const both = [memcached(), servers()] as const;
+    const gone = (): string | undefined =>
+      both.some((child) => child.exitCode !== null || child.signalCode !== null)
+        ? readFileSync(join(ground.dir, `${name}.log`), 'utf8').slice(-2000)
+        : undefined;
+    await until(
+      `Swift answers on port ${ports.proxy}`,
+      () => {
+        const log = gone();
+        if (log !== undefined) throw new Error(`Swift ended while starting: ${log}`);
+        return answers(`${url}/auth/v1.0`);
+      },
+      60_000,
+    );
+    return both;
+  }
+
+  /** Logs in and asks for the account, so that proxy, memcached and account server are all there. */
+  async function answers(authUrl: string): Promise<boolean> {
+    const ask = (address: string, headers: Record<string, string>): Promise<Response> =>
+      fetch(address, { headers, signal: AbortSignal.timeout(5_000) });
+    try {
+      const login = await ask(authUrl, { 'x-auth-user': USER, 'x-auth-key': KEY });
+      const token = login.headers.get('x-auth-token');
+      const storageUrl = login.headers.get('x-storage-url');
+      if (token === null || storageUrl === null) return false;
+      return (await ask(storageUrl, { 'x-auth-token': token })).ok;
+    } catch {
+      return false;
+    }
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+async function freePorts<N extends string>(...names: readonly N[]): Promise<Record<N, number>> {
+  const ports = await Promise.all(names.map(async (name) => [name, await freePort()] as const));
+  return Object.fromEntries(ports) as Record<N, number>;
+}
+
+function configuration(
+  folder: string,
+  ports: Readonly<Record<'proxy' | 'account' | 'container' | 'object' | 'memcached', number>>,
+  { maxFileSize, tokenLife }: SwiftOptions,
+): Record<string, string> {
+  const common = (port: number): string => `[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = ${port}
+workers = 0
+swift_dir = ${folder}
+devices = ${join(folder, 'devices')}
+mount_check = false
+disable_fallocate = true
+log_level = ERROR
+`;
+  const storage = (name: 'account' | 'container' | 'object'): string => `${common(ports[name])}
+[pipeline:main]
+pipeline = ${name}-server
+[app:${name}-server]
+use = egg:swift#${name}
+`;
+  return {
+    'swift.conf': `[swift-hash]
+swift_hash_path_prefix = convoy
+swift_hash_path_suffix = test
+[swift-constraints]
+${maxFileSize === undefined ? '' : `max_file_size = ${maxFileSize}`}
+`,
+    'account-server.conf': storage('account'),
+    'container-server.conf': storage('container'),
+    'object-server.conf': storage('object'),
+    'proxy-server.conf': `${common(ports.proxy)}
+[pipeline:main]
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl s3api tempauth copy slo dlo proxy-server
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+# A machine that is busy with other tests is slow, not broken.
+node_timeout = 60
+conn_timeout = 20
+error_suppression_limit = 1000000
+[filter:tempauth]
+use = egg:swift#tempauth
+user_test_tester = ${KEY} .admin
+user_test_stranger = ${STRANGER.key}
+${tokenLife === undefined ? '' : `token_life = ${tokenLife}`}
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = 127.0.0.1:${ports.memcached}
+[filter:s3api]
+use = egg:swift#s3api
+storage_domain = s3.localhost
+${['catch_errors', 'gatekeeper', 'healthcheck', 'listing_formats', 'bulk', 'tempurl', 'copy', 'slo', 'dlo']
+  .map((filter) => `[filter:${filter}]\nuse = egg:swift#${filter}\n`)
+  .join('')}`,
+  };
+}
