@@ -27,7 +27,7 @@ const PURE = [
   'agent/systemd/{states,unit-text}.ts',
   'api/{complaint,error-codes,event-schemas,reports,schemas}.ts',
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
-  'stores/{key,limits,location}.ts',
+  'stores/{key,limits,location,xml}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
   'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,log-line,merge-logs,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
 ];
