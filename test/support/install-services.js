@@ -21,6 +21,7 @@ const TEST_PROGRAMS = {
   'swift-container-server': 'swift-container',
   'swift-object-server': 'swift-object',
   memcached: 'memcached',
+  nginx: 'nginx-extras',
 };
 
 try {
