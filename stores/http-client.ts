@@ -27,6 +27,8 @@ export interface HttpRequest {
   readonly what: string;
   /** The statuses that `use` gets to see; without it 200 alone. Every other is an error. */
   readonly accept?: readonly number[];
+  /** Instead of the client's own, for what takes its time: a copy within the store, a large part. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -59,6 +61,8 @@ export interface HttpClientOptions {
   /** How long one request may take in all, and a stream without a chunk, in ms. */
   readonly timeoutMs?: number;
   readonly explain?: ExplainStatus;
+  /** PEM: the authorities to trust instead of the system's. */
+  readonly ca?: string;
 }
 
 const CONNECTIONS = 128;
@@ -68,11 +72,11 @@ const ERROR_BODY_BYTES = 16_384;
 
 /** `origin`: `https://host:port`. */
 export function httpClient(origin: string, options: HttpClientOptions = {}): HttpClient {
-  const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, explain = () => ({}) } = options;
+  const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, explain = () => ({}), ca } = options;
   const pool = new Pool(origin, {
     connections,
     pipelining: 1,
-    connect: { timeout: Math.min(10_000, timeoutMs) },
+    connect: { timeout: Math.min(10_000, timeoutMs), ...(ca === undefined ? {} : { ca }) },
     // The request's own deadline ends what hangs; these would only round it to whole seconds.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -99,13 +103,13 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     if (error instanceof ConvoyError) return error;
     if (signal?.aborted) return aborted(`${what}: given up`, { cause: error });
     if (deadline.passed)
-      return transient(`${what}: no whole answer within ${timeoutMs} ms`, { code: 'timeout' });
+      return transient(`${what}: no whole answer within ${deadline.timeoutMs} ms`, { code: 'timeout' });
     return connectionError(what, error);
   };
 
   return {
     async send(request, use) {
-      const deadline = new Deadline(timeoutMs, request.signal);
+      const deadline = new Deadline(request.timeoutMs ?? timeoutMs, request.signal);
       try {
         return await use(await ask(request, deadline.signal));
       } catch (error) {
@@ -115,7 +119,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
       }
     },
     async stream(request) {
-      const deadline = new Deadline(timeoutMs, request.signal);
+      const deadline = new Deadline(request.timeoutMs ?? timeoutMs, request.signal);
       try {
         const answer = await ask(request, deadline.signal);
         return Object.assign(answer, { body: chunks(request, answer, deadline) });
@@ -160,7 +164,7 @@ class Deadline {
   passed = false;
 
   constructor(
-    private readonly timeoutMs: number,
+    readonly timeoutMs: number,
     private readonly outer: AbortSignal | undefined,
   ) {
     if (outer?.aborted) this.abort();
