@@ -59,6 +59,33 @@ export function parseLocation(text: string): Location {
   return located(scheme.toLowerCase(), rest, text);
 }
 
+/** Throws a `UsageError` also for a location that cannot be written to. */
+export function parseDestination(text: string): Location {
+  const location = parseLocation(text);
+  if (location.kind === 'http')
+    throw new UsageError(
+      `${scrub(text)} is read only: a destination over HTTP is written webdav+${scrub(text)}`,
+    );
+  return location;
+}
+
+/**
+ * The location of one object as the location around it and the object's key there; null if it names a whole
+ * container, server or the root directory. Throws what `parseLocation` throws.
+ */
+export function splitObject(text: string): { readonly parent: string; readonly key: string } | null {
+  const location = parseLocation(text);
+  const [, head = '', path = ''] = /^([^:]+:\/\/[^/]*)(.*?)\/*$/s.exec(text) ?? [];
+  const cut = path.lastIndexOf('/');
+  const parent = head + path.slice(0, cut);
+  const containers = { azure: 1, swift: 0, s3: 0, pkgcloud: 0, http: 0, webdav: 0, file: 0 };
+  if (cut < 0 || path.split('/').length - 1 <= containers[location.kind]) return null;
+  return {
+    parent: location.kind === 'file' && parent === head ? `${head}/` : parent,
+    key: decoded(path.slice(cut + 1), text),
+  };
+}
+
 function located(scheme: string, rest: string, text: string): Location {
   switch (scheme) {
     case 'http':

@@ -1,7 +1,7 @@
-import { UsageError } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
-import { type StoreEnvironment, storeEnvironment } from './environment.js';
-import { type Location, parseLocation, scrub } from './location.js';
+import { readCredentialFiles } from './credential-files.js';
+import { type Side, type StoreEnvironment, storeEnvironment } from './environment.js';
+import { type Location, parseDestination, parseLocation } from './location.js';
 import { can, type Store, type WritableStore } from './store.js';
 import { type Limiter, type RetryOptions, withLimit, withLog, withRetry } from './wrap.js';
 
@@ -16,25 +16,29 @@ export interface OpenOptions {
 
 /**
  * The one place where a location becomes a store, in its standard wrappers: retry around limit around log. Asks
- * the store nothing yet, save a token where it needs one. Throws a `UsageError` that names the variable whose
- * value is missing or cannot be right.
+ * the store nothing yet, save a token where it needs one; credentials are read anew each time. Throws a `UsageError`
+ * that names the variable whose value is missing or cannot be right. Side null: neither of a migration's.
  */
-export async function openSource(location: string, options: OpenOptions): Promise<Store> {
-  return inWrappers(await openPlain(parseLocation(location), storeEnvironment(options.env)), options);
+export async function openStore(location: string, side: Side | null, options: OpenOptions): Promise<Store> {
+  const { env } = options;
+  const settings = storeEnvironment(env, side, readCredentialFiles(env));
+  return inWrappers(await openPlain(parseLocation(location), settings), options);
 }
 
-/** Throws a `UsageError` for a location that cannot be written to. */
+export function openSource(location: string, options: OpenOptions): Promise<Store> {
+  return openStore(location, 'source', options);
+}
+
+/** Throws a `UsageError` also for a location that cannot be written to. */
 export async function openDestination(
   location: string,
   options: OpenOptions,
 ): Promise<Store & WritableStore> {
-  const parsed = parseLocation(location);
-  const store = await openPlain(parsed, storeEnvironment(options.env));
+  parseDestination(location);
+  const store = await openStore(location, 'destination', options);
   if (!can(store, 'write', 'remove', 'createContainer'))
-    throw new UsageError(
-      `${scrub(location)} is read only: a destination over HTTP is written webdav+${scrub(location)}`,
-    );
-  return inWrappers(store, options);
+    throw new Error(`${store.name} lacks the methods of a destination`);
+  return store;
 }
 
 /** Adapters are loaded when they are needed: some bring a large SDK. */

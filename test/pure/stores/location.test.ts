@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../../runtime/errors.js';
-import { parseLocation, scrub } from '../../../stores/location.js';
+import { parseDestination, parseLocation, scrub, splitObject } from '../../../stores/location.js';
 
 describe('a location', () => {
   test.each([
@@ -63,4 +63,35 @@ describe('a location', () => {
   ])('scrub(%j)', (text, clean) => {
     expect(scrub(text)).toBe(clean);
   });
+});
+
+describe('the location of an object', () => {
+  test.each([
+    ['azure://acc/box/total.txt', 'azure://acc/box', 'total.txt'],
+    ['azure://acc/box/a/b%20c', 'azure://acc/box/a', 'b c'],
+    ['swift://box/total.txt', 'swift://box', 'total.txt'],
+    ['s3://bucket/lists/total.txt/', 's3://bucket/lists', 'total.txt'],
+    ['pkgcloud+rackspace://box/x', 'pkgcloud+rackspace://box', 'x'],
+    ['http://host:8080/total.txt', 'http://host:8080', 'total.txt'],
+    ['webdav+https://host/base/x', 'webdav+https://host/base', 'x'],
+    ['file:///total.txt', 'file:///', 'total.txt'],
+    ['file:///srv/a%23b', 'file:///srv', 'a#b'],
+  ])('%s is a key in what is around it', (text, parent, key) => {
+    expect(splitObject(text)).toEqual({ parent, key });
+    expect(() => parseLocation(parent)).not.toThrow();
+  });
+
+  test.each(['azure://acc/box', 'azure://acc/box/', 'swift://box', 's3://bucket//', 'http://h/', 'file:///'])(
+    '%s is not one',
+    (text) => {
+      expect(splitObject(text)).toBeNull();
+    },
+  );
+});
+
+test('a destination can be written to', () => {
+  expect(() => parseDestination('https://host/base')).toThrow(
+    'https://host/base is read only: a destination over HTTP is written webdav+https://host/base',
+  );
+  expect(parseDestination('webdav+https://host/base')).toEqual({ kind: 'webdav', url: 'https://host/base' });
 });
