@@ -89,6 +89,8 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
       path,
       headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...headers },
       body: body as Uint8Array | string | null,
+      // undici would close the connection after every HEAD, for servers that send a body there.
+      reset: false,
       signal,
     });
     const answer = new Answer(what, response);
