@@ -1,15 +1,42 @@
-import { createHash } from 'node:crypto';
-import { NO_PROPERTIES } from '../../stores/store.js';
-import { memoryStore } from '../fakes/memory-store.js';
-import { storeContract } from './store-contract.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLog } from '../../runtime/log.js';
+import type { Ability } from '../../stores/store.js';
+import { createLimiter, withLimit, withLog, withRetry } from '../../stores/wrap.js';
+import { type MemoryOptions, memoryStore } from '../fakes/memory-store.js';
+import { noCredentials } from './store-cases.js';
+import { type StoreSetUp, storeContract } from './store-contract.js';
 
-storeContract('memory', async () => {
-  const store = memoryStore();
-  return {
-    store,
-    writable: store,
-    put: (key, bytes) =>
-      store.write(key, bytes, { ...NO_PROPERTIES, md5: createHash('md5').update(bytes).digest('hex') }),
-    close: () => store.close(),
-  };
-});
+const ABILITIES: readonly Ability[] = [
+  ...(['write', 'remove', 'createContainer', 'listPage', 'readStream'] as const),
+  ...(['partBytes', 'beginParts', 'writeStream'] as const),
+  ...(['copyAddress', 'readStart', 'canCopyFrom', 'copyFrom'] as const),
+];
+const SET_UP: StoreSetUp = {
+  abilities: ABILITIES,
+  pageKeys: 3,
+  skip: noCredentials('check', 'read', 'write', 'list'),
+};
+
+storeContract(
+  'memory',
+  async () => {
+    const store = memoryStore();
+    return { store, openAbsent: async () => memoryStore({ container: false }), close: () => store.close() };
+  },
+  SET_UP,
+);
+
+const clock = systemClock();
+storeContract(
+  'memory in its wrappers',
+  async () => {
+    const inWrappers = (options?: MemoryOptions) => {
+      const limited = withLimit(withLog(memoryStore(options), silentLog), createLimiter(100_000, clock));
+      const { objects: _, unfinished: __, ...store } = withRetry(limited, { clock, random: Math.random });
+      return store;
+    };
+    const store = inWrappers();
+    return { store, openAbsent: async () => inWrappers({ container: false }), close: () => store.close() };
+  },
+  SET_UP,
+);
