@@ -1,6 +1,7 @@
-import { type Dispatcher, errors, Pool } from 'undici';
-import { aborted, ConvoyError, type ErrorKind, messageOf, permanent, transient } from '../runtime/errors.js';
-import { scrub } from './location.js';
+import { type Dispatcher, Pool } from 'undici';
+import { type ConvoyError, type ErrorKind, kindOf, permanent } from '../runtime/errors.js';
+import { statusError } from './http-errors.js';
+import { Exchange } from './http-exchange.js';
 import type { HeldHeader, ObjectInfo, ObjectProperties, StoreErrorCode } from './store.js';
 import { HELD_HEADERS } from './store.js';
 
@@ -69,6 +70,8 @@ const CONNECTIONS = 128;
 const TIMEOUT_MS = 30_000;
 /** More of an error page is not read. */
 const ERROR_BODY_BYTES = 16_384;
+/** A body over this is sent in steps, so that its time-out may be counted anew with each. */
+const ONE_GO_BYTES = 1024 ** 2;
 
 /** `origin`: `https://host:port`. */
 export function httpClient(origin: string, options: HttpClientOptions = {}): HttpClient {
@@ -77,125 +80,66 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     connections,
     pipelining: 1,
     connect: { timeout: Math.min(10_000, timeoutMs), ...(ca === undefined ? {} : { ca }) },
-    // The request's own deadline ends what hangs; these would only round it to whole seconds.
+    // The exchange's own time-out ends what hangs; these would only round it to whole seconds.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
 
-  async function ask(request: HttpRequest, signal: AbortSignal): Promise<Answer> {
+  async function ask(request: HttpRequest, exchange: Exchange): Promise<Answer> {
     const { method, path, headers, body, what, accept = [200] } = request;
-    const response = await pool.request({
-      method: method as Dispatcher.HttpMethod,
-      path,
-      headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...headers },
-      body: body as Uint8Array | string | null,
-      // undici would close the connection after every HEAD, for servers that send a body there.
-      reset: false,
-      signal,
-    });
-    const answer = new Answer(what, response);
-    if (accept.includes(answer.status)) return answer;
-    const text = method === 'HEAD' ? '' : await answer.beginning(ERROR_BODY_BYTES);
-    answer.discard();
-    throw statusError(what, answer, explain(answer, text));
+    const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
+    const length = steps ? { 'content-length': String(body.length) } : {};
+    if (!exchange.failed)
+      pool.dispatch(
+        {
+          method: method as Dispatcher.HttpMethod,
+          path,
+          headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...length, ...headers },
+          body: (isStream(body)
+            ? exchange.sent(body)
+            : steps
+              ? exchange.sentInSteps(body)
+              : (body ?? null)) as Dispatcher.DispatchOptions['body'] & null,
+          // undici would close the connection after every HEAD, for servers that send a body there.
+          reset: false,
+        },
+        exchange,
+      );
+    await exchange.head;
+    const answer = new Answer(what, method, exchange);
+    if (accept.includes(exchange.status)) return answer;
+    throw statusError(what, answer, explain(answer, await answer.beginning(ERROR_BODY_BYTES)));
   }
 
-  const translated = (request: HttpRequest, deadline: Deadline, error: unknown): ConvoyError => {
-    const { what, signal } = request;
-    if (error instanceof ConvoyError) return error;
-    if (signal?.aborted) return aborted(`${what}: given up`, { cause: error });
-    if (deadline.passed)
-      return transient(`${what}: no whole answer within ${deadline.timeoutMs} ms`, { code: 'timeout' });
-    return connectionError(what, error);
-  };
+  const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
+    new Exchange(what, own ?? timeoutMs, signal);
 
   return {
     async send(request, use) {
-      const deadline = new Deadline(request.timeoutMs ?? timeoutMs, request.signal);
+      const exchange = exchangeFor(request);
       try {
-        return await use(await ask(request, deadline.signal));
-      } catch (error) {
-        throw translated(request, deadline, error);
+        return await use(await ask(request, exchange));
       } finally {
-        deadline.end();
+        exchange.discard();
       }
     },
     async stream(request) {
-      const deadline = new Deadline(request.timeoutMs ?? timeoutMs, request.signal);
+      const exchange = exchangeFor(request);
       try {
-        const answer = await ask(request, deadline.signal);
-        return Object.assign(answer, { body: chunks(request, answer, deadline) });
+        return Object.assign(await ask(request, exchange), { body: exchange.stream() });
       } catch (error) {
-        deadline.end();
-        throw translated(request, deadline, error);
+        exchange.discard();
+        throw error;
       }
     },
     async close() {
       await pool.destroy();
     },
   };
-
-  async function* chunks(
-    request: HttpRequest,
-    answer: Answer,
-    deadline: Deadline,
-  ): AsyncGenerator<Uint8Array> {
-    let size = 0;
-    try {
-      deadline.restart();
-      for await (const chunk of answer.response.body as AsyncIterable<Buffer>) {
-        deadline.pause();
-        size += chunk.length;
-        yield chunk;
-        deadline.restart();
-      }
-      if (answer.length !== null && size !== answer.length) throw cutShort(request.what, size, answer.length);
-    } catch (error) {
-      throw translated(request, deadline, error);
-    } finally {
-      deadline.end();
-      answer.discard();
-    }
-  }
 }
 
-/** A time-out and the caller's signal in one. */
-class Deadline {
-  private readonly controller = new AbortController();
-  private timer: NodeJS.Timeout | undefined;
-  passed = false;
-
-  constructor(
-    readonly timeoutMs: number,
-    private readonly outer: AbortSignal | undefined,
-  ) {
-    if (outer?.aborted) this.abort();
-    outer?.addEventListener('abort', this.abort, { once: true });
-    this.restart();
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  restart(): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.passed = true;
-      this.abort();
-    }, this.timeoutMs);
-  }
-
-  pause(): void {
-    clearTimeout(this.timer);
-  }
-
-  end(): void {
-    clearTimeout(this.timer);
-    this.outer?.removeEventListener('abort', this.abort);
-  }
-
-  private readonly abort = (): void => this.controller.abort();
+function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
 class Answer implements HttpAnswer {
@@ -203,81 +147,64 @@ class Answer implements HttpAnswer {
 
   constructor(
     private readonly what: string,
-    readonly response: Dispatcher.ResponseData,
+    private readonly method: string,
+    private readonly exchange: Exchange,
   ) {
     const text = this.header('content-length');
     this.length = text !== null && /^\d+$/.test(text) ? Number(text) : null;
   }
 
   get status(): number {
-    return this.response.statusCode;
+    return this.exchange.status;
   }
 
   header(name: string): string | null {
-    const value = this.response.headers[name];
+    const value = this.exchange.headers[name];
     return typeof value === 'string' ? value : (value?.[0] ?? null);
   }
 
   headersFrom(prefix: string): Record<string, string> {
     const found: Record<string, string> = {};
-    for (const name of Object.keys(this.response.headers))
+    for (const name of Object.keys(this.exchange.headers))
       if (name.startsWith(prefix)) found[name.slice(prefix.length)] = this.header(name) ?? '';
     return found;
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
-    if (this.length === null && this.header('transfer-encoding') === null) {
-      this.discard();
+    if (this.length === null && this.header('transfer-encoding') === null)
       throw permanent(`${this.what}: the answer tells no length, a cut could not be seen`, {
         code: 'rejected',
       });
-    }
     if (this.length !== null && this.length > limit) throw this.tooLarge(limit);
-    const bytes = this.length === null ? await this.chunked(limit) : await this.response.body.bytes();
-    if (this.length !== null && bytes.length !== this.length)
-      throw cutShort(this.what, bytes.length, this.length);
+    const bytes = await this.exchange.bytes(limit);
+    if (bytes === null) throw this.tooLarge(limit);
     return bytes;
-  }
-
-  /** A body whose length nobody told: cut off as soon as it is over the limit. */
-  private async chunked(limit: number): Promise<Uint8Array> {
-    const parts: Buffer[] = [];
-    let size = 0;
-    for await (const part of this.response.body as AsyncIterable<Buffer>) {
-      parts.push(part);
-      size += part.length;
-      if (size > limit) throw this.tooLarge(limit);
-    }
-    return Buffer.concat(parts, size);
   }
 
   /** The first bytes of an error's body, as text; a body that breaks off is as good as its beginning. */
   async beginning(limit: number): Promise<string> {
-    let text = '';
+    if (this.method === 'HEAD') return '';
+    const parts: Buffer[] = [];
+    let size = 0;
     try {
-      for await (const part of this.response.body as AsyncIterable<Buffer>) {
-        text += part.toString('utf8');
-        if (text.length > limit) break;
+      for await (const part of this.exchange.stream()) {
+        parts.push(part);
+        size += part.length;
+        if (size > limit) break;
       }
     } catch (error) {
-      if ((error as Error).name === 'AbortError') throw error;
+      if (kindOf(error) === 'aborted') throw error;
     }
-    return text.slice(0, limit);
+    return Buffer.concat(parts).toString('utf8', 0, limit);
   }
 
   discard(): void {
-    this.response.body.on('error', () => undefined);
-    this.response.body.destroy();
+    this.exchange.discard();
   }
 
   private tooLarge(limit: number): ConvoyError {
-    this.discard();
     return permanent(`${this.what}: larger than ${limit} bytes`, { code: 'too-large' });
   }
-}
-
-function cutShort(what: string, size: number, expected: number): ConvoyError {
-  return transient(`${what}: ${size} of ${expected} bytes came`, { code: 'truncated' });
 }
 
 /** Content type and held headers of an answer, the metadata by the store's prefix; null: it has none. */
@@ -315,55 +242,4 @@ export function md5FromBase64(text: string | null): string | null {
 export function modifiedOf(answer: HttpAnswer): ObjectInfo['modifiedMs'] {
   const time = Date.parse(answer.header('last-modified') ?? '');
   return Number.isNaN(time) ? null : time;
-}
-
-function statusError(what: string, answer: HttpAnswer, meaning: StatusMeaning): ConvoyError {
-  const { status } = answer;
-  const { kind, code, detail } = { ...plainMeaning(answer), ...meaning };
-  const message = `${what}: HTTP ${status}${detail === undefined ? '' : `, ${detail}`}`;
-  const retryAfterMs = retryAfterOf(answer);
-  return new ConvoyError(kind, message, {
-    code,
-    status,
-    ...(kind === 'transient' && retryAfterMs !== null ? { retryAfterMs } : {}),
-  });
-}
-
-/** What a status means in HTTP. */
-function plainMeaning(answer: HttpAnswer): Required<Pick<StatusMeaning, 'kind' | 'code'>> & StatusMeaning {
-  const { status } = answer;
-  if (status === 404 || status === 410) return { kind: 'permanent', code: 'not-found' };
-  if (status === 401) return { kind: 'permanent', code: 'wrong-credentials' };
-  if (status === 403) return { kind: 'permanent', code: 'forbidden' };
-  if (status >= 300 && status < 400)
-    return {
-      kind: 'permanent',
-      code: 'rejected',
-      detail: `redirected to ${scrub(answer.header('location') ?? 'nowhere')}: redirects are not followed`,
-    };
-  if (status === 507) return { kind: 'permanent', code: 'disk-full' };
-  if (status === 429 || status === 503) return { kind: 'transient', code: 'throttled' };
-  if (status === 408 || status >= 500) return { kind: 'transient', code: 'server-error' };
-  return { kind: 'permanent', code: 'rejected' };
-}
-
-/** Retry-After is seconds or a date; a date is compared with the server's own clock where it tells it. */
-function retryAfterOf(answer: HttpAnswer): number | null {
-  const text = answer.header('retry-after');
-  if (text === null) return null;
-  if (/^\d{1,9}$/.test(text.trim())) return Number(text) * 1000;
-  const due = Date.parse(text);
-  const sent = Date.parse(answer.header('date') ?? '');
-  return Number.isNaN(due) ? null : Math.max(0, due - (Number.isNaN(sent) ? Date.now() : sent));
-}
-
-/** What never came to an answer. A name or certificate that is wrong is the whole store's trouble, not an object's. */
-function connectionError(what: string, error: unknown): ConvoyError {
-  const code = String((error as { code?: unknown } | null)?.code ?? '');
-  const message = `${what}: ${scrub(messageOf(error)) || code}`;
-  if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET')
-    return transient(message, { code: 'connection-lost', cause: error });
-  if (error instanceof errors.HTTPParserError || code === 'UND_ERR_HEADERS_OVERFLOW')
-    return transient(message, { code: 'bad-answer', cause: error });
-  return transient(message, { code: 'unreachable', cause: error });
 }

@@ -1,0 +1,198 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { aborted, ConvoyError, transient } from '../runtime/errors.js';
+import { connectionError } from './http-errors.js';
+
+/** What the connection lets us do with an answer under way. */
+interface Connection {
+  pause(): void;
+  resume(): void;
+  abort(reason: Error): void;
+}
+
+/** A body this large, coming or going, has its time-out anew with each further MiB. */
+const STEP_BYTES = 1024 ** 2;
+/** So much of a streamed body is kept before the server has to wait. */
+const BUFFER_BYTES = 256 * 1024;
+
+/**
+ * One request and its answer, as the connection tells of them. It fails once: by the connection, by the caller's
+ * signal or by the time-out, also while it still waits for a connection. It is over when the answer has come whole,
+ * when it has failed, or when nobody wants the rest (`discard`).
+ */
+export class Exchange {
+  status = 0;
+  headers: IncomingHttpHeaders = {};
+  /** Resolves when status and headers are there. */
+  readonly head: Promise<void>;
+
+  private connection: Connection | undefined;
+  private chunks: Buffer[] = [];
+  private kept = 0;
+  private sinceStep = 0;
+  private paused = false;
+  private whole = false;
+  private over = false;
+  private failure: ConvoyError | undefined;
+  private wake: (() => void) | undefined;
+  private settleHead!: { resolve: () => void; reject: (error: Error) => void };
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly what: string,
+    private readonly timeoutMs: number,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.head = new Promise((resolve, reject) => {
+      this.settleHead = { resolve, reject };
+    });
+    signal?.addEventListener('abort', this.giveUp, { once: true });
+    if (signal?.aborted) this.giveUp();
+    else this.restart();
+  }
+
+  get failed(): boolean {
+    return this.failure !== undefined;
+  }
+
+  onRequestStart(connection: Connection): void {
+    this.connection = connection;
+    if (this.over) connection.abort(this.failure ?? new Error('nobody waits any more'));
+  }
+
+  onResponseStart(_: Connection, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return;
+    this.status = status;
+    this.headers = headers;
+    this.settleHead.resolve();
+  }
+
+  onResponseData(connection: Connection, chunk: Buffer): void {
+    this.chunks.push(chunk);
+    this.kept += chunk.length;
+    if (this.whole) this.moved(chunk.length);
+    else if (this.kept > BUFFER_BYTES) {
+      this.paused = true;
+      connection.pause();
+    }
+    this.wake?.();
+  }
+
+  onResponseEnd(): void {
+    this.whole = true;
+    this.end();
+  }
+
+  onResponseError(_: Connection, error: Error): void {
+    this.fail(error instanceof ConvoyError ? error : connectionError(this.what, error));
+  }
+
+  /** The whole body; null as soon as it is over `limit` bytes, which ends the exchange. */
+  async bytes(limit: number): Promise<Buffer | null> {
+    this.whole = true;
+    this.flow();
+    while (!this.over && this.kept <= limit) await this.change();
+    if (this.failure !== undefined) throw this.failure;
+    if (this.kept > limit) {
+      this.discard();
+      return null;
+    }
+    const { chunks } = this;
+    this.chunks = [];
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.kept);
+  }
+
+  /** The body as it comes; the time-out runs while a chunk is waited for, and up to the first `next`. */
+  async *stream(): AsyncGenerator<Buffer> {
+    try {
+      for (;;) {
+        const chunk = this.chunks.shift();
+        if (chunk === undefined) {
+          if (this.failure !== undefined) throw this.failure;
+          if (this.over) return;
+          this.restart();
+          this.flow();
+          await this.change();
+        } else {
+          clearTimeout(this.timer);
+          this.kept -= chunk.length;
+          yield chunk;
+        }
+      }
+    } finally {
+      this.discard();
+    }
+  }
+
+  /** A body to be sent, chunk after chunk: the time-out runs while the server takes one, not while we wait for it. */
+  async *sent(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    clearTimeout(this.timer);
+    for await (const chunk of body) {
+      this.restart();
+      yield chunk;
+      clearTimeout(this.timer);
+    }
+    this.restart();
+  }
+
+  /** A large body to be sent, in steps of which each has the time-out. */
+  async *sentInSteps(body: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < body.length; at += STEP_BYTES) {
+      this.restart();
+      yield body.subarray(at, at + STEP_BYTES);
+    }
+    this.restart();
+  }
+
+  /** Ends the exchange where it stands; a connection with more to come is closed. */
+  discard(): void {
+    this.chunks = [];
+    if (this.over) return;
+    this.end();
+    this.connection?.abort(new Error('nobody wants the rest'));
+  }
+
+  private fail(failure: ConvoyError): void {
+    if (this.over) return;
+    this.failure = failure;
+    this.chunks = [];
+    this.settleHead.reject(failure);
+    this.end();
+    this.connection?.abort(failure);
+  }
+
+  private end(): void {
+    this.over = true;
+    clearTimeout(this.timer);
+    this.signal?.removeEventListener('abort', this.giveUp);
+    this.wake?.();
+  }
+
+  private change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+    });
+  }
+
+  private flow(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.connection?.resume();
+  }
+
+  private moved(count: number): void {
+    this.sinceStep += count;
+    if (this.sinceStep < STEP_BYTES) return;
+    this.sinceStep = 0;
+    this.restart();
+  }
+
+  private restart(): void {
+    clearTimeout(this.timer);
+    if (!this.over) this.timer = setTimeout(this.expire, this.timeoutMs);
+  }
+
+  private readonly expire = (): void =>
+    this.fail(transient(`${this.what}: no whole answer within ${this.timeoutMs} ms`, { code: 'timeout' }));
+
+  private readonly giveUp = (): void => this.fail(aborted(`${this.what}: given up`));
+}
