@@ -12,7 +12,7 @@ import { freePort, type Ground, openGround, startRedis } from '../../agent/groun
 import { tileAt, tileCount, tileKey } from '../../jobs/pyramid.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
 import type { ImageGeometry } from '../../jobs/work-queue.js';
-import { writeSynced } from '../../stores/synced-file.js';
+import { writeSynced } from '../../stores/filesystem/synced-file.js';
 import { program } from '../support/programs.js';
 import { until } from '../support/until.js';
 
@@ -132,7 +132,7 @@ async function convoy(on: Ground, url: string, folder: string): Promise<Result> 
   mkdirSync(folder);
   await queue.createMigration({
     ...{ name: 'bench', source: url, destination: `file://${folder}`, rangeSize: 1000, maxAttempts: 5 },
-    ...{ stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
+    ...{ stopAfterFailures: 0.01, stopAfterTiles: 10_000, serverSide: 'auto' as const },
   });
   await queue.addImage('bench', 'big', GEOMETRY);
   await queue.closePlan('bench');

@@ -12,7 +12,6 @@ import { type StoreSetUp, storeContract } from './store-contract.js';
 
 const ON_DISK: StoreSetUp = {
   abilities: ['write', 'remove', 'createContainer', 'listPage', 'readStream', 'partBytes', 'beginParts'],
-  pageKeys: 1,
   skip: noCredentials('check', 'read', 'write', 'list'),
 };
 
