@@ -6,12 +6,14 @@ export interface SwiftSession {
   login(signal?: AbortSignal): Promise<SwiftLogin>;
   /**
    * A login newer than the one the store answered 401 to: made anew only if nobody has yet. However many ask at
-   * once, one login is made. A login server that says no rejects `permanent`/`wrong-credentials`, naming the
-   * variables; one that cannot be asked, `transient`.
+   * once, one login is made. A login that cannot be had as things are configured rejects
+   * `permanent`/`wrong-credentials`, naming the variables; a login server that cannot be asked, `transient`.
    */
   renew(refused: SwiftLogin, signal?: AbortSignal): Promise<SwiftLogin>;
   /** The variables the credentials came from, for messages: `OS_USERNAME and OS_PASSWORD`. */
   readonly variables: string;
+  /** PEM of the authorities that OS_CACERT names, for the storage as for the login; null: the system's. */
+  readonly ca: string | null;
   close(): Promise<void>;
 }
 
