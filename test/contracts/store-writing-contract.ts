@@ -138,20 +138,26 @@ export function storeWriting({ test }: Contract): void {
       );
     });
 
-  test('an empty metadata value comes back, or is refused by name', ABILITIES, async (store) => {
-    if (store.traits.keeps !== 'all') return;
-    const writing = store.write('value/empty', text('x'), properties(text('x'), { metadata: { name: '' } }));
-    const refused = await writing.then(
-      () => false,
-      (error: unknown) => {
-        expect(error).toMatchObject(coded('metadata-refused'));
-        return true;
-      },
-    );
-    const info = await store.head('value/empty');
-    if (refused) expect(info).toBeNull();
-    else expect(info?.metadata).toEqual({ name: '' });
-  });
+  for (const [what, value] of [
+    ['an empty metadata value', ''],
+    ['a metadata value of 500 bytes', 'x'.repeat(500)],
+    ['a metadata value of 3,000 bytes', 'x'.repeat(3_000)],
+  ] as const)
+    test(`${what} comes back, or is refused by name`, ABILITIES, async (store) => {
+      if (store.traits.keeps !== 'all') return;
+      const key = `value/of ${value.length}`;
+      const writing = store.write(key, text('x'), properties(text('x'), { metadata: { name: value } }));
+      const refused = await writing.then(
+        () => false,
+        (error: unknown) => {
+          expect(error).toMatchObject(coded('metadata-refused'));
+          return true;
+        },
+      );
+      const info = await store.head(key);
+      if (refused) expect(info).toBeNull();
+      else expect(info?.metadata).toEqual({ name: value });
+    });
 
   for (const value of ['ümlaut', 'a\r\nx-injected: 1', ' around ', 'nul\0'])
     test(
