@@ -54,7 +54,7 @@ export interface StatusMeaning {
   readonly detail?: string;
 }
 /** `body` is the beginning of the answer's body as text, '' for HEAD. */
-export type ExplainStatus = (answer: HttpAnswer, body: string) => StatusMeaning;
+export type ExplainStatus = (answer: HttpAnswer, body: string, request: HttpRequest) => StatusMeaning;
 
 export interface HttpClientOptions {
   /** Connections kept open at most. */
@@ -108,7 +108,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     await exchange.head;
     const answer = new Answer(what, method, exchange);
     if (accept.includes(exchange.status)) return answer;
-    throw statusError(what, answer, explain(answer, await answer.beginning(ERROR_BODY_BYTES)));
+    throw statusError(what, answer, explain(answer, await answer.beginning(ERROR_BODY_BYTES), request));
   }
 
   const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
