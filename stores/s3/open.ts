@@ -1,11 +1,49 @@
-import { permanent } from '../../runtime/errors.js';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { systemClock } from '../../runtime/clock.js';
+import { messageOf, UsageError } from '../../runtime/errors.js';
 import type { StoreEnvironment } from '../environment.js';
 import type { Location } from '../location.js';
-import type { Store } from '../store.js';
+import type { ProfileFile } from './credentials.js';
+import { type ProfilePath, profilePaths, type S3Settings, s3Settings } from './settings.js';
+import { type S3Store, s3Store } from './store.js';
 
+/** Throws a `UsageError` that names the variable, or the profile and its file, that is missing or wrong. */
 export async function openS3(
-  _location: Location & { readonly kind: 's3' },
-  _env: StoreEnvironment,
-): Promise<Store> {
-  throw permanent('s3: not there yet');
+  { container, prefix }: Location & { readonly kind: 's3' },
+  env: StoreEnvironment,
+): Promise<S3Store> {
+  const settings = await settingsFrom(container, env, homedir());
+  const ca = settings.caBundle === null ? null : await text(settings.caBundle.path, settings.caBundle.name);
+  return s3Store(settings, { bucket: container, prefix, clock: systemClock(), ca });
+}
+
+async function settingsFrom(bucket: string, env: StoreEnvironment, home: string): Promise<S3Settings> {
+  const paths = profilePaths(env, home);
+  const credentials = await profileFile(paths.credentials);
+  const config = await profileFile(paths.config);
+  return s3Settings(bucket, env, { credentials, config });
+}
+
+/** A file that nobody named may be absent. */
+async function profileFile({ path, variable }: ProfilePath): Promise<ProfileFile> {
+  return { path, text: variable === null ? await textIfThere(path) : await text(path, variable) };
+}
+
+async function textIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new UsageError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function text(path: string, name: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${name} is a file that cannot be read: ${messageOf(error)}`, { cause: error });
+  }
 }
