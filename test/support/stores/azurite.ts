@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { freePort, type Ground } from '../../../agent/ground.js';
@@ -18,10 +18,10 @@ export interface Azurite {
   readonly pid: number;
 }
 
-/** Azurite's blob server, in memory, with one account of its own. It slows down with the blobs it holds. */
+/** Azurite's blob server, in memory, with one account of its own name. It slows down with the blobs it holds. */
 export async function startAzurite(ground: Ground): Promise<Azurite> {
   const port = await freePort();
-  const account = 'convoytest';
+  const account = `convoy${port}`;
   const key = randomBytes(64).toString('base64');
   const child = ground.spawn(
     `azurite-${port}`,
@@ -49,6 +49,31 @@ export async function startAzurite(ground: Ground): Promise<Azurite> {
     ...{ url, account, key, pid: child.pid ?? 0 },
     connectionString: `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=${url};`,
   };
+}
+
+/**
+ * An account SAS that may do everything with blobs, of the form of version 2021-12-02, good until then (ms since 1970):
+ * https://learn.microsoft.com/rest/api/storageservices/create-account-sas
+ */
+export function accountSas(
+  { account, key }: Pick<Azurite, 'account' | 'key'>,
+  untilMs = Date.now() + 3_600_000,
+): string {
+  const expiry = `${new Date(untilMs).toISOString().slice(0, 19)}Z`;
+  const fields = {
+    sp: 'rwdlac',
+    ss: 'b',
+    srt: 'sco',
+    st: '',
+    se: expiry,
+    sip: '',
+    spr: '',
+    sv: '2021-12-02',
+  };
+  const text = [account, ...Object.values(fields), '', ''].join('\n');
+  const sig = createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64');
+  const query = Object.entries({ ...fields, sig }).filter(([, value]) => value !== '');
+  return query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
 }
 
 /** Azurite listens only when it is ready. */
