@@ -64,6 +64,22 @@ export interface HttpClientOptions {
   readonly explain?: ExplainStatus;
   /** PEM: the authorities to trust instead of the system's. */
   readonly ca?: string;
+  /** Who carries the requests, in undici's place. */
+  readonly carrier?: Carrier;
+}
+
+/** Carries requests to one server or more, and tells the exchange what comes of each. */
+export interface Carrier {
+  carry(request: CarriedRequest, exchange: Exchange): void;
+  close(): Promise<void>;
+}
+
+export interface CarriedRequest {
+  readonly origin: string;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string | AsyncIterable<Uint8Array> | null;
 }
 
 const CONNECTIONS = 128;
@@ -75,33 +91,21 @@ const ONE_GO_BYTES = 1024 ** 2;
 
 /** `origin`: `https://host:port`. */
 export function httpClient(origin: string, options: HttpClientOptions = {}): HttpClient {
-  const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, explain = () => ({}), ca } = options;
-  const pool = new Pool(origin, {
-    connections,
-    pipelining: 1,
-    connect: { timeout: Math.min(10_000, timeoutMs), ...(ca === undefined ? {} : { ca }) },
-    // The exchange's own time-out ends what hangs; these would only round it to whole seconds.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+  const { timeoutMs = TIMEOUT_MS, explain = () => ({}) } = options;
+  const carrier = options.carrier ?? undiciCarrier(origin, options);
 
   async function ask(request: HttpRequest, exchange: Exchange): Promise<Answer> {
     const { method, path, headers, body, what, accept = [200] } = request;
     const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
     const length = steps ? { 'content-length': String(body.length) } : {};
     if (!exchange.failed)
-      pool.dispatch(
+      carrier.carry(
         {
-          method: method as Dispatcher.HttpMethod,
+          origin,
+          method,
           path,
           headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...length, ...headers },
-          body: (isStream(body)
-            ? exchange.sent(body)
-            : steps
-              ? exchange.sentInSteps(body)
-              : (body ?? null)) as Dispatcher.DispatchOptions['body'] & null,
-          // undici would close the connection after every HEAD, for servers that send a body there.
-          reset: false,
+          body: isStream(body) ? exchange.sent(body) : steps ? exchange.sentInSteps(body) : (body ?? null),
         },
         exchange,
       );
@@ -133,8 +137,38 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
       }
     },
     async close() {
-      await pool.destroy();
+      await carrier.close();
     },
+  };
+}
+
+function undiciCarrier(
+  origin: string,
+  { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, ca }: HttpClientOptions,
+): Carrier {
+  const pool = new Pool(origin, {
+    connections,
+    pipelining: 1,
+    connect: { timeout: Math.min(10_000, timeoutMs), ...(ca === undefined ? {} : { ca }) },
+    // The exchange's own time-out ends what hangs; these would only round it to whole seconds.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  return {
+    carry({ method, path, headers, body }, exchange) {
+      pool.dispatch(
+        {
+          method: method as Dispatcher.HttpMethod,
+          path,
+          headers,
+          body: body as Dispatcher.DispatchOptions['body'] & null,
+          // undici would close the connection after every HEAD, for servers that send a body there.
+          reset: false,
+        },
+        exchange,
+      );
+    },
+    close: () => pool.destroy(),
   };
 }
 
