@@ -1,13 +1,11 @@
-import type { FailureFilter, MigrationDefinition, OperatorQueue } from '../jobs/work-queue.js';
-import { permanent, UsageError } from '../runtime/errors.js';
-import { type OptionRow, parseChoice, parseInteger, parseText } from '../runtime/options.js';
+import type { FailureFilter, OperatorQueue } from '../jobs/work-queue.js';
+import { permanent } from '../runtime/errors.js';
+import { type OptionRow, parseChoice, parseText } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
+import { migrationCreate } from './migration-create.js';
 import { settledOf, stateWords, statusLines } from './migration-text.js';
 import { withQueue } from './queue.js';
 import { formatTable } from './table.js';
-
-/** Failures are judged once this many tiles are settled. */
-const STOP_AFTER_TILES = 10_000;
 
 const output = {
   flag: '-o, --output <format>',
@@ -25,73 +23,6 @@ const image: OptionRow<string> = {
   help: 'only failures of this image',
   parse: parseText,
 };
-
-/** `1` and `1%` are one per cent. The value is a share, from 0 to 1. */
-function parsePercentage(text: string): number {
-  const percent = Number(text.replace(/ ?%$/, ''));
-  if (!/^\d/.test(text) || !(percent >= 0 && percent <= 100))
-    throw new Error('expected a percentage such as 1%');
-  return percent / 100;
-}
-
-const create = command({
-  name: 'migration create',
-  arguments: '<name>',
-  summary: 'define a migration; the same definition again changes nothing',
-  options: {
-    source: { flag: '--source <location>', help: 'http(s)://host/base or file:///dir', parse: parseText },
-    destination: { flag: '--destination <location>', help: 'file:///dir', parse: parseText },
-    rangeSize: {
-      flag: '--range-size <tiles>',
-      help: 'most tiles a worker claims at once',
-      parse: parseInteger(1, 100_000),
-      default: 1000,
-    },
-    maxAttempts: {
-      flag: '--max-attempts <n>',
-      help: 'attempts per tile before it counts as failed',
-      parse: parseInteger(1, 100),
-      default: 5,
-    },
-    stopAfterFailures: {
-      flag: '--stop-after-failures <percent>',
-      help: `pause when more than this share of tiles failed, judged from ${STOP_AFTER_TILES} tiles on`,
-      parse: parsePercentage,
-      default: 0.01,
-    },
-  },
-  examples: [
-    'convoyctl migration create zoom --source https://cache.example.org --destination file:///srv/tiles',
-  ],
-  run: async (context, [name = ''], options) => {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))
-      throw new UsageError(`migration name "${name}": expected up to 63 letters, digits, ".", "_" or "-"`);
-    const { source, destination, rangeSize, maxAttempts, stopAfterFailures } = options;
-    if (source === undefined || destination === undefined)
-      throw new UsageError(`migration create: --source and --destination are needed`);
-    // Only here: they take longer to load than all the rest of the program.
-    const [{ openDestination, openSource }, { silentLog }] = await Promise.all([
-      import('../stores/open.js'),
-      import('../runtime/log.js'),
-    ]);
-    await (await openSource(source, { log: silentLog, env: context.env })).close();
-    await (await openDestination(destination, { log: silentLog, env: context.env })).close();
-    const definition: MigrationDefinition = {
-      name,
-      source,
-      destination,
-      rangeSize,
-      maxAttempts,
-      stopAfterFailures,
-      stopAfterTiles: STOP_AFTER_TILES,
-    };
-    const answer = await withQueue(context, (queue) => queue.createMigration(definition));
-    context.out(
-      answer === 'created' ? `Created migration ${name}` : `Migration ${name} exists already, as given`,
-    );
-    return 0;
-  },
-});
 
 const list = command({
   name: 'migration list',
@@ -242,7 +173,7 @@ const cancel = changing({
 });
 
 export const migrationCommands: readonly Command[] = [
-  create,
+  migrationCreate,
   list,
   status,
   pause,

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Clock } from '../runtime/clock.js';
-import { aborted, kindOf, messageOf } from '../runtime/errors.js';
+import { aborted, type ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import type { Side } from '../stores/environment.js';
 import { adaptPace, startPace } from './adapt.js';
 import { keepClaim } from './claim-keeper.js';
 import type { CopyOutcome } from './copy-tile.js';
@@ -153,8 +154,8 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
         outage.served();
         return outcome;
       }
-      if (await outage.blames(outcome.side, outcome.error)) continue;
-      const { reason, error } = outcome;
+      const { sides, reason, error } = outcome;
+      if (await blamesOne(sides, error)) continue;
       return {
         kind: 'failed',
         reason,
@@ -164,6 +165,11 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
         attempt: claim.attempt + 1,
       };
     }
+  }
+
+  async function blamesOne(sides: readonly Side[], error: ConvoyError): Promise<boolean> {
+    for (const side of sides) if (await outage.blames(side, error)) return true;
+    return false;
   }
 
   const wind = (): void => {

@@ -1,18 +1,31 @@
 import { createHash } from 'node:crypto';
 import { ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
+import type { Side } from '../stores/environment.js';
 import type { ReadableStore, WritableStore } from '../stores/store.js';
 import { formatMagic, MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
 import { descriptorKey, tileAt, tileKey } from './pyramid.js';
+import { type ServerSideCopy, StepError, step } from './server-side.js';
 import type { Claim } from './work-queue.js';
 
 /** A tile over this is not a tile. */
 const MAX_TILE_BYTES = 64 * 1024 * 1024;
 
-export type Side = 'source' | 'destination';
-
 export type CopyOutcome =
   | { readonly kind: 'done'; readonly bytes: number; readonly md5: string }
-  | { readonly kind: 'failed'; readonly side: Side; readonly reason: string; readonly error: ConvoyError };
+  | {
+      readonly kind: 'failed';
+      /** Whose trouble it may be, likeliest first: a copy that the destination makes itself reads the source too. */
+      readonly sides: readonly Side[];
+      readonly reason: string;
+      readonly error: ConvoyError;
+    };
+
+export interface CopyStores {
+  readonly source: ReadableStore;
+  readonly destination: WritableStore;
+  /** null: every byte is carried. */
+  readonly serverSide: ServerSideCopy | null;
+}
 
 /**
  * Copies one item of a claim: a tile, or in lane `descriptors` the image's descriptor, byte for byte under the
@@ -22,35 +35,55 @@ export type CopyOutcome =
 export async function copyItem(
   claim: Claim,
   index: number,
-  source: ReadableStore,
-  destination: WritableStore,
+  stores: CopyStores,
   signal: AbortSignal,
 ): Promise<CopyOutcome> {
-  let side: Side = 'source';
   try {
-    const { key, limit, check } = itemOf(claim, index);
-    const { bytes, contentType, headers, metadata, md5: told } = await source.read(key, limit, signal);
-    const md5 = createHash('md5').update(bytes).digest('hex');
-    if (told !== null && told !== md5)
-      throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
-        code: 'checksum-mismatch',
-      });
-    check(bytes);
-    side = 'destination';
-    await destination.write(key, bytes, { contentType, headers, metadata, md5 }, signal);
-    return { kind: 'done', bytes: bytes.length, md5 };
+    const item = itemOf(claim, index);
+    const copied =
+      claim.lane === 'tiles' && stores.serverSide !== null
+        ? await stores.serverSide.copy({ ...item, attempt: claim.attempt }, signal)
+        : null;
+    return { kind: 'done', ...(copied ?? (await carry(item, stores, signal))) };
   } catch (error) {
     if (kindOf(error) === 'aborted') throw error;
-    const known =
-      error instanceof ConvoyError ? error : permanent('a bug in convoy', { code: 'bug', cause: error });
-    return { kind: 'failed', side, reason: reasonOf(known, side), error: known };
+    const {
+      step: name,
+      sides,
+      cause,
+    } = error instanceof StepError ? error : new StepError('read', [], error);
+    const known = cause instanceof ConvoyError ? cause : permanent('a bug in convoy', { code: 'bug', cause });
+    return { kind: 'failed', sides, reason: reasonOf(known, name), error: known };
   }
 }
 
-/** The constant word a failure is stored with. */
-function reasonOf(error: ConvoyError, side: Side): string {
+async function carry(
+  { key, limit, check }: Item,
+  { source, destination }: CopyStores,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number; readonly md5: string }> {
+  const { object, md5 } = await step('read', ['source'], async () => {
+    const object = await source.read(key, limit, signal);
+    const md5 = createHash('md5').update(object.bytes).digest('hex');
+    if (object.md5 !== null && object.md5 !== md5)
+      throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
+        code: 'checksum-mismatch',
+      });
+    check(object.bytes);
+    return { object, md5 };
+  });
+  const { bytes, contentType, headers, metadata } = object;
+  await step('write', ['destination'], () =>
+    destination.write(key, bytes, { contentType, headers, metadata, md5 }, signal),
+  );
+  return { bytes: bytes.length, md5 };
+}
+
+/** The constant word a failure is stored with: `http-404`, `write-disk-full`, `copy-refused` ... */
+function reasonOf(error: ConvoyError, step: StepError['step']): string {
+  if (error.code === 'copy-refused' || error.code === 'no-source-checksum') return error.code;
   const word = error.status === undefined ? (error.code ?? 'unknown') : `http-${error.status}`;
-  return side === 'source' ? word : `write-${word}`;
+  return step === 'read' ? word : `${step}-${word}`;
 }
 
 interface Item {

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { splitObject } from '../stores/location.js';
 import { openSource } from '../stores/open.js';
 import type { ReadableStore } from '../stores/store.js';
 
@@ -55,12 +56,12 @@ async function readObject(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   if (!from.includes('://')) return (await source.read(from, MAX_LIST_BYTES, signal)).bytes;
-  const cut = from.lastIndexOf('/');
-  const key = from.slice(cut + 1);
-  if (key === '') throw new UsageError(`--ids ${from} names a folder: give the address of the list itself`);
-  const store = await openSource(from.slice(0, cut), { log, env });
+  const object = from.endsWith('/') ? null : splitObject(from);
+  if (object === null)
+    throw new UsageError(`--ids ${from} names a folder: give the address of the list itself`);
+  const store = await openSource(object.parent, { log, env });
   try {
-    return (await store.read(decodeURIComponent(key), MAX_LIST_BYTES, signal)).bytes;
+    return (await store.read(object.key, MAX_LIST_BYTES, signal)).bytes;
   } finally {
     await store.close();
   }

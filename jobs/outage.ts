@@ -2,8 +2,8 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { aborted, ConvoyError, kindOf, messageOf, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import type { Side } from '../stores/environment.js';
 import type { StoreErrorCode } from '../stores/store.js';
-import type { Side } from './copy-tile.js';
 
 /**
  * Tells a store that refuses everything from an object that cannot be had. While a store is away, whoever copies

@@ -5,13 +5,14 @@ import { createLog, type Log } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
 import { parseProgram, parseText } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
-import { openSource } from '../stores/open.js';
+import { openDestination, openSource } from '../stores/open.js';
 import { openIdList } from './id-list.js';
 import { insist } from './insist.js';
 import { openQueue } from './open-queue.js';
 import { FINDING_REDIS, LOG_LEVEL, MIGRATION } from './options.js';
 import { createOutage } from './outage.js';
 import { populate } from './populate.js';
+import { preflight, SOME_KEY } from './preflight.js';
 import type { MigrationStatus, WorkQueue } from './work-queue.js';
 
 const TABLE = {
@@ -22,7 +23,7 @@ const TABLE = {
   ids: {
     flag: '--ids <list>',
     env: 'ZH_IDS',
-    help: 'the ids, one `id` or `id:count` a line: - (stdin), a file (/... or ./...), the URL of an object, or the name of an object in the source',
+    help: 'the ids, one `id` or `id:count` a line: - (stdin), a file (/... or ./...), the location of an object (azure://account/box/total.txt ...; with the credentials of the source), or the name of an object in the source',
     parse: parseText,
     default: 'total.txt',
   },
@@ -56,6 +57,19 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     await shutdown.close();
   }
 
+  /** Nothing is written there yet, so one that is away holds up no planning. */
+  async function lookAtDestination(location: string): Promise<void> {
+    const destination = await openDestination(location, { log, env });
+    try {
+      await preflight('destination', destination, signal);
+    } catch (error) {
+      if (kindOf(error) !== 'transient') throw error;
+      log.warn({}, `planning all the same: ${messageOf(error)}`);
+    } finally {
+      await destination.close();
+    }
+  }
+
   async function plan({ definition }: MigrationStatus, from: string): Promise<number> {
     const random = Math.random;
     const plain = await openSource(definition.source, { log, env });
@@ -63,12 +77,14 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     const outage = createOutage({
       ...{ clock, random, log },
       onChange: () => undefined,
-      probes: { source: (probing) => plain.head(from, probing), destination: () => Promise.resolve() },
+      probes: { source: (probing) => plain.head(SOME_KEY, probing), destination: () => Promise.resolve() },
     });
     shutdown.onClose('source', async () => {
       await outage.stop();
       await Promise.all([plain.close(), source.close()]);
     });
+    await insist({ clock, random, log }, signal, () => preflight('source', plain, signal));
+    await lookAtDestination(definition.destination);
     const lines = await insist({ clock, random, log }, signal, () =>
       openIdList({ from, source, stdin: process.stdin, log, env }, signal),
     );

@@ -6,7 +6,7 @@ import { RedisConnection, type Reply } from './redis-connection.js';
 import { failuresOf, type StoredFailures } from './redis-failures.js';
 import { idBucket, MIGRATIONS, migrationKeys, WORKER_EXPIRIES, WORKER_REPORTS } from './redis-keys.js';
 import { claimOf, idleOf, statusOf } from './redis-replies.js';
-import { packRow } from './redis-rows.js';
+import { packDefinition, packRow } from './redis-rows.js';
 import { loadScripts, type Script } from './redis-scripts.js';
 import type * as q from './work-queue.js';
 
@@ -53,10 +53,8 @@ export class RedisQueue implements q.WorkQueue {
   }
 
   async createMigration(definition: q.MigrationDefinition): Promise<'created' | 'exists'> {
-    const { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles } =
-      definition;
-    const record = { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles };
-    const args = [name, JSON.stringify(record), rangeSize, stopAfterFailures, stopAfterTiles];
+    const { name, rangeSize, stopAfterFailures, stopAfterTiles } = definition;
+    const args = [name, packDefinition(definition), rangeSize, stopAfterFailures, stopAfterTiles];
     const answer = await this.#run('create-migration', name, args);
     if (answer === 'conflict')
       throw conflict(`migration ${name} exists with another definition: choose another name`, {
@@ -97,12 +95,14 @@ export class RedisQueue implements q.WorkQueue {
   }
 
   async claim(request: q.ClaimRequest): Promise<q.Claim | q.Idle> {
-    const { token, lane, leaseMs, migration } = request;
-    const names = migration === undefined ? await this.migrations() : [migration];
-    if (names.length === 0 && this.#seen.size > 0) throw lost([...this.#seen].join(', '));
+    const { token, lane, leaseMs, migration, except = [] } = request;
+    const asked = migration === undefined ? await this.migrations() : [migration];
+    if (asked.length === 0 && this.#seen.size > 0) throw lost([...this.#seen].join(', '));
+    const names = asked.filter((name) => !except.includes(name));
     const turn = this.#turn++ % Math.max(1, names.length);
     const left = [...names.slice(turn), ...names.slice(0, turn)];
     const idle: { why: string; due: number | null }[] = [];
+    if (names.length < asked.length) idle.push({ why: 'empty', due: null });
     for (let name = left.shift(); name !== undefined; name = left.shift()) {
       const answer = (await this.#run('claim', name, [token, lane, leaseMs, name])) as Reply[];
       const [why, ...rest] = answer as [string, ...Reply[]];

@@ -1,6 +1,6 @@
 import { NO_DIGEST } from './digest.js';
 import type { Reply } from './redis-connection.js';
-import { pairs, unpackRow } from './redis-rows.js';
+import { pairs, unpackDefinition, unpackRow } from './redis-rows.js';
 import type * as q from './work-queue.js';
 
 /** What the scripts answer, as the seam wants it. */
@@ -10,8 +10,16 @@ export function claimOf(token: string, answer: readonly Reply[]): q.Claim {
     ...[lane: q.Lane, image: number, row: string, first: number, end: number],
     ...[attempt: number, leaseMs: number, definition: string],
   ];
-  const migration = JSON.parse(definition) as q.MigrationDefinition;
-  return { token, migration, lane, image: unpackRow(image, row), first, end, attempt, leaseMs };
+  return {
+    token,
+    migration: unpackDefinition(definition),
+    lane,
+    image: unpackRow(image, row),
+    first,
+    end,
+    attempt,
+    leaseMs,
+  };
 }
 
 /** What the migrations asked answered together: each is empty, paused, finished or cancelled. */
@@ -42,7 +50,7 @@ export function statusOf(answer: Reply): q.MigrationStatus {
     failed: number(`${name}.failed`),
   });
   return {
-    definition: JSON.parse(meta.get('definition')!) as q.MigrationDefinition,
+    definition: unpackDefinition(meta.get('definition')!),
     state: meta.get('state') as q.MigrationStatus['state'],
     reason: meta.get('reason')!,
     planClosed: meta.get('planClosed') === '1',

@@ -1,7 +1,26 @@
 import { tileCount } from './pyramid.js';
-import type { Image, ImageGeometry } from './work-queue.js';
+import type { Image, ImageGeometry, MigrationDefinition } from './work-queue.js';
 
 /** How records look inside Redis values: packed small, because a large migration has millions of images. */
+
+/**
+ * JSON, compared as text when a migration is created again. What came later than the first definitions is left out
+ * where it has its default, so that an old one reads, and compares, as what it always meant.
+ */
+export function packDefinition(definition: MigrationDefinition): string {
+  const { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles } = definition;
+  const { serverSide } = definition;
+  return JSON.stringify({
+    ...{ name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles },
+    ...(serverSide === LATER.serverSide ? {} : { serverSide }),
+  });
+}
+
+export function unpackDefinition(text: string): MigrationDefinition {
+  return { ...LATER, ...(JSON.parse(text) as Omit<MigrationDefinition, keyof typeof LATER>) };
+}
+
+const LATER = { serverSide: 'auto' } as const;
 
 /** `width:height:tileSize:overlap:format:id`, numbers in base 36; the id may hold anything, the format is escaped. */
 export function packRow(id: string, image: ImageGeometry): string {

@@ -1,12 +1,15 @@
 import type { Clock } from '../runtime/clock.js';
-import type { ConvoyError } from '../runtime/errors.js';
+import { type ConvoyError, kindOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { SIDES, type Side } from '../stores/environment.js';
 import { openDestination, openSource } from '../stores/open.js';
 import type { WritableStore } from '../stores/store.js';
 import type { Limiter } from '../stores/wrap.js';
-import { type CopyOutcome, copyItem, type Side } from './copy-tile.js';
+import { type CopyOutcome, copyItem } from './copy-tile.js';
 import { createOutage, type Outage } from './outage.js';
+import { preflight, SOME_KEY } from './preflight.js';
 import { descriptorKey } from './pyramid.js';
+import { serverSideCopy } from './server-side.js';
 import type { Claim, MigrationDefinition } from './work-queue.js';
 
 /** From one migration's source to its destination, with a watch on both. */
@@ -27,45 +30,51 @@ export interface RouteOptions {
   /** A store answered 429 or 503. */
   readonly onThrottled: () => void;
   readonly onOutageChange: () => void;
+  /** Ends the opening. */
+  readonly signal: AbortSignal;
 }
 
 /** A body kept for probing the destination is no larger. */
 const MAX_PROBE_BYTES = 1024 * 1024;
 
-/** Throws a `UsageError` for a location or credentials that cannot be right. */
+/**
+ * Opens both stores and asks each whether it can serve. One that is away is an outage; rejects `permanent`, or with a
+ * `UsageError`, with one sentence if a person has to change something first.
+ */
 export async function openRoute(definition: MigrationDefinition, options: RouteOptions): Promise<Route> {
-  const { clock, random, log, env } = options;
+  const { clock, random, env } = options;
+  const log = options.log.child({ migration: definition.name });
   const listen = (side: Side) => (error: ConvoyError) => {
     if (error.status === 429 || error.status === 503) options.onThrottled();
     outage.suspect(side);
   };
   const retry = (side: Side) => ({ clock, random, onError: listen(side) });
   const limiter = options.limiter === undefined ? {} : { limiter: options.limiter };
+  const plain = {
+    source: await openSource(definition.source, { log, env }),
+    destination: await openDestination(definition.destination, { log, env }),
+  };
   const source = await openSource(definition.source, { log, env, retry: retry('source'), ...limiter });
   const destination = await openDestination(definition.destination, {
     log,
     env,
     retry: retry('destination'),
   });
-  const plainSource = await openSource(definition.source, { log, env });
-  const plainDestination = await openDestination(definition.destination, { log, env });
 
   /** A descriptor of this migration: the source has it, or at least an answer about it. */
-  let knownKey = 'total.txt';
+  let knownKey = SOME_KEY;
   let lastWrite: Parameters<WritableStore['write']> | undefined;
 
   const outage = createOutage({
-    clock,
-    random,
-    log: log.child({ migration: definition.name }),
+    ...{ clock, random, log },
     onChange: options.onOutageChange,
     probes: {
-      source: (signal) => plainSource.head(knownKey, signal),
+      source: (signal) => plain.source.head(knownKey, signal),
       // Only a write shows that a store takes writes; writing the same bytes again changes nothing.
       destination: (signal) =>
         lastWrite === undefined
-          ? plainDestination.head(knownKey, signal)
-          : plainDestination.write(lastWrite[0], lastWrite[1], lastWrite[2], signal),
+          ? plain.destination.head(knownKey, signal)
+          : plain.destination.write(lastWrite[0], lastWrite[1], lastWrite[2], signal),
     },
   });
   const remembering: WritableStore = {
@@ -75,16 +84,33 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
       if (bytes.length <= MAX_PROBE_BYTES) lastWrite = [key, bytes, metadata];
     },
   };
-
-  return {
-    outage,
-    copy(claim, index, signal) {
-      knownKey = descriptorKey(claim.image.id);
-      return copyItem(claim, index, source, remembering, signal);
-    },
-    async close() {
-      await outage.stop();
-      await Promise.all([source, destination, plainSource, plainDestination].map((store) => store.close()));
-    },
+  const close = async (): Promise<void> => {
+    await outage.stop();
+    const stores = [source, destination, plain.source, plain.destination];
+    await Promise.all(stores.map((store) => store.close()));
   };
+  const check = async (side: Side): Promise<void> => {
+    try {
+      await preflight(side, plain[side], options.signal);
+    } catch (error) {
+      if (kindOf(error) !== 'transient') throw error;
+      await outage.blames(side, error as ConvoyError);
+    }
+  };
+
+  try {
+    const serverSide = serverSideCopy(definition.serverSide, { source, destination, log });
+    await Promise.all(SIDES.map(check));
+    return {
+      outage,
+      copy(claim, index, signal) {
+        knownKey = descriptorKey(claim.image.id);
+        return copyItem(claim, index, { source, destination: remembering, serverSide }, signal);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -22,7 +22,18 @@
 export const LANES = ['tiles', 'descriptors'] as const;
 export type Lane = (typeof LANES)[number];
 
-/** What an operator gave `migration create`. Holds no secret; locations are as typed. */
+/**
+ * Whether the destination copies tiles from the source by itself: `auto` where the two can and the source tells an
+ * MD5 to verify by, else the worker carries the bytes; `never`; `always`, so that a tile that cannot be copied so
+ * fails. Descriptors are always carried: their content is checked.
+ */
+export const SERVER_SIDE = ['auto', 'never', 'always'] as const;
+export type ServerSide = (typeof SERVER_SIDE)[number];
+
+/**
+ * What an operator gave `migration create`. Holds no secret; locations are as typed, of any form stores/location.ts
+ * reads.
+ */
 export interface MigrationDefinition {
   readonly name: string;
   readonly source: string;
@@ -35,6 +46,7 @@ export interface MigrationDefinition {
   readonly stopAfterFailures: number;
   /** ... once this many are finished. */
   readonly stopAfterTiles: number;
+  readonly serverSide: ServerSide;
 }
 
 /** What the geometry of tiles needs, from the descriptor. `format` is the tiles' extension, verbatim. */
@@ -102,6 +114,8 @@ export interface ClaimRequest {
   readonly leaseMs: number;
   /** Only this migration; absent = all running ones in turn. */
   readonly migration?: string;
+  /** None of these: the worker cannot serve them now. */
+  readonly except?: readonly string[];
 }
 
 /** Tiles `[previous next, next)` are settled: done + skipped + sums of failed and delayed = how far `next` moved. */

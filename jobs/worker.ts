@@ -22,7 +22,7 @@ export interface WorkerOptions {
   readonly random: () => number;
   readonly log: Log;
 }
-type RouteHooks = Pick<RouteOptions, 'onThrottled' | 'onOutageChange'>;
+type RouteHooks = Pick<RouteOptions, 'onThrottled' | 'onOutageChange' | 'signal'>;
 
 export type WorkerState = Pick<WorkerReport, 'state' | 'since' | 'detail'>;
 
@@ -45,6 +45,16 @@ const FINISH_MS = 4_000;
 /** ... and checkpoints be answered this long: together well within 10 s. */
 const LAST_WORDS_MS = 7_000;
 const BACKOFF: BackoffPolicy = { firstMs: 250, factor: 2, maxMs: 5_000 };
+/** Between looks at a migration whose stores cannot be used: a person has to change something. */
+const AVOID: BackoffPolicy = { firstMs: 5_000, factor: 2, maxMs: 60_000 };
+
+/** A migration that this worker leaves to itself for a while. */
+interface Avoided {
+  /** On the steady clock. */
+  readonly until: number;
+  readonly times: number;
+  readonly why: string;
+}
 
 /** `onChange` is called when `state` has changed. */
 export function createWorker(options: WorkerOptions, onChange: () => void = () => undefined): Worker {
@@ -53,6 +63,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   const opening = new Map<string, Promise<Route>>();
   const routes = new Set<Route>();
   const claims = new Set<Promise<void>>();
+  const avoided = new Map<string, Avoided>();
   const bell = createBell(clock);
   const giveUp = new AbortController();
   let issued = 0;
@@ -60,12 +71,13 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   let doing = 'idle';
   let since = clock.now();
 
-  function routeOf(definition: MigrationDefinition): Promise<Route> {
+  function routeOf(definition: MigrationDefinition, signal: AbortSignal): Promise<Route> {
     const known = opening.get(definition.name);
     if (known !== undefined) return known;
     const route = options.openRoute(definition, {
       onThrottled: () => pool.throttled(),
       onOutageChange: onChange,
+      signal,
     });
     opening.set(definition.name, route);
     // What could not be opened is tried anew with the next claim.
@@ -89,9 +101,10 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     const token = `${options.id}-${++issued}`;
     const at = clock.steady();
     const only = options.migration === undefined ? {} : { migration: options.migration };
+    const except = [...avoided].flatMap(([name, { until }]) => (until > at ? [name] : []));
     for (let attempt = 1; ; attempt++) {
       try {
-        const got = await queue.claim({ token, lane: options.lane, leaseMs: LEASE_MS, ...only });
+        const got = await queue.claim({ token, lane: options.lane, leaseMs: LEASE_MS, except, ...only });
         return { at, got };
       } catch (error) {
         if (error instanceof UsageError) throw error;
@@ -105,12 +118,15 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   async function serve(claim: Claim, at: number, signal: AbortSignal): Promise<void> {
     let route: Route;
     try {
-      route = await routeOf(claim.migration);
+      route = await routeOf(claim.migration, signal);
     } catch (error) {
-      log.error({ migration: claim.migration.name }, messageOf(error));
-      await clock.sleep(BACKOFF.maxMs, signal).catch(() => undefined);
+      if (kindOf(error) !== 'aborted') avoid(claim.migration.name, messageOf(error));
       await giveBack(claim);
       return;
+    }
+    if (avoided.delete(claim.migration.name)) {
+      log.info({ migration: claim.migration.name }, 'its stores can be used now');
+      onChange();
     }
     await copyRange(claim, at, {
       ...{ queue, pool, clock, random, log },
@@ -123,6 +139,16 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
         bell.ring();
       },
     });
+  }
+
+  /** Its work goes back untouched, and other migrations are served meanwhile. */
+  function avoid(migration: string, why: string): void {
+    const before = avoided.get(migration);
+    const times = (before?.times ?? 0) + 1;
+    avoided.set(migration, { times, why, until: clock.steady() + backoffMs(times, AVOID, random()) });
+    if (before?.why === why) return;
+    log.error({ migration }, `not served: ${why}`);
+    onChange();
   }
 
   async function giveBack(claim: Claim): Promise<void> {
@@ -168,7 +194,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           const { side, since: awaySince, detail } = outage.away;
           return { state: `${side} unreachable`, since: awaySince, detail };
         }
-      return { state: claims.size > 0 ? 'copying' : 'idle', since, detail: doing };
+      const troubles = [...avoided].map(([name, { why }]) => `migration ${name} is not served: ${why}`);
+      return { state: claims.size > 0 ? 'copying' : 'idle', since, detail: [doing, ...troubles].join('; ') };
     },
     async run(signal) {
       while (!signal.aborted) {

@@ -53,6 +53,7 @@ export async function voyage(options: Voyage): Promise<number> {
     options.source,
     '--destination',
     options.destination,
+    '--create-container',
     // Small ranges, so that all four importers have work in a migration this small.
     ...['--range-size', '100'],
   );

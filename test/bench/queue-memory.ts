@@ -24,7 +24,7 @@ try {
   const name = 'bench';
   await queue.createMigration({
     ...{ name, source: 'http://source/', destination: 'file:///destination', rangeSize: 500, maxAttempts: 3 },
-    ...{ stopAfterFailures: 1, stopAfterTiles: 1 },
+    ...{ stopAfterFailures: 1, stopAfterTiles: 1, serverSide: 'auto' as const },
   });
 
   const empty = await memory();

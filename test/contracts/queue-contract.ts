@@ -25,6 +25,7 @@ export function definition(change: Partial<q.MigrationDefinition> = {}): q.Migra
     maxAttempts: 3,
     stopAfterFailures: 0.01,
     stopAfterTiles: 10_000,
+    serverSide: 'auto',
     ...change,
   };
 }
@@ -101,6 +102,13 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect((await rejection(queue.createMigration(definition({ rangeSize: 11 })))).kind).toBe('conflict');
       expect(await queue.migrations()).toEqual(['m']);
       expect((await status(queue)).definition).toEqual(definition());
+    });
+
+    it('keeps whether the destination copies by itself, and tells the workers', async () => {
+      const { queue } = await small({ serverSide: 'never' });
+      expect((await status(queue)).definition.serverSide).toBe('never');
+      expect((await claim(queue)).migration.serverSide).toBe('never');
+      expect((await rejection(queue.createMigration(definition()))).kind).toBe('conflict');
     });
 
     it('adds an image once: number, geometry and tiles in one step', async () => {
@@ -214,6 +222,19 @@ export function queueContract(open: () => Promise<QueueHarness>): void {
       expect(names.filter((name) => name === 'o').length).toBeGreaterThanOrEqual(2);
       expect(names).not.toContain('n');
       expect((await claim(queue, { migration: 'o' })).migration.name).toBe('o');
+    });
+
+    it('hands out nothing of the migrations a worker cannot serve', async () => {
+      const { queue } = await small();
+      expect(await queue.claim(request({ except: ['m'] }))).toEqual({
+        ...{ kind: 'idle', why: 'empty', dueInMs: null },
+      });
+      expect(await queue.claim(request({ migration: 'm', except: ['m'] }))).toMatchObject({ why: 'empty' });
+      await queue.createMigration(definition({ name: 'n' }));
+      await queue.addImage('n', 'b', SMALL);
+      expect((await claim(queue, { except: ['m'] })).migration.name).toBe('n');
+      expect(await queue.claim(request({ except: ['m'] }))).toMatchObject({ why: 'empty' });
+      expect((await claim(queue, { except: ['x'] })).migration.name).toBe('m');
     });
 
     it('puts a claim whose lease ran out back to ready, from its cursor', async () => {

@@ -149,12 +149,14 @@ export class MemoryQueue implements q.WorkQueue {
       dueInMs,
     });
     if (this.#ended.has(request.token)) return idle('empty');
-    const names = request.migration === undefined ? [...this.#migrations.keys()] : [request.migration];
+    const asked = request.migration === undefined ? [...this.#migrations.keys()] : [request.migration];
     if (request.migration !== undefined && this.#look(request.migration) === null) return idle('none');
-    if (names.length === 0) {
+    if (asked.length === 0) {
       if (this.#seen.size > 0) throw this.#lost([...this.#seen].join(', '));
       return idle('none');
     }
+    const names = asked.filter((name) => !request.except?.includes(name));
+    if (names.length === 0) return idle('empty');
     const turn = this.#turn++ % names.length;
     const open: Migration[] = [];
     for (const name of [...names.slice(turn), ...names.slice(0, turn)]) {
@@ -166,6 +168,7 @@ export class MemoryQueue implements q.WorkQueue {
       if (next !== null) return this.take(request, name, next.image, next.first, next.end);
     }
     const running = open.filter((migration) => migration.state === 'running');
+    if (running.length === 0 && names.length < asked.length) return idle('empty');
     if (running.length === 0) return idle(open.length === 0 ? 'finished' : 'paused');
     const dues = running.flatMap((migration) =>
       migration.items[request.lane].flat().flatMap((tile) => (tile.state === 'delayed' ? [tile.due] : [])),

@@ -30,7 +30,7 @@ function statusWith(change: Partial<MigrationStatus>): MigrationStatus {
   return {
     definition: {
       ...{ name: 'demo', source: 'http://s', destination: 'file:///d', rangeSize: 1000, maxAttempts: 5 },
-      ...{ stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
+      ...{ stopAfterFailures: 0.01, stopAfterTiles: 10_000, serverSide: 'auto' as const },
     },
     ...{ state: 'running', reason: '', planClosed: true, finished: false },
     images: { total: 1, published: 0, withheld: 0, refused: 0 },

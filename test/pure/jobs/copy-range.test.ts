@@ -12,7 +12,13 @@ const CLAIM: Claim = {
   ...{ token: 't', lane: 'tiles', first: 10, end: 60, attempt: 0, leaseMs: 10_000 },
   migration: {
     ...{ name: 'm', source: 'file:///s', destination: 'file:///d' },
-    ...{ rangeSize: 50, maxAttempts: 3, stopAfterFailures: 1, stopAfterTiles: 1 },
+    ...{
+      rangeSize: 50,
+      maxAttempts: 3,
+      stopAfterFailures: 1,
+      stopAfterTiles: 1,
+      serverSide: 'auto' as const,
+    },
   },
   image: { number: 0, id: 'a', tiles: 100, width: 9, height: 9, tileSize: 1, overlap: 0, format: 'jpg' },
 };

@@ -16,7 +16,7 @@ test('a Redis that loses its last second after the plan was closed gets the lost
   const memory = new MemoryQueue(clock);
   await memory.createMigration({
     ...{ name: 'm', source: 'http://127.0.0.1/x', destination: 'file:///x', rangeSize: 100 },
-    ...{ maxAttempts: 3, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
+    ...{ maxAttempts: 3, stopAfterFailures: 0.01, stopAfterTiles: 10_000, serverSide: 'auto' as const },
   });
   const source = memoryStore();
   const bytes = Buffer.from(descriptorBody(GEOMETRY));

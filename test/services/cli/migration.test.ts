@@ -43,6 +43,7 @@ describe('create', () => {
       maxAttempts: 2,
       stopAfterFailures: 0.05,
       stopAfterTiles: 10_000,
+      serverSide: 'auto',
     });
     expect(await run(create)).toMatchObject({ stdout: 'Migration zoom exists already, as given\n', exit: 0 });
     const other = await run(CREATE);
@@ -195,7 +196,7 @@ test('zh-stats prints lines while Redis comes and goes, until it is told to stop
     });
     await queue.createMigration({
       ...{ name: 'live', source: 'http://h/b', destination: 'file:///d', rangeSize: 10, maxAttempts: 1 },
-      ...{ stopAfterFailures: 1, stopAfterTiles: 1 },
+      ...{ stopAfterFailures: 1, stopAfterTiles: 1, serverSide: 'auto' as const },
     });
     await until(
       'a line about each',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
@@ -54,11 +54,18 @@ test(`${KILLS} workers and a Redis twice are killed in one migration, and every 
   const queue = new RedisQueue({ locate: () => Promise.resolve(redis.url), timeoutMs: 2_000 });
   afterAll(() => queue.close());
   const destination = join(ground.dir, 'destination');
+  mkdirSync(destination);
   await queue.createMigration({
     name: 'zoom',
     source: source.url,
     destination: `file://${destination}`,
-    ...{ rangeSize: 100, maxAttempts: 5, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
+    ...{
+      rangeSize: 100,
+      maxAttempts: 5,
+      stopAfterFailures: 0.01,
+      stopAfterTiles: 10_000,
+      serverSide: 'auto' as const,
+    },
   });
   const env = { REDIS_URL: redis.url, ZH_LOG_LEVEL: 'info' };
   const start = (): Running => startJob(ground, 'import-blobs', ['--concurrency', '8'], env);
