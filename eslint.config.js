@@ -30,7 +30,7 @@ const PURE = [
   'stores/{environment,key,limits,location,xml}.ts',
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
-  'stores/swift/{catalog,credentials,login,login-v1,login-v2,login-v3,variables}.ts',
+  'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
   'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,log-line,merge-logs,migration-text,progress-text,scale-plan,ssh-line,table,times,unit-args}.ts',
 ];

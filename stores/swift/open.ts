@@ -1,11 +1,12 @@
-import { permanent } from '../../runtime/errors.js';
 import type { StoreEnvironment } from '../environment.js';
 import type { Location } from '../location.js';
-import type { Store } from '../store.js';
+import { swiftSession } from './auth.js';
+import { type SwiftStore, swiftStore } from './store.js';
 
+/** Logs in with the first operation. Throws a `UsageError` that names the variable that is missing or wrong. */
 export async function openSwift(
-  _location: Location & { readonly kind: 'swift' },
-  _env: StoreEnvironment,
-): Promise<Store> {
-  throw permanent('swift: not there yet');
+  location: Location & { readonly kind: 'swift' },
+  env: StoreEnvironment,
+): Promise<SwiftStore> {
+  return swiftStore(await swiftSession(env), location);
 }

@@ -1,0 +1,102 @@
+import { permanent, transient } from '../../runtime/errors.js';
+import type { SwiftAccount } from './account.js';
+import { isLarge } from './answers.js';
+import { type HeldSegment, readManifest, whatIsLeft } from './manifest.js';
+
+const MANIFEST_BYTES = 16 * 1024 ** 2;
+const DELETES_AT_ONCE = 8;
+/** Swift removes the segments of a large object one or two at a time, before it answers. */
+const REMOVE_TIMEOUT_MS = 10 * 60_000;
+
+/**
+ * What is under a name, the newest that any replica has: null if nothing is, `small` if it has no segments.
+ * `path` is below the account.
+ */
+export async function kindOfObject(
+  account: SwiftAccount,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<'small' | 'large' | null> {
+  const what = `HEAD swift:/${path}`;
+  const headers = { 'x-newest': 'true' };
+  return account.send({ method: 'HEAD', path, what, headers, accept: [200, 404], signal }, (answer) => {
+    answer.discard();
+    if (answer.status === 404) return null;
+    return isLarge(answer) ? 'large' : 'small';
+  });
+}
+
+/**
+ * The segments of what is under a name, to be removed when something else is: null if nothing is there, none if
+ * it has no segments.
+ */
+export async function segmentsUnder(
+  account: SwiftAccount,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly HeldSegment[] | null> {
+  const kind = await kindOfObject(account, path, signal);
+  if (kind === null) return null;
+  if (kind === 'small') return [];
+  const request = {
+    ...{ method: 'GET', path: `${path}?multipart-manifest=get`, headers: { 'x-newest': 'true' } },
+    ...{ what: `GET swift:/${path}, its manifest`, accept: [200, 404], signal },
+  };
+  return account.send(request, async (answer) => {
+    if (answer.status === 404 || !isLarge(answer)) {
+      answer.discard();
+      return answer.status === 404 ? null : [];
+    }
+    const segments = readManifest(Buffer.from(await answer.bytes(MANIFEST_BYTES)).toString());
+    if (segments === null) throw permanent(`${request.what}: it is none`, { code: 'rejected' });
+    return segments;
+  });
+}
+
+/** One that is gone already is done. */
+export async function removeSegments(
+  account: SwiftAccount,
+  segments: readonly HeldSegment[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const left = [...segments];
+  const remover = async (): Promise<void> => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      if (next.isLarge) await removeLarge(account, next.path, signal);
+      else await removeSmall(account, next.path, signal);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, left.length) }, remover));
+}
+
+/** An object without segments. */
+export async function removeSmall(
+  account: SwiftAccount,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const what = `DELETE swift:/${path}`;
+  await account.send({ method: 'DELETE', path, what, accept: [200, 204, 404], signal }, (answer) =>
+    answer.discard(),
+  );
+}
+
+/** A large object with all its segments. */
+export async function removeLarge(
+  account: SwiftAccount,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const request = {
+    ...{
+      method: 'DELETE',
+      path: `${path}?multipart-manifest=delete`,
+      headers: { accept: 'application/json' },
+    },
+    ...{ what: `DELETE swift:/${path}, with its segments`, timeoutMs: REMOVE_TIMEOUT_MS, signal },
+  };
+  await account.send(request, async (answer) => {
+    const left = whatIsLeft(Buffer.from(await answer.bytes(MANIFEST_BYTES)).toString());
+    if (left !== null) throw transient(`${request.what}: ${left}`, { code: 'server-error' });
+  });
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import { ConvoyError, permanent, transient } from '../../runtime/errors.js';
+import { type HttpRequest, propertyHeaders } from '../http-client.js';
+import type { ObjectProperties, PartialWrite } from '../store.js';
+import type { SwiftAccount } from './account.js';
+import { removeSegments, segmentsUnder } from './large-objects.js';
+import { type HeldSegment, manifestEtag, manifestOf, type Segment, segmentName } from './manifest.js';
+import { containerPath, objectPath, segmentsContainer } from './names.js';
+import { containerAbsent, METADATA_PREFIX, PUT_STATUSES, putBytes, whetherStored } from './put.js';
+
+/** Where a large object goes, and how long its requests may take. */
+export interface LargeTarget {
+  readonly account: SwiftAccount;
+  readonly container: string;
+  /** In the container, with the location's prefix. */
+  readonly name: string;
+  readonly timeoutMs: number;
+}
+
+/** Swift looks at each segment before it answers to a manifest. */
+const SEGMENT_CHECK_MS = 200;
+
+/**
+ * Makes the container of the segments if it is absent, of the storage policy that the container itself has, as
+ * Swift's own client does.
+ */
+export async function makeSegmentsContainer(
+  account: SwiftAccount,
+  container: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const segments = containerPath(segmentsContainer(container));
+  const ask = (method: string, path: string, accept: number[], headers: Record<string, string> = {}) => {
+    const request: HttpRequest = { method, path, accept, headers, what: `${method} swift:/${path}`, signal };
+    return account.send(request, (answer) => {
+      answer.discard();
+      return { status: answer.status, policy: answer.header('x-storage-policy') };
+    });
+  };
+  if ((await ask('HEAD', segments, [200, 204, 404])).status !== 404) return;
+  const { status, policy } = await ask('HEAD', containerPath(container), [200, 204, 404]);
+  if (status === 404) throw containerAbsent(`swift://${container}`);
+  await ask('PUT', segments, [201, 202], policy === null ? {} : { 'x-storage-policy': policy });
+}
+
+/**
+ * A large object (SLO): its segments, each with its MD5, and a manifest that names them, whose ETag follows from
+ * theirs: Swift computes it from what it holds, and refuses another. What was under the name before goes with its
+ * segments when the manifest stands.
+ */
+export function beginSegments(target: LargeTarget, size: number, properties: ObjectProperties): PartialWrite {
+  const { account, container, name, timeoutMs } = target;
+  const home = segmentsContainer(container);
+  const attempt = randomBytes(12).toString('hex');
+  const path = objectPath(container, name);
+  const pathOf = (index: number): string => objectPath(home, segmentName(name, attempt, size, index));
+  /** Each part that may be stored; null: not known to be. */
+  const parts = new Map<number, Segment | null>();
+  let replaced: readonly HeldSegment[] | null = null;
+  let manifestSent = false;
+
+  const stored = (): readonly Segment[] => {
+    const segments = Array.from({ length: parts.size }, (_, index) => parts.get(index) ?? null);
+    const bytes = segments.reduce((sum, segment) => sum + (segment?.size ?? 0), 0);
+    if (!segments.every((segment) => segment !== null) || bytes !== size)
+      throw permanent(`${name}: ${bytes} of ${size} bytes were written in parts`, { code: 'rejected' });
+    return segments;
+  };
+
+  const isOurs = ({ path: one }: HeldSegment): boolean => one === pathOf(0);
+
+  return {
+    async writePart(index, bytes, md5, signal) {
+      if (!parts.has(index)) parts.set(index, null);
+      const headers = { 'content-type': 'application/octet-stream', etag: md5 };
+      await putBytes(account, pathOf(index), bytes, headers, timeoutMs, signal);
+      const segment = segmentName(name, attempt, size, index);
+      parts.set(index, { name: segment, md5, size: bytes.length });
+    },
+    async complete(_md5, signal) {
+      const segments = stored();
+      const etag = manifestEtag(segments);
+      replaced ??= (await segmentsUnder(account, path, signal)) ?? [];
+      manifestSent = true;
+      const request: HttpRequest = {
+        ...{
+          method: 'PUT',
+          path: `${path}?multipart-manifest=put`,
+          what: `PUT swift:/${path}, its manifest`,
+        },
+        headers: { ...propertyHeaders(properties, METADATA_PREFIX), etag },
+        body: manifestOf(home, segments),
+        ...{ accept: PUT_STATUSES, timeoutMs: timeoutMs + segments.length * SEGMENT_CHECK_MS, signal },
+      };
+      await account.send(request, (answer) => whetherStored(request, answer, etag)).catch(explainManifest);
+      await removeSegments(account, replaced, signal);
+    },
+    async abandon(signal) {
+      // A manifest that was sent may stand although its answer never came: then the parts are the object.
+      if (manifestSent && (await segmentsUnder(account, path, signal))?.some(isOurs)) return;
+      const sent = [...parts.keys()].map((index) => ({ path: pathOf(index), isLarge: false }));
+      await removeSegments(account, sent, signal);
+    },
+  };
+}
+
+/** Swift says what is wrong with a segment in a 400's body. */
+function explainManifest(error: unknown): never {
+  if (error instanceof ConvoyError && error.status === 400) {
+    if (/(Etag|Size) Mismatch/.test(error.message))
+      throw permanent(error.message, { code: 'checksum-mismatch', status: 400 });
+    if (/404 Not Found/.test(error.message))
+      throw transient(error.message, { code: 'server-error', status: 400 });
+  }
+  throw error;
+}
