@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { test } from 'vitest';
 import {
   type Ability,
   type ListableStore,
@@ -28,6 +29,39 @@ export interface StoreUnderTest {
 }
 
 type With<A extends Ability> = Store & Required<Pick<Store, A>>;
+
+/** A case that a store cannot pass. It runs, and must fail: what passes is not to be excused. */
+export interface Excuse {
+  readonly test: string;
+  readonly reason: string;
+}
+
+/** Registers cases by the abilities a store is known to have, and its excuses. */
+export function registerCases(
+  abilities: readonly Ability[],
+  skip: readonly Excuse[],
+  store: () => Store,
+  timeoutMs = 60_000,
+) {
+  const excuses = new Map(skip.map((one) => [one.test, one.reason]));
+  return {
+    test<A extends Ability>(
+      title: string,
+      needed: readonly A[],
+      body: (store: With<A>) => Promise<void>,
+    ): void {
+      if (!needed.every((ability) => abilities.includes(ability))) return;
+      const run = (): Promise<void> => body(store() as With<A>);
+      const excuse = excuses.get(title);
+      excuses.delete(title);
+      if (excuse === undefined) test(title, run, timeoutMs);
+      else test.fails(`${title} (not here: ${excuse})`, run, timeoutMs);
+    },
+    refuseUnknownExcuses(): void {
+      if (excuses.size > 0) throw new Error(`excused, but no case of the contract: ${[...excuses.keys()]}`);
+    },
+  };
+}
 
 /** What the groups of cases are registered with. */
 export interface Contract {

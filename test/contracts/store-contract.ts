@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { type Ability, can, type Store } from '../../stores/store.js';
 import { storeAccess } from './store-access-contract.js';
-import { type Contract, properties, type StoreUnderTest } from './store-cases.js';
+import { type Contract, type Excuse, properties, registerCases, type StoreUnderTest } from './store-cases.js';
 import { storeCopies } from './store-copy-contract.js';
 import { storeLarge } from './store-large-contract.js';
 import { storeListing } from './store-listing-contract.js';
@@ -16,7 +16,7 @@ export interface StoreSetUp {
   /** Keys on one page of its listing; 1000 if absent. A page per folder counts as 1. */
   readonly pageKeys?: number;
   /** Cases that this store cannot pass. They run, and must fail: what passes is not to be excused. */
-  readonly skip?: readonly { readonly test: string; readonly reason: string }[];
+  readonly skip?: readonly Excuse[];
 }
 
 /**
@@ -39,18 +39,11 @@ export function storeContract(
     });
     afterAll(() => opened?.close());
 
-    const excuses = new Map(skip.map((one) => [one.test, one.reason]));
+    const cases = registerCases(abilities, skip, () => under().store);
     const contract: Contract = {
       pageKeys,
       under,
-      test(title, needed, body) {
-        if (!needed.every((ability) => abilities.includes(ability))) return;
-        const run = (): Promise<void> => body(under().store as Parameters<typeof body>[0]);
-        const excuse = excuses.get(title);
-        excuses.delete(title);
-        if (excuse === undefined) test(title, run);
-        else test.fails(`${title} (not here: ${excuse})`, run);
-      },
+      test: cases.test,
       async put(key, bytes, contentType = null) {
         const { store, put } = under();
         if (can(store, 'write')) await store.write(key, bytes, properties(bytes, { contentType }));
@@ -76,6 +69,6 @@ export function storeContract(
     storeLarge(contract);
     storeCopies(contract);
 
-    if (excuses.size > 0) throw new Error(`excused, but no case of the contract: ${[...excuses.keys()]}`);
+    cases.refuseUnknownExcuses();
   });
 }

@@ -23,7 +23,7 @@ const METADATA_VALUES = [
   'a, b; c="d" = e',
   '%41+%',
   '=?utf-8?B?eA==?=',
-  'x'.repeat(500),
+  'x'.repeat(200),
 ];
 
 /** Writing small objects, and what is carried over with them. */
