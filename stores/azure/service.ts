@@ -1,6 +1,12 @@
 import { createHmac, createSecretKey } from 'node:crypto';
 import type { Clock } from '../../runtime/clock.js';
-import { type HttpAnswer, type HttpClient, type HttpRequest, httpClient } from '../http-client.js';
+import {
+  type Carrier,
+  type HttpAnswer,
+  type HttpClient,
+  type HttpRequest,
+  httpClient,
+} from '../http-client.js';
 import type { AzureAccess } from './credentials.js';
 import { explainAzure } from './errors.js';
 import { stringToSign } from './string-to-sign.js';
@@ -23,12 +29,18 @@ export interface BlobService {
   close(): Promise<void>;
 }
 
-export function blobService(access: AzureAccess, clock: Clock, timeoutMs?: number): BlobService {
+export function blobService(
+  access: AzureAccess,
+  clock: Clock,
+  timeoutMs?: number,
+  carrier?: Carrier,
+): BlobService {
   const { origin, pathname } = new URL(access.endpoint);
   const basePath = pathname === '/' ? '' : pathname;
   const client = httpClient(origin, {
     explain: explainAzure(access, clock.now),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(carrier === undefined ? {} : { carrier }),
   });
   const authorize = authorizer(access, clock);
   const signed = (request: BlobRequest): HttpRequest => ({

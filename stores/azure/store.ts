@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock.js';
 import { ConvoyError, permanent, transient } from '../../runtime/errors.js';
-import type { HttpAnswer } from '../http-client.js';
+import type { Carrier, HttpAnswer } from '../http-client.js';
 import type {
   CopyDestination,
   CopySource,
@@ -27,6 +27,7 @@ export interface AzureOptions {
   readonly nonce: () => string;
   /** How long one request may take, in ms. */
   readonly timeoutMs?: number;
+  readonly carrier?: Carrier;
   /** Objects on a page of a listing; 1000 if absent. */
   readonly pageObjects?: number;
 }
@@ -46,8 +47,8 @@ const CHECKED = 'convoy-check';
  * and is loaded when that is first asked for.
  */
 export function azureStore(options: AzureOptions): AzureStore {
-  const { access, container, prefix, clock, nonce, timeoutMs, pageObjects = 1_000 } = options;
-  const service = blobService(access, clock, timeoutMs);
+  const { access, container, prefix, clock, nonce, timeoutMs, carrier, pageObjects = 1_000 } = options;
+  const service = blobService(access, clock, timeoutMs, carrier);
   const blobs = blobsOf(service, access, container, prefix);
   const { name, limits, containerPath } = blobs;
 

@@ -38,15 +38,14 @@ export function stringToSign(
 function canonicalResource(account: string, path: string): string {
   const at = path.indexOf('?');
   if (at === -1) return `/${account}${path}`;
-  const query = path
-    .slice(at + 1)
-    .split('&')
-    .map((pair) => {
-      const [name = '', ...value] = pair.split('=');
-      return [decodeURIComponent(name).toLowerCase(), decodeURIComponent(value.join('='))] as const;
-    })
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `/${account}${path.slice(0, at)}${query.map(([name, value]) => `\n${name}:${value}`).join('')}`;
+  const values = new Map<string, string[]>();
+  for (const pair of path.slice(at + 1).split('&')) {
+    const [name = '', ...value] = pair.split('=');
+    const key = decodeURIComponent(name).toLowerCase();
+    values.set(key, [...(values.get(key) ?? []), decodeURIComponent(value.join('='))]);
+  }
+  const lines = [...values.keys()].sort().map((name) => `\n${name}:${values.get(name)?.sort().join(',')}`);
+  return `/${account}${path.slice(0, at)}${lines.join('')}`;
 }
 
 /** The service sorts by a culture's rules, in which `_` comes before digits and letters; ASCII has it between them. */
