@@ -1,5 +1,5 @@
 import type { Clock } from '../../runtime/clock.js';
-import { type HttpAnswer, type HttpRequest, httpClient } from '../http-client.js';
+import { type Carrier, type HttpAnswer, type HttpRequest, httpClient } from '../http-client.js';
 import { type ErrorContext, explainS3 } from './errors.js';
 import type { S3Settings } from './settings.js';
 import { canonicalQuery, encodePath, sha256, signer, UNSIGNED_PAYLOAD } from './sign.js';
@@ -44,11 +44,12 @@ export interface S3ClientOptions {
   /** PEM of the authorities to trust. */
   readonly ca: string | null;
   readonly timeoutMs?: number;
+  readonly carrier?: Carrier;
 }
 
 export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Client {
   const { origin, bucketPath, region, credentials } = settings;
-  const { bucket, prefix, clock, ca, timeoutMs } = options;
+  const { bucket, prefix, clock, ca, timeoutMs, carrier } = options;
   const folder = prefix === '' ? '' : `${encodePath(prefix)}/`;
   const name = `s3://${bucket}${prefix === '' ? '' : `/${encodePath(prefix)}`}`;
   const { host } = new URL(origin);
@@ -58,6 +59,7 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
     explain: explainS3(settings),
     ...(ca === null ? {} : { ca }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(carrier === undefined ? {} : { carrier }),
   });
 
   const what = (method: string, key: string | null): string =>

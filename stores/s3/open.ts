@@ -13,9 +13,18 @@ export async function openS3(
   { container, prefix }: Location & { readonly kind: 's3' },
   env: StoreEnvironment,
 ): Promise<S3Store> {
-  const settings = await settingsFrom(container, env, homedir());
-  const ca = settings.caBundle === null ? null : await text(settings.caBundle.path, settings.caBundle.name);
+  const { settings, ca } = await readS3Settings(container, env);
   return s3Store(settings, { bucket: container, prefix, clock: systemClock(), ca });
+}
+
+/** The settings, and the PEM of the authorities they name (null: the system's). */
+export async function readS3Settings(
+  bucket: string,
+  env: StoreEnvironment,
+): Promise<{ readonly settings: S3Settings; readonly ca: string | null }> {
+  const settings = await settingsFrom(bucket, env, homedir());
+  const ca = settings.caBundle === null ? null : await text(settings.caBundle.path, settings.caBundle.name);
+  return { settings, ca };
 }
 
 async function settingsFrom(bucket: string, env: StoreEnvironment, home: string): Promise<S3Settings> {
