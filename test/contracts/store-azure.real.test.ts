@@ -7,6 +7,7 @@ import { useGround } from '../support/services.js';
 import { type Azurite, accountSas, startAzurite } from '../support/stores/azurite.js';
 import type { StoreUnderTest } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';
+import { storeFaults } from './store-faults.js';
 
 const ABILITIES: readonly Ability[] = [
   ...(['write', 'remove', 'createContainer', 'listPage', 'readStream', 'partBytes', 'beginParts'] as const),
@@ -31,6 +32,15 @@ const ground = useGround('store-azure');
 let azurite: Promise<Azurite> | undefined;
 let containers = 0;
 
+function openOn(endpoint: string, auth: AzureAuth, container: string, timeoutMs?: number): AzureStore {
+  return azureStore({
+    access: { account: new URL(endpoint).pathname.slice(1), endpoint, auth },
+    ...{ container, prefix: 'some/where ü', clock: systemClock(), pageObjects: 20 },
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    nonce: () => randomBytes(9).toString('base64url'),
+  });
+}
+
 /** One Azurite for both ways to be let in, a container of its own for each. */
 async function open(
   authOf: (server: Azurite) => AzureAuth,
@@ -39,11 +49,7 @@ async function open(
   azurite ??= startAzurite(ground);
   const server = await azurite;
   const openWith = (auth: AzureAuth, container = `contract-${++containers}`): AzureStore =>
-    azureStore({
-      access: { account: server.account, endpoint: server.url, auth },
-      ...{ container, prefix: 'some/where ü', clock: systemClock(), pageObjects: 20 },
-      nonce: () => randomBytes(9).toString('base64url'),
-    });
+    openOn(server.url, auth, container);
   const store = openWith(authOf(server));
   await store.createContainer();
   return {
@@ -96,4 +102,22 @@ storeContract(
       })),
     ],
   },
+);
+
+storeFaults(
+  'azure',
+  async () => {
+    azurite ??= startAzurite(ground);
+    const server = await azurite;
+    const { origin, pathname } = new URL(server.url);
+    const auth: AzureAuth = { kind: 'key', key: server.key, variable: 'AZURE_STORAGE_KEY' };
+    const store = openOn(server.url, auth, 'faults');
+    await store.createContainer();
+    return {
+      target: origin,
+      open: async (url, { timeoutMs }) => openOn(url + pathname, auth, 'faults', timeoutMs),
+      close: () => store.close(),
+    };
+  },
+  { abilities: ABILITIES },
 );
