@@ -105,7 +105,11 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
           method,
           path,
           headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...length, ...headers },
-          body: isStream(body) ? exchange.sent(body) : steps ? exchange.sentInSteps(body) : (body ?? null),
+          body: isStream(body)
+            ? exchange.sent(body, Number(headers?.['content-length']))
+            : steps
+              ? exchange.sentInSteps(body)
+              : (body ?? null),
         },
         exchange,
       );

@@ -83,10 +83,6 @@ export function connectionError(what: string, error: unknown): ConvoyError {
   if (LOST.includes(code)) return transient(`${what}: ${why}`, { code: 'connection-lost', cause: error });
   if ((error as Error).name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW')
     return transient(`${what}: ${why}`, { code: 'bad-answer', cause: error });
-  if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH')
-    return transient(`${what}: the body to be sent had another length than it was said to have`, {
-      code: 'truncated',
-    });
   // A header that HTTP cannot carry, such as a name or a credential with a line break in it.
   if (code === 'UND_ERR_INVALID_ARG') return permanent(`${what}: ${why}`, { code: 'rejected', cause: error });
   const trouble = TROUBLES[code] ?? (code.startsWith('ERR_SSL_') ? 'no TLS came about' : undefined);

@@ -123,14 +123,29 @@ export class Exchange {
     }
   }
 
-  /** A body to be sent, chunk after chunk: the time-out runs while the server takes one, not while we wait for it. */
-  async *sent(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /**
+   * A body of `size` bytes to be sent, chunk after chunk: the time-out runs while the server takes one, not while we
+   * wait for it. The last chunk goes when it is known that none follows, as a whole body is a written object.
+   */
+  async *sent(body: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+    const otherLength = (count: string) =>
+      transient(`${this.what}: ${count} of the ${size} bytes to be sent came`, { code: 'truncated' });
     clearTimeout(this.timer);
+    let held: Uint8Array | undefined;
+    let count = 0;
     for await (const chunk of body) {
-      this.restart();
-      yield chunk;
-      clearTimeout(this.timer);
+      count += chunk.length;
+      if (count > size) throw otherLength('more than all');
+      if (held !== undefined) {
+        this.restart();
+        yield held;
+        clearTimeout(this.timer);
+      }
+      held = chunk;
     }
+    if (count < size) throw otherLength(String(count));
+    this.restart();
+    if (held !== undefined) yield held;
     this.restart();
   }
 

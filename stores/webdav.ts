@@ -1,7 +1,217 @@
-import { permanent } from '../runtime/errors.js';
+import { ConvoyError, permanent } from '../runtime/errors.js';
 import type { StoreEnvironment } from './environment.js';
-import type { Store } from './store.js';
+import { type ExplainStatus, type HttpClientOptions, httpClient } from './http-client.js';
+import { explainFolder, httpReading } from './http-reading.js';
+import { checkKey, encodeKey } from './key.js';
+import { checkHeldKey, commonLimits, refuseUnheld } from './limits.js';
+import { scrub } from './location.js';
+import {
+  type ListableStore,
+  type ListedObject,
+  NO_PROPERTIES,
+  type StreamReadableStore,
+  type StreamWritableStore,
+  type WritableStore,
+} from './store.js';
+import { type DavLogin, davLogin } from './webdav-login.js';
+import { type DavListing, readMultistatus } from './webdav-multistatus.js';
 
-export function webdavStore(_url: string, _env: StoreEnvironment): Store {
-  throw permanent('webdav: not there yet');
+/** The answer for one folder: some 100,000 names. */
+const LISTING_BYTES = 64 * 1024 ** 2;
+const WRITTEN = [200, 201, 204];
+/** How a PUT says that its folder is not there: by 409 (RFC 4918), 404, or 500 (nginx without create_full_put_path). */
+const FOLDER_MISSING = [404, 409, 500];
+const WRITTEN_OR_NOT = [...WRITTEN, ...FOLDER_MISSING];
+/** 405: it is there. */
+const MADE = [200, 201, 204, 405];
+const REMOVED = [200, 204, 404];
+/** How a collection without PROPFIND answers HEAD: let in. */
+const SHOWS_NOTHING = [200, 204, 403, 405];
+const PROPFIND = `<?xml version="1.0" encoding="utf-8"?>
+<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/></prop></propfind>`;
+
+/**
+ * Objects below a collection of a WebDAV server (RFC 4918): nginx, Apache's mod_dav, sabre. They neither check nor tell
+ * an MD5, and what they tell of a content type is theirs. Whether a reader may see a part of an object that is being
+ * replaced, and whether one is durable when it is said to be, is the server's affair: nginx and Apache move a whole
+ * body to its name, and leave the disk to the kernel.
+ */
+export function webdavStore(
+  url: string,
+  env: StoreEnvironment,
+  options: HttpClientOptions = {},
+): WritableStore & ListableStore & StreamReadableStore & StreamWritableStore {
+  const { origin, pathname } = new URL(url);
+  const base = pathname.replace(/\/+$/, '');
+  const name = scrub(url);
+  const limits = { ...commonLimits(''), partBytes: 255 };
+  const login = davLogin(env);
+  const client = httpClient(origin, { ...options, explain: explaining(login) });
+  /** The container has been seen, or the server will not tell. */
+  let seen = false;
+
+  const pathOf = (key: string): string => {
+    checkHeldKey(limits, key);
+    return `/${encodeKey(key)}`;
+  };
+  const asked = (method: string, path: string, signal: AbortSignal | undefined) => ({
+    ...{ method, path: base + path, what: `${method} webdav+${name}${path}`, headers: login.headers, signal },
+  });
+
+  /** Lists the resource at an encoded path below the location; rejects `not-found` if there is none. */
+  async function propfind(path: string, depth: 0 | 1, signal: AbortSignal | undefined): Promise<DavListing> {
+    const request = asked('PROPFIND', path, signal);
+    const headers = { ...request.headers, depth: String(depth), 'content-type': 'application/xml' };
+    return client.send({ ...request, headers, body: PROPFIND, accept: [207] }, async (answer) => {
+      const bytes = await answer.bytes(LISTING_BYTES);
+      const at = decodeURIComponent(base + path).replace(/\/+$/, '');
+      return readMultistatus(request.what, Buffer.from(bytes).toString('utf8'), at);
+    });
+  }
+
+  async function check(signal?: AbortSignal): Promise<void> {
+    try {
+      await propfind('/', 0, signal).catch(async (error: unknown) => {
+        if (!lacksPropfind(error)) throw error;
+        const request = { ...asked('HEAD', '/', signal), accept: SHOWS_NOTHING };
+        await client.send(request, (answer) => answer.discard());
+      });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      throw permanent(`webdav+${name}: there is no such collection`, { code: 'container-absent' });
+    }
+    seen = true;
+  }
+
+  /** Once: afterwards, what is not found is an object, and what lacks a folder may make it. */
+  async function checkContainer(signal: AbortSignal | undefined): Promise<void> {
+    if (!seen) await check(signal);
+  }
+
+  /** Makes the collection at an encoded path below `from`, and those it is in; one that is there is done. */
+  async function makeCollection(from: string, path: string, signal: AbortSignal | undefined): Promise<void> {
+    const request = { ...asked('MKCOL', '', signal), path: `${from}${path}/` };
+    const status = await client.send({ ...request, accept: [...MADE, 409] }, (answer) => answer.status);
+    if (status !== 409) return;
+    const parent = parentOf(path);
+    if (parent !== '') await makeCollection(from, parent, signal);
+    await client.send({ ...request, accept: MADE }, (answer) => answer.discard());
+  }
+
+  const putRequest = (key: string, contentType: string | null, signal: AbortSignal | undefined) => {
+    const request = asked('PUT', pathOf(key), signal);
+    return contentType === null
+      ? request
+      : { ...request, headers: { ...login.headers, 'content-type': contentType } };
+  };
+
+  const reading = httpReading(client, (method, key, signal) => asked(method, pathOf(key), signal));
+
+  /** Where nothing was found: that may be because the container is absent. */
+  async function orAbsent<T>(found: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await found;
+    } catch (error) {
+      if (isNotFound(error)) await checkContainer(signal);
+      throw error;
+    }
+  }
+
+  return {
+    name: `webdav+${name}`,
+    traits: { checksWrites: false, reportsMd5: false, keeps: 'nothing', limits },
+    check,
+    head: reading.head,
+    read: async (key, limit, signal) => orAbsent(reading.read(key, limit, signal), signal),
+    readStream: async (key, offset, signal) => orAbsent(reading.readStream(key, offset, signal), signal),
+    async write(key, bytes, { contentType }, signal) {
+      refuseUnheld(limits, key, bytes.length, NO_PROPERTIES);
+      await checkContainer(signal);
+      const request = { ...putRequest(key, contentType, signal), body: bytes };
+      const status = await client.send({ ...request, accept: WRITTEN_OR_NOT }, (answer) => answer.status);
+      if (!FOLDER_MISSING.includes(status)) return;
+      const parent = parentOf(pathOf(key));
+      if (parent !== '') await makeCollection(base, parent, signal);
+      await client.send({ ...request, accept: WRITTEN }, (answer) => answer.discard());
+    },
+    async writeStream(key, body, size, { contentType }, signal) {
+      refuseUnheld(limits, key, size, NO_PROPERTIES);
+      await checkContainer(signal);
+      // The body can be sent once: its folder has to be there.
+      const parent = parentOf(pathOf(key));
+      if (parent !== '') await makeCollection(base, parent, signal);
+      const request = putRequest(key, contentType, signal);
+      const headers = { ...request.headers, 'content-length': String(size) };
+      await client.send({ ...request, headers, body, accept: WRITTEN }, (answer) => answer.discard());
+    },
+    async remove(key, signal) {
+      const path = pathOf(key);
+      // A collection of this name is no object, and would go with all that is in it: by Depth 0 to servers that
+      // cannot tell beforehand.
+      const isObject = await propfind(path, 0, signal).then(
+        ({ isCollection }) => !isCollection,
+        (error: unknown) => {
+          if (isNotFound(error)) return false;
+          if (lacksPropfind(error)) return true;
+          throw error;
+        },
+      );
+      if (!isObject) return;
+      const request = asked('DELETE', path, signal);
+      const headers = { ...request.headers, depth: '0' };
+      await client.send({ ...request, headers, accept: REMOVED }, (answer) => answer.discard());
+    },
+    async createContainer(signal) {
+      if (base !== '') await makeCollection('', base, signal);
+      await check(signal);
+    },
+    async listPage(prefix, cursor, signal) {
+      const first = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+      if (first !== '') checkKey(first.slice(0, -1));
+      const [folder = '', ...rest] = cursor === null ? [first] : (JSON.parse(cursor) as string[]);
+      const { entries } = await propfind(`/${encodeKey(folder)}`, 1, signal).catch(async (error: unknown) => {
+        // It has gone, or there is none with this prefix, or the whole container is absent.
+        if (!isNotFound(error)) throw error;
+        await check(signal);
+        return { entries: [] };
+      });
+      const objects: ListedObject[] = [];
+      const folders: string[] = [];
+      for (const { name: last, isCollection, size, modifiedMs } of entries) {
+        const key = folder + last;
+        if (isCollection && key.concat('/').startsWith(prefix)) folders.push(`${key}/`);
+        if (!isCollection && key.startsWith(prefix)) objects.push({ key, size, modifiedMs });
+      }
+      const left = [...folders, ...rest];
+      return { objects, cursor: left.length === 0 ? null : JSON.stringify(left) };
+    },
+    close: () => client.close(),
+  };
+}
+
+function explaining({ refused }: DavLogin): ExplainStatus {
+  return (answer, body, request) => {
+    const { status } = answer;
+    const { method } = request;
+    if (status === 401) return refused;
+    if (status === 413) return { detail: 'it takes no body of this size (nginx: client_max_body_size)' };
+    if (status === 423) return { kind: 'transient', code: 'throttled', detail: 'locked by somebody else' };
+    if (status === 409)
+      return { detail: 'a folder is in the way, or the folder it belongs into cannot be made' };
+    if (method === 'PROPFIND' && (status === 405 || status === 501))
+      return { detail: 'this server cannot list its objects (it has no PROPFIND)' };
+    return explainFolder(answer, body, request);
+  };
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof ConvoyError && error.code === 'not-found';
+}
+
+function lacksPropfind(error: unknown): boolean {
+  return error instanceof ConvoyError && (error.status === 405 || error.status === 501);
 }
