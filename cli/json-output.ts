@@ -86,3 +86,32 @@ export const ShownEvent = v.strictObject({
   what: field(text, 'what happened, in words'),
 });
 export type ShownEvent = v.InferOutput<typeof ShownEvent>;
+
+/** `store ls`: an object for each line. */
+export const ListedStoreObject = v.strictObject({
+  key: field(text, 'name, below the location'),
+  size: field(count, 'bytes'),
+  modified: field(orNull(text), 'when it was changed last; null if the store does not tell'),
+});
+export type ListedStoreObject = v.InferOutput<typeof ListedStoreObject>;
+
+/** `store stat`: one object. */
+export const ShownLocation = v.strictObject({
+  location: field(text, 'as it was given'),
+  kind: field(v.picklist(['object', 'container', 'prefix']), 'what is there; prefix: objects below it'),
+  size: field(orNull(count), 'bytes of the object; null if it is none'),
+  md5: field(orNull(text), "MD5 of the object's content, 32 hex digits; null if the store does not tell"),
+  contentType: field(orNull(text), 'content type of the object'),
+  modified: field(orNull(text), 'when the object was changed last'),
+  headers: field(
+    orNull(v.record(text, text)),
+    'cache-control, content-disposition, -encoding and -language of the object',
+  ),
+  metadata: field(orNull(v.record(text, text)), "the user's own metadata of the object"),
+  writable: field(v.boolean(), 'it can be the destination of a migration'),
+  listable: field(v.boolean(), '`store ls` can list it'),
+  checksWrites: field(v.boolean(), 'the store refuses a write that does not have the MD5 sent with it'),
+  reportsMd5: field(v.boolean(), 'the store tells MD5s'),
+  keeps: field(v.picklist(['nothing', 'content-type', 'all']), 'what is kept beside the bytes'),
+});
+export type ShownLocation = v.InferOutput<typeof ShownLocation>;

@@ -72,8 +72,8 @@ export const migrationCreate = command({
     },
   },
   examples: [
-    'convoyctl migration create zoom --source azure://zoomit/content/dzis --destination swift://zoom/dzis',
-    'convoyctl migration create zoom --source https://cache.example.org --destination file:///srv/tiles --create-container',
+    'convoyctl migration create zoom --source azure://zoom/content --destination swift://zoom/dzis',
+    'convoyctl migration create disk --source https://example.org/dzis --destination file:///srv/dzis',
   ],
   run: async (context, [name = ''], options) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))

@@ -5,9 +5,11 @@ import { expect, test } from 'vitest';
 import {
   ListedMachine,
   ListedService,
+  ListedStoreObject,
   ListedUnit,
   ListedUnitFile,
   ShownEvent,
+  ShownLocation,
 } from '../../../cli/json-output.js';
 import { ROOT } from '../../support/programs.js';
 
@@ -19,6 +21,8 @@ const SECTIONS = {
   'list-machines': ListedMachine,
   services: ListedService,
   events: ShownEvent,
+  'store ls': ListedStoreObject,
+  'store stat': ShownLocation,
 };
 
 interface Walkable {
