@@ -21,6 +21,7 @@ const TEST_PROGRAMS = {
   'swift-container-server': 'swift-container',
   'swift-object-server': 'swift-object',
   memcached: 'memcached',
+  'keystone-manage': 'keystone',
   nginx: 'nginx-extras',
 };
 

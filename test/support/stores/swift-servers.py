@@ -40,7 +40,7 @@ for name in [*ports, 'proxy']:
         if os.getppid() != parent:
             os._exit(1)
         options = {'global_conf_callback': objects.global_conf_callback} if name == 'object' else {}
-        os._exit(run_wsgi(os.path.join(folder, name + '-server.conf'), name + '-server', **options) or 0)
+        os._exit(run_wsgi(os.path.join(folder, name + '-server.conf'), name + '-server', verbose=True, **options) or 0)
 
 # One that ends takes all with it: half a Swift is no Swift.
 os.wait()

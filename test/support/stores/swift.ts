@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, type Ground } from '../../../agent/ground.js';
 import { until } from '../until.js';
+import type { KeystoneServer } from './keystone.js';
 
 /**
  * A real OpenStack Swift: proxy, account, container and object server of Debian's packages, one replica on one
@@ -43,6 +44,8 @@ export interface SwiftOptions {
   readonly maxFileSize?: number;
   /** Seconds a token is good for (a day). */
   readonly tokenLife?: number;
+  /** Takes this Keystone's tokens too, for accounts KEY_<project>, and is in its catalog as RegionOne. */
+  readonly keystone?: KeystoneServer;
 }
 
 const USER = 'test:tester';
@@ -71,6 +74,8 @@ export async function startSwift(ground: Ground, options: SwiftOptions = {}): Pr
     ]);
 
   let running = await started();
+  if (options.keystone !== undefined)
+    await options.keystone.offer('public', 'RegionOne', `${url}/v1/KEY_%(project_id)s`);
   return {
     url,
     port: ports.proxy,
@@ -111,7 +116,7 @@ export async function startSwift(ground: Ground, options: SwiftOptions = {}): Pr
     return both;
   }
 
-  /** Logs in and asks for the account, so that proxy, memcached and account server are all there. */
+  /** Logs in and asks all servers, so that they are all there, and memcached too. */
   async function answers(authUrl: string): Promise<boolean> {
     const ask = (address: string, headers: Record<string, string>): Promise<Response> =>
       fetch(address, { headers, signal: AbortSignal.timeout(5_000) });
@@ -120,6 +125,8 @@ export async function startSwift(ground: Ground, options: SwiftOptions = {}): Pr
       const token = login.headers.get('x-auth-token');
       const storageUrl = login.headers.get('x-storage-url');
       if (token === null || storageUrl === null) return false;
+      // The proxy answers 503 as long as one of the servers behind it does not listen.
+      await Promise.all([ports.container, ports.object].map((port) => ask(`http://127.0.0.1:${port}/`, {})));
       return (await ask(storageUrl, { 'x-auth-token': token })).ok;
     } catch {
       return false;
@@ -142,7 +149,7 @@ async function freePorts<N extends string>(...names: readonly N[]): Promise<Reco
 function configuration(
   folder: string,
   ports: Readonly<Record<'proxy' | 'account' | 'container' | 'object' | 'memcached', number>>,
-  { maxFileSize, tokenLife }: SwiftOptions,
+  { maxFileSize, tokenLife, keystone }: SwiftOptions,
 ): Record<string, string> {
   const common = (port: number): string => `[DEFAULT]
 bind_ip = 127.0.0.1
@@ -172,7 +179,7 @@ ${maxFileSize === undefined ? '' : `max_file_size = ${maxFileSize}`}
     'object-server.conf': storage('object'),
     'proxy-server.conf': `${common(ports.proxy)}
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl s3api tempauth copy slo dlo proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl s3api ${keystone === undefined ? '' : 'authtoken keystoneauth '}tempauth copy slo dlo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -185,6 +192,7 @@ use = egg:swift#tempauth
 user_test_tester = ${KEY} .admin
 user_test_stranger = ${STRANGER.key}
 ${tokenLife === undefined ? '' : `token_life = ${tokenLife}`}
+${keystone === undefined ? '' : keystoneFilters(keystone)}
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:${ports.memcached}
@@ -195,4 +203,25 @@ ${['catch_errors', 'gatekeeper', 'healthcheck', 'listing_formats', 'bulk', 'temp
   .map((filter) => `[filter:${filter}]\nuse = egg:swift#${filter}\n`)
   .join('')}`,
   };
+}
+
+/** No token is trusted for longer than a request, so that one that is revoked is refused at once. */
+function keystoneFilters({ url, admin, role }: KeystoneServer): string {
+  return `[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+www_authenticate_uri = ${url}
+auth_type = password
+auth_url = ${url}
+username = ${admin.user}
+password = ${admin.password}
+project_name = admin
+user_domain_id = default
+project_domain_id = default
+delay_auth_decision = true
+token_cache_time = -1
+[filter:keystoneauth]
+use = egg:swift#keystoneauth
+reseller_prefix = KEY
+operator_roles = ${role}
+`;
 }
