@@ -53,6 +53,6 @@ async function text(path: string, name: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new UsageError(`${name} is a file that cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`${name}: ${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
