@@ -2,32 +2,42 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { scrub } from './location.js';
 import type { PartialWrite, Store } from './store.js';
 
-/** The operations a wrapper stands around: all that ask the store something and may be asked again. */
-const OPERATIONS = [
-  'check',
-  'head',
-  'read',
-  'write',
-  'remove',
-  'createContainer',
-  'listPage',
-  'readStream',
-  'beginParts',
-  'copyAddress',
-  'readStart',
-  'copyFrom',
-] as const satisfies readonly (keyof Store)[];
-type Operation = (typeof OPERATIONS)[number] | keyof PartialWrite | 'writeStream';
+/**
+ * The operations a wrapper stands around, with the places of the key (or prefix) and of the signal among their
+ * arguments. What asks the store nothing is not among them.
+ */
+const OPERATIONS = {
+  check: { key: null, signal: 0 },
+  head: { key: 0, signal: 1 },
+  read: { key: 0, signal: 2 },
+  write: { key: 0, signal: 3 },
+  remove: { key: 0, signal: 1 },
+  createContainer: { key: null, signal: 0 },
+  listPage: { key: 0, signal: 2 },
+  readStream: { key: 0, signal: 2 },
+  beginParts: { key: 0, signal: 3 },
+  writeStream: { key: 0, signal: 4 },
+  copyAddress: { key: 0, signal: 1 },
+  readStart: { key: 0, signal: 2 },
+  copyFrom: { key: 1, signal: 3 },
+} as const satisfies Record<
+  Exclude<keyof Store, 'traits' | 'name' | 'close' | 'partBytes' | 'canCopyFrom'>,
+  Places
+>;
+interface Places {
+  readonly key: number | null;
+  readonly signal: number;
+}
+type StoreOperation = keyof typeof OPERATIONS;
 
 interface Call {
-  readonly operation: Operation;
+  readonly operation: StoreOperation | keyof PartialWrite;
   /** The key, or the prefix of a listing; '' where there is none. */
   readonly key: string;
   readonly signal: AbortSignal | undefined;
-  /** Whether it may be made again. */
-  readonly repeatable: boolean;
 }
 type Around = <T>(call: Call, make: () => Promise<T>) => Promise<T>;
 type Method = (...args: unknown[]) => Promise<unknown>;
@@ -36,40 +46,32 @@ type Method = (...args: unknown[]) => Promise<unknown>;
 function wrap<S extends Store>(store: S, around: Around): S {
   const wrapped: S = { ...store };
   const methods = wrapped as Record<string, unknown>;
-  for (const operation of OPERATIONS) {
+  for (const [operation, places] of Object.entries(OPERATIONS) as [StoreOperation, Places][]) {
     const method = store[operation] as Method | undefined;
-    if (method !== undefined) methods[operation] = wrapMethod(operation, method.bind(store), around);
+    if (method !== undefined) methods[operation] = wrapMethod(operation, places, method, around);
   }
-  const { beginParts, writeStream } = store;
-  if (writeStream !== undefined)
-    methods.writeStream = wrapMethod('writeStream', (writeStream as Method).bind(store), around);
-  if (beginParts !== undefined) {
-    const begin = methods.beginParts as NonNullable<Store['beginParts']>;
-    methods.beginParts = async (...args: Parameters<typeof begin>) =>
-      wrapParts(args[0], await begin(...args), around);
-  }
+  const { beginParts } = wrapped;
+  if (beginParts !== undefined)
+    methods.beginParts = async (...args: Parameters<typeof beginParts>): Promise<PartialWrite> =>
+      wrapParts(args[0], await beginParts(...args), around);
   return wrapped;
 }
 
-function wrapParts(key: string, parts: PartialWrite, around: Around): PartialWrite {
-  const call = (operation: Operation, signal: AbortSignal | undefined): Call => ({
-    ...{ operation, key, signal, repeatable: true },
-  });
-  return {
-    writePart: (index, bytes, md5, signal) =>
-      around(call('writePart', signal), () => parts.writePart(index, bytes, md5, signal)),
-    complete: (md5, signal) => around(call('complete', signal), () => parts.complete(md5, signal)),
-    abandon: (signal) => around(call('abandon', signal), () => parts.abandon(signal)),
+function wrapMethod(operation: StoreOperation, places: Places, method: Method, around: Around): Method {
+  return (...args) => {
+    const key = places.key === null ? '' : (args[places.key] as string);
+    const signal = args[places.signal] as AbortSignal | undefined;
+    return around({ operation, key, signal }, () => method(...args));
   };
 }
 
-/** The key is the first string among the arguments, the signal is the last. */
-function wrapMethod(operation: Operation, method: Method, around: Around): Method {
-  return (...args) => {
-    const key = args.find((arg): arg is string => typeof arg === 'string') ?? '';
-    const last = args.at(-1);
-    const signal = last instanceof AbortSignal ? last : undefined;
-    return around({ operation, key, signal, repeatable: operation !== 'writeStream' }, () => method(...args));
+function wrapParts(key: string, parts: PartialWrite, around: Around): PartialWrite {
+  return {
+    writePart: (index, bytes, md5, signal) =>
+      around({ operation: 'writePart', key, signal }, () => parts.writePart(index, bytes, md5, signal)),
+    complete: (md5, signal) =>
+      around({ operation: 'complete', key, signal }, () => parts.complete(md5, signal)),
+    abandon: (signal) => around({ operation: 'abandon', key, signal }, () => parts.abandon(signal)),
   };
 }
 
@@ -88,18 +90,20 @@ const MAX_WAIT_MS = 5_000;
 
 /**
  * Repeats an operation that failed `transient`, for seconds: the first level of retry. A store that asks for more
- * patience than that gets its error handed on at once, with what it asked for.
+ * patience than that gets its error handed on at once, with what it asked for. Of `readStream` only the opening is
+ * repeated, and nothing of `writeStream`: a body is good for one reading (`copyLarge` goes on where one broke).
  */
 export function withRetry<S extends Store>(store: S, options: RetryOptions): S {
-  return wrap(store, async ({ signal, repeatable }, call) => {
+  return wrap(store, async ({ operation, signal }, make) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await call();
+        return await make();
       } catch (error) {
-        if (!(error instanceof ConvoyError) || error.kind !== 'transient' || !repeatable) throw error;
+        if (!(error instanceof ConvoyError) || error.kind !== 'transient') throw error;
         options.onError?.(error);
+        if (attempt === ATTEMPTS || operation === 'writeStream') throw error;
         const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF, options.random()));
-        if (attempt === ATTEMPTS || waitMs > MAX_WAIT_MS) throw error;
+        if (waitMs > MAX_WAIT_MS) throw error;
         await options.clock.sleep(waitMs, signal);
       }
     }
@@ -126,20 +130,22 @@ export function createLimiter(perSecond: number, clock: Clock): Limiter {
 
 /** Each operation, retries included, waits for its turn. One limiter may stand before many stores. */
 export function withLimit<S extends Store>(store: S, limiter: Limiter): S {
-  return wrap(store, async ({ signal }, call) => {
+  return wrap(store, async ({ signal }, make) => {
     await limiter.turn(signal);
-    return call();
+    return make();
   });
 }
 
 /** Each failed operation as a line of level debug; who decides what it means logs it once more, louder. */
 export function withLog<S extends Store>(store: S, log: Log): S {
-  return wrap(store, async ({ operation, key }, call) => {
+  return wrap(store, async ({ operation, key }, make) => {
     try {
-      return await call();
+      return await make();
     } catch (error) {
       const { code, status } = error instanceof ConvoyError ? error : {};
-      log.debug({ store: store.name, operation, key, kind: kindOf(error), code, status }, messageOf(error));
+      // An error of an SDK may quote the URL it asked, signature and all.
+      const message = scrub(messageOf(error));
+      log.debug({ store: store.name, operation, key, kind: kindOf(error), code, status }, message);
       throw error;
     }
   });

@@ -18,6 +18,8 @@ const CHUNK_BYTES = 65_536;
 export type MemoryStore = Store &
   Required<Pick<Store, Ability>> & {
     readonly objects: Map<string, StoredObject>;
+    /** Of its copy addresses. */
+    readonly endpoint: string;
     /** Writings begun by `beginParts` that are neither complete nor given up. */
     readonly unfinished: ReadonlySet<PartialWrite>;
   };
@@ -62,6 +64,7 @@ export function memoryStore({ partBytes = 100_000, container = true }: MemoryOpt
     traits: { checksWrites: true, reportsMd5: true, keeps: 'all', limits },
     name: 'memory:',
     objects,
+    endpoint,
     unfinished,
     async check(signal) {
       begin(signal);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
-import { NO_PROPERTIES } from '../../../stores/store.js';
+import { NO_PROPERTIES, type PartialWrite } from '../../../stores/store.js';
 import { createLimiter, withLimit, withLog, withRetry } from '../../../stores/wrap.js';
+import { collect } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 import { manualClock } from '../../support/clock.js';
 
+const PROPERTIES = { ...NO_PROPERTIES, md5: '93b885adfe0da089cdf634904fd59f71' };
 const BODY = { ...NO_PROPERTIES, bytes: new Uint8Array(1), size: 1, md5: null, modifiedMs: null };
 
 /** A store whose reads fail with these errors, one after the other, then succeed. */
@@ -83,6 +85,110 @@ describe('withRetry', () => {
   });
 });
 
+/** Each operation once: what a wrapper must stand around. */
+const EACH: Record<string, (store: MemoryStore) => Promise<unknown>> = {
+  check: (store) => store.check(),
+  head: (store) => store.head('k'),
+  read: (store) => store.read('k', 10),
+  write: (store) => store.write('k', BODY.bytes, PROPERTIES),
+  remove: (store) => store.remove('other'),
+  createContainer: (store) => store.createContainer(),
+  listPage: (store) => store.listPage('k', null),
+  readStream: (store) => store.readStream('k', 0),
+  beginParts: (store) => store.beginParts('k', 1, NO_PROPERTIES),
+  copyAddress: (store) => store.copyAddress('k'),
+  readStart: (store) => store.readStart('k', 1),
+  copyFrom: async (store) =>
+    store.copyFrom({ kind: 's3', endpoint: store.endpoint, path: '/k' }, 'k2', { ...PROPERTIES, size: 1 }),
+};
+
+/** A store of which every method fails so many times before it works; counts the calls of each. */
+async function flaky(failures: number): Promise<{ store: MemoryStore; calls: Record<string, number> }> {
+  const store = memoryStore();
+  await store.write('k', BODY.bytes, PROPERTIES);
+  const calls: Record<string, number> = {};
+  const stumbling =
+    (name: string, method: (...args: unknown[]) => Promise<unknown>) =>
+    async (...args: unknown[]): Promise<unknown> => {
+      calls[name] = (calls[name] ?? 0) + 1;
+      if (calls[name] <= failures) throw transient(`${name} stumbles`, { code: 'connection-lost' });
+      return method(...args);
+    };
+  const methods = store as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  for (const name of [...Object.keys(EACH), 'writeStream']) methods[name] = stumbling(name, methods[name]!);
+  const begin = store.beginParts;
+  store.beginParts = async (...args) => {
+    const writing = (await begin(...args)) as unknown as typeof methods;
+    for (const name of ['writePart', 'complete', 'abandon']) writing[name] = stumbling(name, writing[name]!);
+    return writing as unknown as PartialWrite;
+  };
+  return { store, calls };
+}
+
+test.each(Object.entries(EACH))('%s is repeated, logged and limited', async (name, ask) => {
+  const clock = manualClock();
+  const { store, calls } = await flaky(2);
+  const lines: { operation?: string }[] = [];
+  let turns = 0;
+  const limiter = { turn: async () => void turns++ };
+  const log = { debug: (fields: object) => lines.push(fields) } as never;
+  const wrapped = withRetry(withLimit(withLog(store, log), limiter), { clock, random: () => 0 });
+  await settle(clock, ask(wrapped));
+  expect([calls[name], turns, lines.map(({ operation }) => operation)]).toEqual([3, 3, [name, name]]);
+});
+
+test('the steps of a writing in parts are repeated, logged and limited', async () => {
+  const clock = manualClock();
+  const { store, calls } = await flaky(1);
+  const lines: { operation?: string; key?: string }[] = [];
+  let turns = 0;
+  const log = { debug: (fields: object) => lines.push(fields) } as never;
+  const limiter = { turn: async () => void turns++ };
+  const wrapped = withRetry(withLimit(withLog(store, log), limiter), { clock, random: () => 0 });
+  const writing = await settle(clock, wrapped.beginParts('large', 1, NO_PROPERTIES));
+  await settle(clock, writing.writePart(0, BODY.bytes, PROPERTIES.md5));
+  await settle(clock, writing.complete(PROPERTIES.md5));
+  await settle(clock, writing.abandon());
+  expect(calls).toEqual({ beginParts: 2, writePart: 2, complete: 2, abandon: 2 });
+  expect([turns, lines.map(({ operation, key }) => `${operation} ${key}`)]).toEqual([
+    8,
+    ['beginParts large', 'writePart large', 'complete large', 'abandon large'],
+  ]);
+  expect(store.objects.get('large')?.size).toBe(1);
+});
+
+test('a stream that is written is never repeated, yet its error is heard', async () => {
+  const { store, calls } = await flaky(1);
+  const heard: unknown[] = [];
+  const wrapped = withRetry(store, {
+    ...{ clock: manualClock(), random: () => 0 },
+    onError: ({ code }) => heard.push(code),
+  });
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield BODY.bytes;
+  }
+  const writing = wrapped.writeStream('k', body(), 1, NO_PROPERTIES);
+  await expect(writing).rejects.toMatchObject({ code: 'connection-lost' });
+  expect([calls.writeStream, heard]).toEqual([1, ['connection-lost']]);
+});
+
+test('of a stream that is read only the opening is repeated', async () => {
+  const clock = manualClock();
+  const { store, calls } = await flaky(1);
+  const open = store.readStream;
+  store.readStream = async (...args) => {
+    const stream = await open(...args);
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield BODY.bytes;
+      throw transient('broken', { code: 'truncated' });
+    }
+    return { ...stream, body: broken() };
+  };
+  const { body } = await settle(clock, withRetry(store, { clock, random: () => 0 }).readStream('k', 0));
+  await expect(collect(body)).rejects.toMatchObject({ code: 'truncated' });
+  expect(calls.readStream).toBe(2);
+});
+
 test('withLimit spaces requests evenly, also after a rest: no bursts', async () => {
   const clock = manualClock();
   const { store } = failing();
@@ -118,9 +224,26 @@ test('withLog tells of a failure what a person needs and hands it on', async () 
   ]);
 });
 
-test('wrappers keep everything else of a store', async () => {
-  const clock = manualClock();
+test('withLog prints no signature and no password that an error quotes', async () => {
+  const url = 'https://user:pass-word@account.example/c/k?sv=1&sig=SIGNATURE';
+  const { store } = failing(transient(`GET ${url} failed`, { cause: new Error(`at ${url}`) }));
+  const lines: string[] = [];
+  const log = { debug: (fields: object, message: string) => lines.push(JSON.stringify(fields) + message) };
+  await expect(withLog(store, log as never).read('some/key', 1)).rejects.toThrow('failed');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain('https://***@account.example/c/k?***');
+  expect(lines[0]).not.toMatch(/SIGNATURE|pass-word/);
+});
+
+test('wrappers keep everything else of a store, and add nothing it has not', async () => {
+  const options = { clock: manualClock(), random: () => 0 };
   const store = memoryStore();
-  const wrapped = withRetry(store, { clock, random: () => 0 });
-  expect([wrapped.name, wrapped.traits]).toEqual([store.name, store.traits]);
+  const { name, traits, close, partBytes, canCopyFrom } = withRetry(store, options);
+  expect({ name, traits, close, partBytes, canCopyFrom }).toEqual({
+    ...{ name: store.name, traits: store.traits, close: store.close },
+    ...{ partBytes: store.partBytes, canCopyFrom: store.canCopyFrom },
+  });
+  const { check, head, read } = store;
+  const least = { name, traits, check, head, read, close };
+  expect(Object.keys(withRetry(least, options)).sort()).toEqual(Object.keys(least).sort());
 });
