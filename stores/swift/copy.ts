@@ -1,11 +1,10 @@
 import { ConvoyError, permanent } from '../../runtime/errors.js';
-import { type HttpRequest, propertyHeaders } from '../http-client.js';
+import type { HttpRequest } from '../http-client.js';
 import type { CopyAddress, WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
-import { md5Of } from './answers.js';
-import { removeSegments, segmentsUnder } from './large-objects.js';
+import { isHeld, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
 import { accountInCluster } from './names.js';
-import { METADATA_PREFIX, PUT_STATUSES, whetherStored } from './put.js';
+import { PUT_STATUSES, putHeaders, readToEnd, whetherStored } from './put.js';
 
 /** What a copy within the cluster may take longer for each of its bytes: 10 MB a second are the least. */
 const COPY_BYTES_PER_MS = 10_000;
@@ -31,9 +30,11 @@ export async function copyWithin(
   if (address.kind !== 'swift' || from === null)
     throw permanent(`${what}: the source is not in this cluster`, { code: 'copy-refused' });
 
-  const replaced = await segmentsUnder(account, path, signal);
+  const held = await objectUnder(account, path, signal);
+  if (held !== null && isHeld(held, expected, expected.size)) return;
+  const replaced = held?.isLarge ? await segmentsOf(account, path, signal) : [];
   const headers = {
-    ...propertyHeaders(expected, METADATA_PREFIX),
+    ...putHeaders(expected, expected.md5),
     'x-copy-from': address.path,
     'x-copy-from-account': from,
     'x-fresh-metadata': 'true',
@@ -47,16 +48,16 @@ export async function copyWithin(
   await account
     .send(request, async (answer) => {
       if (answer.status === 404) {
-        answer.discard();
+        await readToEnd(answer);
         await expectContainer();
         throw permanent(`${what}: HTTP 404, there is no such source`, { code: 'not-found', status: 404 });
       }
-      if (!whetherStored(request, answer, expected.md5))
+      if (!(await whetherStored(request, answer, expected.md5)))
         throw permanent(`${what}: the source has not the MD5 ${expected.md5}`, { code: 'checksum-mismatch' });
     })
     .catch(explainRefusal);
   await expectSize(account, path, expected, signal);
-  await removeSegments(account, replaced ?? [], signal);
+  await removeSegments(account, replaced, signal);
 }
 
 /** A source that this account may not read, or that is too large for one copy, can still be carried. */
@@ -70,18 +71,13 @@ function explainRefusal(error: unknown): never {
 async function expectSize(
   account: SwiftAccount,
   path: string,
-  expected: { readonly md5: string; readonly size: number },
+  { md5, size }: { readonly md5: string; readonly size: number },
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const what = `HEAD swift:/${path}, after a copy`;
-  const headers = { 'x-newest': 'true' };
-  await account.send({ method: 'HEAD', path, headers, what, signal }, (answer) => {
-    answer.discard();
-    const md5 = md5Of(answer);
-    if (md5 !== expected.md5 || answer.length !== expected.size)
-      throw permanent(
-        `${what}: ${answer.length} bytes of MD5 ${md5}, expected ${expected.size} of ${expected.md5}`,
-        { code: 'checksum-mismatch' },
-      );
-  });
+  const held = (await objectUnder(account, path, signal))?.info;
+  if (held?.md5 !== md5 || held.size !== size)
+    throw permanent(
+      `swift:/${path}: ${held?.size} bytes of MD5 ${held?.md5} after a copy, expected ${size} of ${md5}`,
+      { code: 'checksum-mismatch' },
+    );
 }

@@ -1,43 +1,67 @@
 import { permanent, transient } from '../../runtime/errors.js';
+import type { ObjectInfo, WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
 import { isLarge } from './answers.js';
 import { type HeldSegment, readManifest, whatIsLeft } from './manifest.js';
+import { infoOf } from './put.js';
 
 const MANIFEST_BYTES = 16 * 1024 ** 2;
 const DELETES_AT_ONCE = 8;
 /** Swift removes the segments of a large object one or two at a time, before it answers. */
 const REMOVE_TIMEOUT_MS = 10 * 60_000;
 
-/**
- * What is under a name, the newest that any replica has: null if nothing is, `small` if it has no segments.
- * `path` is below the account.
- */
-export async function kindOfObject(
+/** What is under a name, the newest that any replica has; null if nothing is. */
+export interface HeldObject {
+  readonly info: ObjectInfo;
+  /** It has segments, which are to go with it. */
+  readonly isLarge: boolean;
+  /** It has a date to be deleted at. */
+  readonly expires: boolean;
+}
+
+/** `path` is below the account. */
+export async function objectUnder(
   account: SwiftAccount,
   path: string,
   signal: AbortSignal | undefined,
-): Promise<'small' | 'large' | null> {
+): Promise<HeldObject | null> {
   const what = `HEAD swift:/${path}`;
   const headers = { 'x-newest': 'true' };
   return account.send({ method: 'HEAD', path, what, headers, accept: [200, 404], signal }, (answer) => {
     answer.discard();
     if (answer.status === 404) return null;
-    return isLarge(answer) ? 'large' : 'small';
+    const info = infoOf(answer, answer.length ?? 0);
+    return { info, isLarge: isLarge(answer), expires: answer.header('x-delete-at') !== null };
   });
 }
 
-/**
- * The segments of what is under a name, to be removed when something else is: null if nothing is there, none if
- * it has no segments.
- */
-export async function segmentsUnder(
+/** Whether these very bytes are there with these very properties, and to stay. */
+export function isHeld(
+  { info, expires }: HeldObject,
+  { md5, contentType, headers, metadata }: WriteProperties,
+  size: number,
+): boolean {
+  return (
+    !expires &&
+    info.md5 === md5 &&
+    info.size === size &&
+    (contentType === null || info.contentType === contentType) &&
+    isSame(info.headers, headers) &&
+    isSame(info.metadata, metadata)
+  );
+}
+
+function isSame(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}
+
+/** The segments of a large object, to be removed when something else is under its name. */
+export async function segmentsOf(
   account: SwiftAccount,
   path: string,
   signal: AbortSignal | undefined,
-): Promise<readonly HeldSegment[] | null> {
-  const kind = await kindOfObject(account, path, signal);
-  if (kind === null) return null;
-  if (kind === 'small') return [];
+): Promise<readonly HeldSegment[]> {
   const request = {
     ...{ method: 'GET', path: `${path}?multipart-manifest=get`, headers: { 'x-newest': 'true' } },
     ...{ what: `GET swift:/${path}, its manifest`, accept: [200, 404], signal },
@@ -45,7 +69,7 @@ export async function segmentsUnder(
   return account.send(request, async (answer) => {
     if (answer.status === 404 || !isLarge(answer)) {
       answer.discard();
-      return answer.status === 404 ? null : [];
+      return [];
     }
     const segments = readManifest(Buffer.from(await answer.bytes(MANIFEST_BYTES)).toString());
     if (segments === null) throw permanent(`${request.what}: it is none`, { code: 'rejected' });

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { ConvoyError, permanent, transient } from '../../runtime/errors.js';
-import { type HttpRequest, propertyHeaders } from '../http-client.js';
+import type { HttpRequest } from '../http-client.js';
 import type { ObjectProperties, PartialWrite } from '../store.js';
 import type { SwiftAccount } from './account.js';
-import { removeSegments, segmentsUnder } from './large-objects.js';
+import { type HeldObject, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
 import { type HeldSegment, manifestEtag, manifestOf, type Segment, segmentName } from './manifest.js';
 import { containerPath, objectPath, segmentsContainer } from './names.js';
-import { containerAbsent, METADATA_PREFIX, PUT_STATUSES, putBytes, whetherStored } from './put.js';
+import { containerAbsent, PUT_STATUSES, putBytes, putHeaders, readToEnd, whetherStored } from './put.js';
 
 /** Where a large object goes, and how long its requests may take. */
 export interface LargeTarget {
@@ -21,26 +21,36 @@ export interface LargeTarget {
 const SEGMENT_CHECK_MS = 200;
 
 /**
- * Makes the container of the segments if it is absent, of the storage policy that the container itself has, as
- * Swift's own client does.
+ * Makes the container of the segments when it is first needed, of the storage policy that the container itself has,
+ * as Swift's own client does. Asked again after a failure, it goes on from where it was.
  */
-export async function makeSegmentsContainer(
+export function segmentsHome(
   account: SwiftAccount,
   container: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const segments = containerPath(segmentsContainer(container));
-  const ask = (method: string, path: string, accept: number[], headers: Record<string, string> = {}) => {
-    const request: HttpRequest = { method, path, accept, headers, what: `${method} swift:/${path}`, signal };
+): (signal: AbortSignal | undefined) => Promise<void> {
+  let headers: Readonly<Record<string, string>> | null = null;
+  let made = false;
+
+  async function policyOf(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>> {
+    const path = containerPath(container);
+    const request = { method: 'HEAD', path, what: `HEAD swift:/${path}`, accept: [200, 204, 404], signal };
     return account.send(request, (answer) => {
       answer.discard();
-      return { status: answer.status, policy: answer.header('x-storage-policy') };
+      if (answer.status === 404) throw containerAbsent(request.what);
+      const policy = answer.header('x-storage-policy');
+      return policy === null ? {} : { 'x-storage-policy': policy };
     });
+  }
+
+  return async (signal) => {
+    if (made) return;
+    headers ??= await policyOf(signal);
+    const path = containerPath(segmentsContainer(container));
+    // 409: it is there, with another policy.
+    const request = { method: 'PUT', path, headers, accept: [201, 202, 409], signal };
+    await account.send({ ...request, what: `PUT swift:/${path}` }, readToEnd);
+    made = true;
   };
-  if ((await ask('HEAD', segments, [200, 204, 404])).status !== 404) return;
-  const { status, policy } = await ask('HEAD', containerPath(container), [200, 204, 404]);
-  if (status === 404) throw containerAbsent(`swift://${container}`);
-  await ask('PUT', segments, [201, 202], policy === null ? {} : { 'x-storage-policy': policy });
 }
 
 /**
@@ -56,6 +66,7 @@ export function beginSegments(target: LargeTarget, size: number, properties: Obj
   const pathOf = (index: number): string => objectPath(home, segmentName(name, attempt, size, index));
   /** Each part that may be stored; null: not known to be. */
   const parts = new Map<number, Segment | null>();
+  let held: { readonly object: HeldObject | null } | null = null;
   let replaced: readonly HeldSegment[] | null = null;
   let manifestSent = false;
 
@@ -73,14 +84,15 @@ export function beginSegments(target: LargeTarget, size: number, properties: Obj
     async writePart(index, bytes, md5, signal) {
       if (!parts.has(index)) parts.set(index, null);
       const headers = { 'content-type': 'application/octet-stream', etag: md5 };
-      await putBytes(account, pathOf(index), bytes, headers, timeoutMs, signal);
+      await putBytes(account, pathOf(index), bytes, headers, signal);
       const segment = segmentName(name, attempt, size, index);
       parts.set(index, { name: segment, md5, size: bytes.length });
     },
     async complete(_md5, signal) {
       const segments = stored();
       const etag = manifestEtag(segments);
-      replaced ??= (await segmentsUnder(account, path, signal)) ?? [];
+      held ??= { object: await objectUnder(account, path, signal) };
+      replaced ??= held.object?.isLarge ? await segmentsOf(account, path, signal) : [];
       manifestSent = true;
       const request: HttpRequest = {
         ...{
@@ -88,7 +100,7 @@ export function beginSegments(target: LargeTarget, size: number, properties: Obj
           path: `${path}?multipart-manifest=put`,
           what: `PUT swift:/${path}, its manifest`,
         },
-        headers: { ...propertyHeaders(properties, METADATA_PREFIX), etag },
+        headers: putHeaders(properties, etag),
         body: manifestOf(home, segments),
         ...{ accept: PUT_STATUSES, timeoutMs: timeoutMs + segments.length * SEGMENT_CHECK_MS, signal },
       };
@@ -97,7 +109,7 @@ export function beginSegments(target: LargeTarget, size: number, properties: Obj
     },
     async abandon(signal) {
       // A manifest that was sent may stand although its answer never came: then the parts are the object.
-      if (manifestSent && (await segmentsUnder(account, path, signal))?.some(isOurs)) return;
+      if (manifestSent && (await segmentsOf(account, path, signal)).some(isOurs)) return;
       const sent = [...parts.keys()].map((index) => ({ path: pathOf(index), isLarge: false }));
       await removeSegments(account, sent, signal);
     },

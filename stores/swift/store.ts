@@ -1,12 +1,5 @@
 import { aborted, ConvoyError, permanent, transient } from '../../runtime/errors.js';
-import {
-  type HttpAnswer,
-  type HttpClientOptions,
-  type HttpRequest,
-  modifiedOf,
-  propertiesOf,
-  propertyHeaders,
-} from '../http-client.js';
+import type { HttpAnswer, HttpClientOptions, HttpRequest } from '../http-client.js';
 import { encodeKey } from '../key.js';
 import { checkHeldKey } from '../limits.js';
 import type {
@@ -19,14 +12,15 @@ import type {
   WritableStore,
 } from '../store.js';
 import { swiftAccount } from './account.js';
-import { md5Of, parsed, rangedSizeOf, readListing } from './answers.js';
+import { parsed, rangedSizeOf, readListing } from './answers.js';
 import { capabilitiesOf, partBytesOf, refuseUnheldBySwift, type SwiftCapabilities } from './capabilities.js';
 import { copyWithin } from './copy.js';
-import { kindOfObject, removeLarge, removeSegments, removeSmall, segmentsUnder } from './large-objects.js';
+import { objectUnder, removeLarge, removeSmall } from './large-objects.js';
 import { accountInCluster, containerPath, listingPath } from './names.js';
-import { beginSegments, makeSegmentsContainer } from './parts.js';
-import { containerAbsent, METADATA_PREFIX, putBytes } from './put.js';
+import { beginSegments, segmentsHome } from './parts.js';
+import { containerAbsent, infoOf, readToEnd } from './put.js';
 import type { SwiftSession } from './session.js';
+import { smallWriter } from './write.js';
 
 export type SwiftStore = WritableStore &
   ListableStore &
@@ -38,6 +32,8 @@ export type SwiftStore = WritableStore &
 export interface SwiftStoreOptions extends HttpClientOptions {
   /** Bytes of a large object's part at least: a part is held in memory while it is sent. */
   readonly partBytes?: number;
+  /** Names asked for with one page of a listing. */
+  readonly pageKeys?: number;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -59,8 +55,10 @@ export function swiftStore(
   { container, prefix }: { readonly container: string; readonly prefix: string },
   options: SwiftStoreOptions = {},
 ): SwiftStore {
-  const { timeoutMs = TIMEOUT_MS, partBytes = PART_BYTES } = options;
+  const { timeoutMs = TIMEOUT_MS, partBytes = PART_BYTES, pageKeys = PAGE_KEYS } = options;
   const account = swiftAccount(session, { ...options, timeoutMs });
+  const write = smallWriter(account);
+  const makeSegmentsHome = segmentsHome(account, container);
   const home = containerPath(container);
   const below = prefix === '' ? '' : `${prefix}/`;
   const root = `${home}/${prefix === '' ? '' : `${encodeKey(prefix)}/`}`;
@@ -68,9 +66,6 @@ export function swiftStore(
   let capabilities: SwiftCapabilities = capabilitiesOf(null, prefix);
   let learning: Promise<void> | null = null;
   let missesUnasked = 0;
-  let segmentsHaveHome = false;
-  /** Whether the last write met an object: then the next asks first, instead of sending its bytes twice. */
-  let overwriting = false;
 
   /** Asked once: a cluster that does not tell is taken to be as most are. */
   const learn = async (signal: AbortSignal | undefined): Promise<void> => {
@@ -140,7 +135,7 @@ export function swiftStore(
     async read(key, limit, signal) {
       const request = requestFor('GET', pathOf(key), signal, MAYBE_FOUND);
       const found = await account.send(request, async (answer) => {
-        if (answer.status === 404) return answer.discard();
+        if (answer.status === 404) return readToEnd(answer);
         const bytes = await answer.bytes(limit);
         return { ...infoOf(answer, bytes.length), bytes };
       });
@@ -167,7 +162,7 @@ export function swiftStore(
       const request = requestFor('GET', pathOf(key), signal);
       const ranged = { ...request, headers: { range: `bytes=0-${count - 1}` }, accept: [206, 404, 416] };
       const found = await account.send(ranged, async (answer) => {
-        if (answer.status !== 206) return answer.discard();
+        if (answer.status !== 206) return readToEnd(answer);
         const size = sizeOf(request, answer, 0);
         return { ...infoOf(answer, size), bytes: await answer.bytes(count) };
       });
@@ -182,23 +177,14 @@ export function swiftStore(
     async write(key, bytes, properties, signal) {
       await learn(signal);
       refuseUnheldBySwift(capabilities, key, bytes.length, properties);
-      const path = pathOf(key);
-      const headers = { ...propertyHeaders(properties, METADATA_PREFIX), etag: properties.md5 };
-      if (!overwriting) {
-        const alone = { ...headers, 'if-none-match': '*' };
-        if (await putBytes(account, path, bytes, alone, timeoutMs, signal)) return;
-      }
-      const replaced = await segmentsUnder(account, path, signal);
-      overwriting = replaced !== null;
-      await putBytes(account, path, bytes, headers, timeoutMs, signal);
-      await removeSegments(account, replaced ?? [], signal);
+      await write(pathOf(key), bytes, properties, signal);
     },
 
     async remove(key, signal) {
       const path = pathOf(key);
-      const kind = await kindOfObject(account, path, signal);
-      if (kind === 'large') await removeLarge(account, path, signal);
-      if (kind === 'small') await removeSmall(account, path, signal);
+      const held = await objectUnder(account, path, signal);
+      if (held === null) return;
+      await (held.isLarge ? removeLarge : removeSmall)(account, path, signal);
     },
 
     async createContainer(signal) {
@@ -207,7 +193,7 @@ export function swiftStore(
     },
 
     async listPage(start, cursor, signal) {
-      const path = listingPath(container, below + start, cursor, PAGE_KEYS);
+      const path = listingPath(container, below + start, cursor, pageKeys);
       const request = { ...requestFor('GET', path, signal), accept: [200, 404], what: `GET swift:/${root}` };
       const page = await account.send(request, async (answer) => {
         if (answer.status === 404) {
@@ -232,8 +218,7 @@ export function swiftStore(
           { code: 'too-large' },
         );
       if (signal?.aborted) throw aborted(`${key}: given up`);
-      if (!segmentsHaveHome) await makeSegmentsContainer(account, container, signal);
-      segmentsHaveHome = true;
+      await makeSegmentsHome(signal);
       return beginSegments({ account, container, name: below + key, timeoutMs }, size, properties);
     },
 
@@ -256,15 +241,6 @@ export function swiftStore(
     },
 
     close: () => account.close(),
-  };
-}
-
-function infoOf(answer: HttpAnswer, size: number): ObjectInfo {
-  return {
-    ...propertiesOf(answer, METADATA_PREFIX),
-    size,
-    md5: md5Of(answer),
-    modifiedMs: modifiedOf(answer),
   };
 }
 

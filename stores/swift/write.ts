@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import type { WriteProperties } from '../store.js';
+import type { SwiftAccount } from './account.js';
+import { isHeld, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
+import { putBytes, putHeaders } from './put.js';
+
+/**
+ * Writes small objects, of which almost every one is new: one request says so, and Swift refuses it where something
+ * is. Then a HEAD tells what: the very same (an answer was lost, or a migration runs again) is left as it is, and of
+ * a large object the segments go when the new object is there. `path` is below the account.
+ */
+export function smallWriter(account: SwiftAccount) {
+  /** Whether the last write met an object: then the next looks first, instead of sending its bytes twice. */
+  let overwriting = false;
+
+  return async (
+    path: string,
+    bytes: Uint8Array,
+    properties: WriteProperties,
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
+    const headers = putHeaders(properties, properties.md5);
+    if (!overwriting && (await putBytes(account, path, bytes, { ...headers, 'if-none-match': '*' }, signal)))
+      return;
+    const held = await objectUnder(account, path, signal);
+    overwriting = held !== null;
+    if (held !== null && isHeld(held, properties, bytes.length) && md5Of(bytes) === properties.md5) return;
+    const replaced = held?.isLarge ? await segmentsOf(account, path, signal) : [];
+    await putBytes(account, path, bytes, headers, signal);
+    await removeSegments(account, replaced, signal);
+  };
+}
+
+function md5Of(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('hex');
+}
