@@ -26,8 +26,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** For messages: `PUT swift://container/key`. Holds no secret. */
   readonly what: string;
-  /** The statuses that `use` gets to see; without it 200 alone. Every other is an error. */
-  readonly accept?: readonly number[];
+  /** The statuses that `use` gets to see, or a test for them; without it 200 alone. Every other is an error. */
+  readonly accept?: readonly number[] | ((answer: HttpAnswer) => boolean);
   /** Instead of the client's own, for what takes its time: a copy within the store, a large part. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -59,7 +59,7 @@ export type ExplainStatus = (answer: HttpAnswer, body: string, request: HttpRequ
 export interface HttpClientOptions {
   /** Connections kept open at most. */
   readonly connections?: number;
-  /** How long one request may take in all, and a stream without a chunk, in ms. */
+  /** How long one request may take in all, and again for each MiB of its bodies; a stream without a chunk. In ms. */
   readonly timeoutMs?: number;
   readonly explain?: ExplainStatus;
   /** PEM: the authorities to trust instead of the system's. */
@@ -115,7 +115,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
       );
     await exchange.head;
     const answer = new Answer(what, method, exchange);
-    if (accept.includes(exchange.status)) return answer;
+    if (typeof accept === 'function' ? accept(answer) : accept.includes(exchange.status)) return answer;
     throw statusError(what, answer, explain(answer, await answer.beginning(ERROR_BODY_BYTES), request));
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { aborted, ConvoyError, transient } from '../runtime/errors.js';
 import { connectionError } from './http-errors.js';
@@ -45,9 +46,12 @@ export class Exchange {
     this.head = new Promise((resolve, reject) => {
       this.settleHead = { resolve, reject };
     });
-    signal?.addEventListener('abort', this.giveUp, { once: true });
     if (signal?.aborted) this.giveUp();
     else this.restart();
+    if (signal === undefined) return;
+    // As many as there are requests under way: no leak to be warned of.
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', this.giveUp, { once: true });
   }
 
   get failed(): boolean {

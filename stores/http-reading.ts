@@ -37,9 +37,16 @@ export function httpReading(
 ): Reading {
   const reading: Reading = {
     async head(key, signal) {
-      const asked = request('HEAD', key, signal);
+      const told = await orNull(
+        client.send({ method: 'HEAD', ...request('HEAD', key, signal) }, (answer) => ({
+          ...{ length: answer.length, info: infoOf(answer, answer.length ?? 0) },
+        })),
+      );
+      if (told === null || told.length !== null) return told?.info ?? null;
+      // Apache tells of an empty object in its answer to GET only.
+      const asked = request('GET', key, signal);
       return orNull(
-        client.send({ method: 'HEAD', ...asked }, (answer) => infoOf(answer, lengthOf(answer, asked.what))),
+        client.send({ method: 'GET', ...asked }, (answer) => infoOf(answer, lengthOf(answer, asked.what))),
       );
     },
     async read(key, limit, signal) {

@@ -19,10 +19,11 @@ export interface DavListing {
 
 /**
  * The answer to PROPFIND (RFC 4918, 9.1) for the resource at a path, with Depth 0 or 1. Paths are compared decoded, as
- * every server has its own way of encoding them; addresses may be whole or begin with a slash. `path`: decoded,
- * without a slash at its end. What is left out, or in a way that could hide an entry, is an error.
+ * every server has its own way of encoding them; addresses may be whole or begin with a slash. What could hide an
+ * entry is an error. `asked`: the path of the request.
  */
-export function readMultistatus(what: string, text: string, path: string): DavListing {
+export function readMultistatus(what: string, text: string, asked: string): DavListing {
+  const path = pathOf(asked);
   const broken = (why: string) => permanent(`${what}: the answer ${why}`, { code: 'rejected' });
   const document = parseXml(what, text);
   if (document.multistatus === undefined) throw broken('is no multistatus');

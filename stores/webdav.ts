@@ -1,6 +1,6 @@
 import { ConvoyError, permanent } from '../runtime/errors.js';
 import type { StoreEnvironment } from './environment.js';
-import { type ExplainStatus, type HttpClientOptions, httpClient } from './http-client.js';
+import { type ExplainStatus, type HttpAnswer, type HttpClientOptions, httpClient } from './http-client.js';
 import { explainFolder, httpReading } from './http-reading.js';
 import { checkKey, encodeKey } from './key.js';
 import { checkHeldKey, commonLimits, refuseUnheld } from './limits.js';
@@ -18,12 +18,8 @@ import { type DavListing, readMultistatus } from './webdav-multistatus.js';
 
 /** The answer for one folder: some 100,000 names. */
 const LISTING_BYTES = 64 * 1024 ** 2;
-const WRITTEN = [200, 201, 204];
-/** How a PUT says that its folder is not there: by 409 (RFC 4918), 404, or 500 (nginx without create_full_put_path). */
-const FOLDER_MISSING = [404, 409, 500];
-const WRITTEN_OR_NOT = [...WRITTEN, ...FOLDER_MISSING];
 /** 405: it is there. */
-const MADE = [200, 201, 204, 405];
+const MADE = [201, 405];
 const REMOVED = [200, 204, 404];
 /** How a collection without PROPFIND answers HEAD: let in. */
 const SHOWS_NOTHING = [200, 204, 403, 405];
@@ -64,8 +60,7 @@ export function webdavStore(
     const headers = { ...request.headers, depth: String(depth), 'content-type': 'application/xml' };
     return client.send({ ...request, headers, body: PROPFIND, accept: [207] }, async (answer) => {
       const bytes = await answer.bytes(LISTING_BYTES);
-      const at = decodeURIComponent(base + path).replace(/\/+$/, '');
-      return readMultistatus(request.what, Buffer.from(bytes).toString('utf8'), at);
+      return readMultistatus(request.what, Buffer.from(bytes).toString('utf8'), request.path);
     });
   }
 
@@ -90,7 +85,8 @@ export function webdavStore(
 
   /** Makes the collection at an encoded path below `from`, and those it is in; one that is there is done. */
   async function makeCollection(from: string, path: string, signal: AbortSignal | undefined): Promise<void> {
-    const request = { ...asked('MKCOL', '', signal), path: `${from}${path}/` };
+    const at = `${from}${path}/`;
+    const request = { ...asked('MKCOL', '', signal), path: at, what: `MKCOL webdav+${scrub(origin)}${at}` };
     const status = await client.send({ ...request, accept: [...MADE, 409] }, (answer) => answer.status);
     if (status !== 409) return;
     const parent = parentOf(path);
@@ -128,11 +124,11 @@ export function webdavStore(
       refuseUnheld(limits, key, bytes.length, NO_PROPERTIES);
       await checkContainer(signal);
       const request = { ...putRequest(key, contentType, signal), body: bytes };
-      const status = await client.send({ ...request, accept: WRITTEN_OR_NOT }, (answer) => answer.status);
-      if (!FOLDER_MISSING.includes(status)) return;
+      const lacked = await client.send({ ...request, accept: isWrittenOrLacksFolder }, lacksFolder);
+      if (!lacked) return;
       const parent = parentOf(pathOf(key));
       if (parent !== '') await makeCollection(base, parent, signal);
-      await client.send({ ...request, accept: WRITTEN }, (answer) => answer.discard());
+      await client.send({ ...request, accept: isWritten }, (answer) => answer.discard());
     },
     async writeStream(key, body, size, { contentType }, signal) {
       refuseUnheld(limits, key, size, NO_PROPERTIES);
@@ -142,7 +138,7 @@ export function webdavStore(
       if (parent !== '') await makeCollection(base, parent, signal);
       const request = putRequest(key, contentType, signal);
       const headers = { ...request.headers, 'content-length': String(size) };
-      await client.send({ ...request, headers, body, accept: WRITTEN }, (answer) => answer.discard());
+      await client.send({ ...request, headers, body, accept: isWritten }, (answer) => answer.discard());
     },
     async remove(key, signal) {
       const path = pathOf(key);
@@ -194,6 +190,7 @@ function explaining({ refused }: DavLogin): ExplainStatus {
     const { status } = answer;
     const { method } = request;
     if (status === 401) return refused;
+    if (status === 200) return { detail: 'with a page, which proves no write' };
     if (status === 413) return { detail: 'it takes no body of this size (nginx: client_max_body_size)' };
     if (status === 423) return { kind: 'transient', code: 'throttled', detail: 'locked by somebody else' };
     if (status === 409)
@@ -202,6 +199,25 @@ function explaining({ refused }: DavLogin): ExplainStatus {
       return { detail: 'this server cannot list its objects (it has no PROPFIND)' };
     return explainFolder(answer, body, request);
   };
+}
+
+/** A page in answer to a PUT is no proof of a write: something else than the store may have answered. */
+function isWritten({ status, length }: HttpAnswer): boolean {
+  return status === 201 || status === 204 || (status === 200 && length === 0);
+}
+
+/** By 409 (RFC 4918, 9.7.1) or 404; nginx without create_full_put_path says 500. */
+function lacksFolder(answer: HttpAnswer): boolean {
+  const { status } = answer;
+  return (
+    status === 404 ||
+    status === 409 ||
+    (status === 500 && answer.header('server')?.startsWith('nginx') === true)
+  );
+}
+
+function isWrittenOrLacksFolder(answer: HttpAnswer): boolean {
+  return isWritten(answer) || lacksFolder(answer);
 }
 
 function parentOf(path: string): string {

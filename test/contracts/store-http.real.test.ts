@@ -8,24 +8,28 @@ import { useGround } from '../support/services.js';
 import { startNginx } from '../support/stores/nginx.js';
 import { noCredentials } from './store-cases.js';
 import { storeContract } from './store-contract.js';
+import { storeFaults } from './store-faults.js';
 
 const abilities: readonly Ability[] = ['readStream', 'readStart', 'copyAddress'];
 const ground = useGround('http-contract');
 
+/** An nginx, and a way to put files behind its back. */
+async function served(name: string) {
+  const nginx = await startNginx(ground, { name });
+  const put = async (key: string, bytes: Uint8Array): Promise<void> => {
+    const path = join(nginx.root, key);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, bytes);
+  };
+  return { url: nginx.url, put };
+}
+
 storeContract(
   'http',
   async () => {
-    const nginx = await startNginx(ground);
-    const store = httpStore(nginx.url);
-    return {
-      store,
-      async put(key, bytes) {
-        const path = join(nginx.root, key);
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, bytes);
-      },
-      close: () => store.close(),
-    };
+    const { url, put } = await served('contract');
+    const store = httpStore(url);
+    return { store, put, close: () => store.close() };
   },
   {
     abilities,
@@ -45,6 +49,15 @@ storeContract(
       },
     ],
   },
+);
+
+storeFaults(
+  'http',
+  async () => {
+    const { url, put } = await served('faults');
+    return { target: url, open: async (at, options) => httpStore(at, options), put, close: async () => {} };
+  },
+  { abilities },
 );
 
 /** What nginx does not do: Content-MD5, and content types that belong to the object. */

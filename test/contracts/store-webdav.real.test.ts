@@ -4,6 +4,7 @@ import { webdavStore } from '../../stores/webdav.js';
 import { useGround } from '../support/services.js';
 import { startNginx } from '../support/stores/nginx.js';
 import { storeContract } from './store-contract.js';
+import { storeFaults } from './store-faults.js';
 
 const ground = useGround('webdav-contract');
 const abilities: readonly Ability[] = [
@@ -53,3 +54,16 @@ for (const createsPaths of [true, false])
       ],
     },
   );
+
+storeFaults(
+  'webdav',
+  async () => {
+    const nginx = await startNginx(ground, { name: 'faults', login });
+    return {
+      target: nginx.url,
+      open: async (url, options) => webdavStore(`${url}/dav`, env, options),
+      close: async () => {},
+    };
+  },
+  { abilities },
+);

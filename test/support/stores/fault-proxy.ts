@@ -119,6 +119,10 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
     const headers = [...request.rawHeaders];
     const host = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
     if (options.host !== undefined && host >= 0) headers[host + 1] = options.host;
+    // Node would send chunks, of which there are none: nginx takes no MKCOL with a body.
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+    if (length === undefined && coding === undefined && !['GET', 'HEAD'].includes(request.method ?? ''))
+      headers.push('content-length', '0');
     return new Promise((resolve, reject) => {
       const asked = requestOver(
         {
