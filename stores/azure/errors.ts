@@ -1,5 +1,5 @@
 import type { ErrorKind } from '../../runtime/errors.js';
-import type { ExplainStatus, HttpAnswer, StatusMeaning } from '../http-client.js';
+import type { HttpAnswer, StatusMeaning } from '../http-client.js';
 import type { AzureAccess, AzureAuth } from './credentials.js';
 
 /** https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes and blob-service-error-codes */
@@ -47,7 +47,10 @@ const HINTS: Readonly<Record<string, string>> = {
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 /** What the service's own error codes mean. Of the answer only the code is told: its text repeats signatures. */
-export function explainAzure(access: AzureAccess, now: () => number): ExplainStatus {
+export function explainAzure(
+  access: AzureAccess,
+  now: () => number,
+): (answer: HttpAnswer, body: string) => StatusMeaning {
   return (answer, body) => {
     const code = answer.header('x-ms-error-code') ?? /<Code>(\w{1,80})<\/Code>/.exec(body)?.[1];
     if (code === undefined) return {};
