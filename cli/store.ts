@@ -44,7 +44,9 @@ const ls = command({
       }
       if (listed > 0) return;
       // Nothing below it: it may be an object itself, or not be there at all.
-      const object = await findObject(context, location);
+      const object = await findObject(context, location).catch((error: unknown) => {
+        throw trouble ?? error;
+      });
       if (object !== null) {
         const { size, modifiedMs } = object.info;
         await show([{ key: object.key, size, modified: isoOrNull(modifiedMs) }]);

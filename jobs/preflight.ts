@@ -36,7 +36,7 @@ function answers(store: Store, signal: AbortSignal | undefined): Promise<boolean
 
 function sentence(side: Side, store: Store, error: ConvoyError): string {
   const message = messageOf(error);
-  const where = message.includes(store.name) ? '' : ` ${store.name}`;
+  const where = message.includes(store.name.replace('file://', '')) ? '' : ` ${store.name}`;
   const advice =
     error.code === 'container-absent' && side === 'destination'
       ? ' (convoyctl migration create ... --create-container makes it)'

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
 import { program } from '../../support/programs.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
+import { startTileSource } from '../../support/tile-source.js';
 import { until } from '../../support/until.js';
 
 const A = '1'.repeat(32);
@@ -29,7 +32,8 @@ function run(args: string, env: Record<string, string> = { REDIS_URL: redis.url 
     env: { CONVOY_ENDPOINT: `unix://${fleet.socket}`, ...env },
   });
 }
-const CREATE = 'migration create zoom --source http://127.0.0.1:9/content --destination file:///srv/tiles';
+const CREATE =
+  'migration create zoom --no-check --source http://127.0.0.1:9/content --destination file:///srv/tiles';
 
 describe('create', () => {
   test('stores the definition; again changes nothing, otherwise is refused', async () => {
@@ -52,6 +56,14 @@ describe('create', () => {
   });
 
   test.each([
+    [
+      'migration create x --source http://h/b --destination file:///d --no-check --create-container',
+      'one of',
+    ],
+    [
+      'migration create x --source http://h/b --destination file:///d --server-side maybe',
+      'one of auto, never',
+    ],
     ['migration create x --source http://h/b', '--source and --destination are needed'],
     ['migration create x --source ftp://h/b --destination file:///d', 'unknown scheme'],
     ['migration create x --source http://h/b --destination http://h/c', 'read only'],
@@ -180,6 +192,56 @@ describe('finding Redis', () => {
       stderr: 'convoyctl: there is no migration nosuch\n',
       exit: 1,
     });
+  });
+});
+
+describe('create, asking the stores', () => {
+  test('refuses stores that cannot be used, telling of each, and stores nothing', async () => {
+    const absent = join(ground.dir, 'absent');
+    const args = `migration create none --source http://127.0.0.1:9/b --destination file://${absent}`;
+    const { stdout, stderr, exit } = await run(args);
+    expect([exit, stdout]).toEqual([1, '']);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(stderr).toMatch(
+      /the source cannot be used: HEAD http:\/\/127\.0\.0\.1:9\/b\/: .*; and the destination/,
+    );
+    expect(stderr).toContain(absent);
+    expect(stderr).toContain('--create-container makes it');
+    expect(stderr).toContain(
+      'nothing is stored (--no-check creates the migration without asking the stores)',
+    );
+    expect(await queue.status('none')).toBeNull();
+  });
+
+  test('names the variable of a missing credential, and takes --no-check for it', async () => {
+    const args = `migration create far --source swift://box --destination file://${ground.dir}`;
+    const { stderr, exit } = await run(args);
+    expect(exit).toBe(1);
+    expect(stderr).toMatch(/OS_AUTH_URL.*ST_KEY.*--no-check/);
+    expect(await run(`${args} --no-check`)).toMatchObject({ stdout: 'Created migration far\n', exit: 0 });
+    await queue.cancel('far', 'the test');
+  });
+
+  test('makes the container when asked to, and says in a line what is not kept there', async () => {
+    const source = await startTileSource();
+    const directory = join(ground.dir, 'made', 'by', 'create');
+    const args = `migration create made --source ${source.url} --destination file://${directory}`;
+    try {
+      for (const stdout of ['Created migration made\n', 'Migration made exists already, as given\n'])
+        expect(await run(`${args} --create-container`)).toEqual({
+          ...{ stdout, exit: 0 },
+          stderr: `note: file://${directory} keeps neither content type nor headers and metadata, and does not check the MD5 of what is written\n`,
+        });
+      expect(existsSync(directory)).toBe(true);
+      expect(await run(`${args} --server-side always`)).toMatchObject({
+        stderr: expect.stringContaining(`file://${directory} cannot copy from ${source.url} by itself`),
+        exit: 1,
+      });
+      expect((await run(`${args} --server-side never`)).stderr).toContain('exists with another definition');
+    } finally {
+      await source.close();
+      await queue.cancel('made', 'the test');
+    }
   });
 });
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -264,6 +264,42 @@ describe('an outage', () => {
     });
     expect(status.failures).toEqual({ 'http-500': 1 });
     expect(seen).not.toContain('source unreachable');
+  });
+});
+
+describe('a migration whose stores cannot be used', () => {
+  test('is left to itself, and said, while others are served; then it is served too', async () => {
+    const h = await harness();
+    const absent = join(h.directory, 'absent');
+    await h.queue.createMigration({ ...h.definition, name: 'wrong', destination: `file://${absent}` });
+    await h.queue.addImage('wrong', 'a', IMAGE);
+    await plan(h, 'a', 'b');
+    const { worker } = h.start('tiles');
+    const tiles = async (name: string) => (await h.queue.status(name))!.tiles;
+    await until('the other to be copied', async () => (await tiles('m')).done === (await tiles('m')).total);
+    expect(worker.state.detail).toMatch(
+      /migration wrong is not served: the destination cannot be used: .*absent/,
+    );
+    const before = await tiles('wrong');
+    expect(before).toMatchObject({ failed: 0, delayed: 0, done: 0, ready: before.total });
+    mkdirSync(absent);
+    const count = (): Promise<boolean> => tiles('wrong').then(({ done, total }) => done === total);
+    await until('it to be served', count, 30_000);
+    expect(worker.state.detail).not.toContain('wrong');
+    const { reclaimed } = (await h.queue.status('wrong'))!;
+    expect([reclaimed, (await tiles('wrong')).failed]).toEqual([0, 0]);
+  });
+
+  test('and that is away is an outage from the start: its claims are kept', async () => {
+    const h = await harness({ maxAttempts: 1 });
+    h.source.fault = () => ({ kind: 'reset' });
+    await plan(h, 'a');
+    const { worker } = h.start('tiles');
+    h.start('descriptors');
+    await until('the worker to say so', () => worker.state.state === 'source unreachable', 20_000);
+    expect((await h.queue.status('m'))!.tiles).toMatchObject({ failed: 0, delayed: 0, done: 0 });
+    h.source.fault = () => null;
+    expect(await finished(h)).toMatchObject({ tiles: { failed: 0 }, reclaimed: 0 });
   });
 });
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -435,6 +435,24 @@ describe('zh-populate', () => {
     const lines = logOf(populate.name).trim().split('\n');
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(words);
+  });
+
+  test('ends with one sentence if a store cannot be used, and continues once it can', async () => {
+    const name = `m${migrations + 1}`;
+    const directory = join(ground.dir, name);
+    await migration();
+    rmdirSync(directory);
+    source.addImage('later', IMAGE);
+    source.put('later.txt', 'later\n');
+    const populate = start('populate', name, '--ids', 'later.txt', '--log-level', 'error');
+    expect(await exit(populate)).toEqual({ code: 1 });
+    expect(logOf(populate.name).trim().split('\n')).toEqual([
+      expect.stringMatching(/^zh-populate: the destination cannot be used: .*--create-container makes it\)$/),
+    ]);
+    expect((await status(name)).planClosed).toBe(false);
+    mkdirSync(directory);
+    expect(await exit(start('populate', name, '--ids', 'later.txt'))).toEqual({ code: 0 });
+    expect(await status(name)).toMatchObject({ planClosed: true, images: { total: 1 } });
   });
 
   test('with several open plans asks for --migration by name', async () => {
