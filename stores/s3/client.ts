@@ -8,6 +8,10 @@ const EMPTY_SHA256 = sha256('');
 /** More than any answer in XML holds: a thousand names of 1,024 bytes, each byte encoded in three. */
 const ANSWER_BYTES = 16 * 1024 ** 2;
 
+const TIMEOUT_MS = 30_000;
+/** 5 GiB, the most of one copy, are given ten minutes. */
+const SLOWER = 20;
+
 export interface S3Request {
   readonly method: string;
   /** Below the location; null: the bucket itself. */
@@ -25,6 +29,8 @@ export interface S3Client {
   readonly name: string;
   /** What messages of errors name. */
   readonly context: ErrorContext;
+  /** The time-out of what S3 works at before it answers: a copy, a large object out of its parts. */
+  readonly slowMs: number;
   /** `/bucket/key`, encoded: how a copy names its source. */
   pathOf(key: string): string;
   /** For messages. */
@@ -49,7 +55,7 @@ export interface S3ClientOptions {
 
 export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Client {
   const { origin, bucketPath, region, credentials } = settings;
-  const { bucket, prefix, clock, ca, timeoutMs, carrier } = options;
+  const { bucket, prefix, clock, ca, timeoutMs = TIMEOUT_MS, carrier } = options;
   const folder = prefix === '' ? '' : `${encodePath(prefix)}/`;
   const name = `s3://${bucket}${prefix === '' ? '' : `/${encodePath(prefix)}`}`;
   const { host } = new URL(origin);
@@ -58,7 +64,7 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
   const client = httpClient(origin, {
     explain: explainS3(settings),
     ...(ca === null ? {} : { ca }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    timeoutMs,
     ...(carrier === undefined ? {} : { carrier }),
   });
 
@@ -93,7 +99,7 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
 
   const send: S3Client['send'] = async (request, use) => client.send(signed(request), use);
   return {
-    ...{ name, context: settings, what, send },
+    ...{ name, context: settings, slowMs: timeoutMs * SLOWER, what, send },
     pathOf: (key) => `/${bucket}/${folder}${encodePath(key)}`,
     ask: (request) =>
       send(request, async (answer) => {

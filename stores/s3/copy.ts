@@ -9,12 +9,9 @@ import type {
   WriteProperties,
 } from '../store.js';
 import type { S3Client } from './client.js';
-import { errorIn200 } from './errors.js';
+import { insistOnResult } from './errors.js';
 import { s3Headers } from './properties.js';
 
-/** A copy may be this slow, in bytes per ms, beyond the time it has anyway. */
-const SLOWEST = 10_240;
-const PATIENCE_MS = 60_000;
 const AWS_ENDPOINT = /^https:\/\/s3\.[a-z0-9-]+\.amazonaws\.com$/;
 
 /** The same server, or both AWS's: S3 copies between its regions. */
@@ -45,8 +42,7 @@ export async function copyObject(
 ): Promise<void> {
   const what = client.what('COPY', key);
   const { answer, text } = await asked(client, path, key, expected, signal);
-  const error = errorIn200(what, answer, text, client.context);
-  if (error !== null) throw error;
+  insistOnResult(what, answer, text, 'CopyObjectResult', client.context);
   const stored = await store.head(key, signal);
   const md5 = stored?.md5 ?? (await hashed(await store.readStream(key, 0, signal)));
   if (md5 !== expected.md5 || stored?.size !== expected.size)
@@ -65,7 +61,7 @@ async function asked(
 ): Promise<{ readonly answer: HttpAnswer; readonly text: string }> {
   try {
     return await client.ask({
-      ...{ method: 'PUT', key, signal, timeoutMs: PATIENCE_MS + expected.size / SLOWEST },
+      ...{ method: 'PUT', key, signal, timeoutMs: client.slowMs },
       headers: {
         ...s3Headers(expected),
         'x-amz-copy-source': path,

@@ -1,4 +1,4 @@
-import { ConvoyError } from '../../runtime/errors.js';
+import { ConvoyError, transient } from '../../runtime/errors.js';
 import type { HttpAnswer, StatusMeaning } from '../http-client.js';
 import { scrub } from '../location.js';
 import type { NamedCredentials } from './credentials.js';
@@ -53,20 +53,24 @@ export function explainS3(context: ErrorContext): (answer: HttpAnswer, body: str
 }
 
 /**
- * The error of a status 200: S3 answers so before a copy, or a large object out of its parts, is done. Null if the
- * body is none.
+ * Refuses the body of a status 200 that is not the result it should be. S3 sends the status before a copy, or a large
+ * object out of its parts, is done, and so may have to say in the body that it was not.
  */
-export function errorIn200(
+export function insistOnResult(
   what: string,
   answer: HttpAnswer,
   body: string,
+  result: string,
   context: ErrorContext,
-): ConvoyError | null {
-  if (!/<Error[\s>]/.test(body)) return null;
+): void {
+  if (new RegExp(`<${result}[\\s>]`).test(body)) return;
+  if (!/<Error[\s>]/.test(body))
+    throw transient(`${what}: HTTP 200, yet no result: is something between us and the store?`, {
+      code: 'bad-answer',
+    });
   const { kind = 'permanent', code = 'rejected', detail = '' } = explainS3(context)(answer, body);
-  return new ConvoyError(kind, `${what}: HTTP 200, yet an error in its body: ${detail}`, {
-    code,
-    status: 200,
+  throw new ConvoyError(kind, `${what}: HTTP 200, yet an error in its body: ${detail}`, {
+    ...{ code, status: 200 },
   });
 }
 

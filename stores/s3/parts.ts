@@ -3,14 +3,8 @@ import { ConvoyError, permanent, transient } from '../../runtime/errors.js';
 import type { ObjectProperties, PartialWrite } from '../store.js';
 import { parseXml, textAt } from '../xml.js';
 import type { S3Client } from './client.js';
-import { errorIn200 } from './errors.js';
-import { contentMd5, s3Headers } from './properties.js';
-
-/** A part may come this slowly, in bytes per ms, beyond a request's usual time. */
-const SLOWEST = 256;
-const PATIENCE_MS = 30_000;
-/** Putting a large object together from its parts can take S3 minutes. */
-const COMPLETE_MS = 600_000;
+import { insistOnResult } from './errors.js';
+import { contentMd5, proofOf, s3Headers } from './properties.js';
 
 /** An upload in parts. Each part carries its MD5, so that the store itself refuses damage. */
 export async function beginParts(
@@ -37,18 +31,13 @@ export async function beginParts(
         {
           ...{ method: 'PUT', key, query: [['partNumber', String(index + 1)], upload], body: bytes },
           headers: { 'content-md5': contentMd5(md5) },
-          timeoutMs: PATIENCE_MS + bytes.length / SLOWEST,
           signal: partSignal,
         },
         (answer) => {
           answer.discard();
-          return answer.header('etag');
+          return proofOf(client.what('PUT', key), answer, md5);
         },
       );
-      if (etag === null)
-        throw transient(`${client.what('PUT', key)}: part ${index} was taken without an ETag`, {
-          code: 'bad-answer',
-        });
       parts.set(index, { size: bytes.length, etag });
     },
 
@@ -61,14 +50,13 @@ export async function beginParts(
         )
         .join('');
       const request = {
-        ...{ method: 'POST', key, query: [upload], timeoutMs: COMPLETE_MS, signal: completeSignal },
+        ...{ method: 'POST', key, query: [upload], timeoutMs: client.slowMs, signal: completeSignal },
         headers: { 'content-type': 'application/xml' },
         body: `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${body}</CompleteMultipartUpload>`,
       };
       try {
         const { answer, text } = await client.ask(request);
-        const error = errorIn200(what, answer, text, client.context);
-        if (error !== null) throw error;
+        insistOnResult(what, answer, text, 'CompleteMultipartUploadResult', client.context);
       } catch (error) {
         if (!isGone(error) || !(await isStored(client, key, size, all, completeSignal))) throw error;
       }
@@ -77,7 +65,7 @@ export async function beginParts(
     async abandon(abandonSignal) {
       try {
         await client.send(
-          { method: 'DELETE', key, query: [upload], accept: [204, 200], signal: abandonSignal },
+          { method: 'DELETE', key, query: [upload], accept: [204], signal: abandonSignal },
           (answer) => answer.discard(),
         );
       } catch (error) {

@@ -1,4 +1,4 @@
-import { permanent } from '../../runtime/errors.js';
+import { permanent, transient } from '../../runtime/errors.js';
 import { type HttpAnswer, modifiedOf, propertiesOf, propertyHeaders } from '../http-client.js';
 import { refuseUnheld } from '../limits.js';
 import type { ObjectInfo, ObjectProperties, StoreLimits } from '../store.js';
@@ -39,6 +39,24 @@ export function infoOf(answer: HttpAnswer, size: number): ObjectInfo {
     modifiedMs: modifiedOf(answer),
     ...propertiesOf(answer, META),
   };
+}
+
+/**
+ * The ETag of what was stored, which no other server than S3 would answer; where it is an MD5, it must be that of the
+ * bytes sent.
+ */
+export function proofOf(what: string, answer: HttpAnswer, md5: string): string {
+  const etag = answer.header('etag');
+  if (etag === null)
+    throw transient(`${what}: taken without an ETag: is something between us and the store?`, {
+      code: 'bad-answer',
+    });
+  const stored = md5OfEtag(answer);
+  if (stored !== null && stored !== md5)
+    throw permanent(`${what}: bytes of MD5 ${stored} were stored, ${md5} were sent`, {
+      code: 'checksum-mismatch',
+    });
+  return etag;
 }
 
 /**

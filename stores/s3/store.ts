@@ -14,7 +14,7 @@ import { type S3ClientOptions, s3Client } from './client.js';
 import { canCopyFrom, copyObject } from './copy.js';
 import { pageQuery, parsePage } from './listing.js';
 import { beginParts } from './parts.js';
-import { contentMd5, infoOf, refuseUnheldByS3, s3Headers } from './properties.js';
+import { contentMd5, infoOf, proofOf, refuseUnheldByS3, s3Headers } from './properties.js';
 import type { S3Settings } from './settings.js';
 
 const MIB = 1024 ** 2;
@@ -55,7 +55,7 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
 
   /** A listing, not HEAD: its refusal has a reason in its body, and it needs the same permission (s3:ListBucket). */
   async function check(signal?: AbortSignal): Promise<void> {
-    await listed(pageQuery(folder, '', null, 1), signal);
+    parsePage(client.what('GET', null), await listed(pageQuery(folder, '', null, 1), signal), folder);
   }
 
   /** The bucket of a miss: asked once. Who may not list it still has it. */
@@ -146,15 +146,16 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
       refuseUnheldByS3(limits, key, bytes.length, properties);
       const headers = s3Headers(properties);
       headers['content-md5'] = contentMd5(properties.md5);
-      await client.send({ method: 'PUT', key, headers, body: bytes, signal }, (answer) => answer.discard());
+      await client.send({ method: 'PUT', key, headers, body: bytes, signal }, (answer) => {
+        answer.discard();
+        proofOf(client.what('PUT', key), answer, properties.md5);
+      });
     },
 
     async remove(key, signal) {
       checkHeldKey(limits, key);
       try {
-        await client.send({ method: 'DELETE', key, accept: [204, 200], signal }, (answer) =>
-          answer.discard(),
-        );
+        await client.send({ method: 'DELETE', key, accept: [204], signal }, (answer) => answer.discard());
       } catch (error) {
         if (!isMiss(error)) throw error;
       }

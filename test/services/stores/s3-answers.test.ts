@@ -66,6 +66,7 @@ describe('signing', () => {
   test('a session token goes with every request, signed', async () => {
     const own = await startS3StandIn({ ...KEYS, token: TOKEN });
     opened.push(own);
+    own.answer(() => ({ headers: quoted('x') }));
     await open(own.url, { AWS_SESSION_TOKEN: TOKEN }).write('k', bytes('x'), props('x'));
     expect(own.seen[0]?.signed).toContain('x-amz-security-token');
   });
@@ -93,12 +94,27 @@ describe('signing', () => {
     );
     const wary = await openS3(location, storeEnvironment(variables));
     opened.push(trusting, wary);
+    secure.answer(() => ({ headers: quoted('x') }));
     await trusting.write('k', bytes('x'), props('x'));
     expect(secure.seen[0]?.headers['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD');
     expect(secure.seen[0]?.signed).toContain('content-md5');
     await expect(wary.write('k', bytes('x'), props('x'))).rejects.toMatchObject({ code: 'unreachable' });
     expect(secure.seen.length).toBe(1);
   });
+});
+
+test.each<[string, StandInAnswer, Record<string, unknown>]>([
+  ['without an ETag', { body: '<html>Log in</html>' }, { kind: 'transient', code: 'bad-answer' }],
+  ['with the MD5 of other bytes', { headers: quoted('y') }, { kind: 'permanent', code: 'checksum-mismatch' }],
+])('a write that is taken %s is not done', async (_, answer, expected) => {
+  server.answer(() => answer);
+  expect(await rejection(store.write('k', bytes('x'), props('x')))).toMatchObject(expected);
+});
+
+test('a write under a key of KMS is done: its ETag is no MD5', async () => {
+  server.answer(() => ({ headers: { ...quoted('y'), 'x-amz-server-side-encryption': 'aws:kms' } }));
+  await store.write('k', bytes('x'), props('x'));
+  expect(server.seen.length).toBe(1);
 });
 
 describe('an ETag is an MD5 only where S3 made it one', () => {
@@ -214,7 +230,7 @@ describe('what an error means', () => {
           s3Error(
             status,
             code,
-            `<Message>${SECRET} ${headers.authorization} ${TOKEN}</Message><CanonicalRequest>${TOKEN}</CanonicalRequest>`,
+            `<Message>${headers.authorization?.split('=').at(-1)} ${SECRET} ${TOKEN}</Message><CanonicalRequest>${TOKEN}</CanonicalRequest>`,
           ),
         );
         const expected = { ...props('x'), size: 1 };
@@ -371,6 +387,17 @@ describe('an object in parts', () => {
     await writing.complete(md5('abc'));
   });
 
+  test('is not complete, and a part not taken, by the word of another server', async () => {
+    const html = { headers: { 'content-type': 'text/html' }, body: '<html>Log in</html>' };
+    const writing = await upload(() => html);
+    expect(await rejection(writing.complete(md5('abc')))).toMatchObject({ code: 'bad-answer' });
+    server.answer(() => html);
+    expect(await rejection(writing.writePart(0, bytes('ab'), md5('ab')))).toMatchObject({
+      code: 'bad-answer',
+    });
+    expect(await rejection(writing.abandon())).toMatchObject({ kind: 'permanent' });
+  });
+
   test('given up twice is given up; of 5 TiB has no more than 10,000 parts', async () => {
     let asked = 0;
     const writing = await upload(() => (asked++ === 0 ? { status: 204 } : s3Error(404, 'NoSuchUpload')));
@@ -420,6 +447,7 @@ describe('a copy by the store itself', () => {
 
   test.each<[string, StandInAnswer, Record<string, unknown>]>([
     ['an error under status 200', s3Error(200, 'InternalError'), { kind: 'transient' }],
+    ['a page of another server', { body: '<html></html>' }, { kind: 'transient', code: 'bad-answer' }],
     ['a changed source', s3Error(412, 'PreconditionFailed'), { code: 'checksum-mismatch' }],
     ['a source we may not read', s3Error(403, 'AccessDenied'), { code: 'copy-refused' }],
     ['a server that cannot', s3Error(501, 'NotImplemented'), { code: 'copy-refused' }],
@@ -470,7 +498,7 @@ describe('a bucket that is to be made', () => {
 });
 
 test('more metadata than S3 takes is refused before a byte is sent, by all that writes', async () => {
-  server.answer(() => ({}));
+  server.answer(() => ({ headers: quoted('x') }));
   const metadata = { a: 'x'.repeat(1500), b: 'x'.repeat(547) };
   const large = { ...props('x'), metadata };
   const expected = { ...large, size: 1 };
