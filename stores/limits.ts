@@ -30,12 +30,18 @@ export function refuseUnheld(
       throw permanent(`${key}: the store cannot hold the metadata name ${JSON.stringify(name)}`, {
         code: 'metadata-refused',
       });
-    if (!isHeaderValue(value))
-      throw permanent(
-        `${key}: the metadata ${name} has a value that no HTTP header can carry: printable ASCII only`,
-        { code: 'metadata-refused' },
-      );
+    refuseUncarried(key, `the metadata ${name}`, value);
   }
+  for (const [name, value] of Object.entries(properties.headers)) refuseUncarried(key, name, value);
+  if (properties.contentType !== null) refuseUncarried(key, 'content-type', properties.contentType);
+}
+
+/** Other characters are sent in one encoding and signed in another, and then the credentials seem to be wrong. */
+function refuseUncarried(key: string, what: string, value: string): void {
+  if (/^[\x20-\x7e]*$/.test(value) && value === value.trim()) return;
+  throw permanent(`${key}: ${what} has a value that no HTTP header can carry: printable ASCII only`, {
+    code: 'metadata-refused',
+  });
 }
 
 /** A key that the store could have: everything else is `name-refused`, for reading too. */
@@ -53,8 +59,4 @@ export function checkHeldKey(limits: StoreLimits, key: string): void {
 
 function refusedName(key: string, why: string): Error {
   return permanent(`the name ${JSON.stringify(key.slice(0, 200))} ${why}`, { code: 'name-refused' });
-}
-
-function isHeaderValue(value: string): boolean {
-  return /^[\x20-\x7e]*$/.test(value) && value === value.trim();
 }

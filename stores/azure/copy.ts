@@ -8,12 +8,12 @@ import type { BlobRequest } from './service.js';
 
 /** More is not copied in one request: it must end within a request's time-out. */
 const COPY_BYTES = 256 * 1024 ** 2;
-type Expected = Parameters<CopyDestination['copyFrom']>[2];
-
 /** The longest address of a source that the service takes. */
 const ADDRESS_BYTES = 2_048;
 /** An address is good for at least half of this. */
 const SIGNATURE_MS = 3_600_000;
+
+type Expected = Parameters<CopyDestination['copyFrom']>[2];
 
 /**
  * Copying by the service itself. Put Blob From URL compares what it fetched with the MD5 we name, and refuses other

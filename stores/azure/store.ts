@@ -72,7 +72,9 @@ export function azureStore(options: AzureOptions): AzureStore {
     head,
     async check(signal) {
       await service
-        .send(blobs.request('HEAD', CHECKED, signal), (answer) => answer.discard())
+        .send({ ...blobs.request('HEAD', CHECKED, signal), what: `check ${name}` }, (answer) =>
+          answer.discard(),
+        )
         .catch(nullIfAbsent);
     },
     async read(key, limit, signal) {
@@ -132,7 +134,10 @@ export function azureStore(options: AzureOptions): AzureStore {
       if (start !== undefined) return start;
       // An object of no bytes has no range.
       const info = await head(key, signal);
-      return info === null ? null : { ...info, bytes: new Uint8Array() };
+      if (info === null) return null;
+      if (info.size > 0)
+        throw transient(`${request.what}: replaced while it was read`, { code: 'bad-answer' });
+      return { ...info, bytes: new Uint8Array() };
     },
     async listPage(wanted, cursor, signal) {
       const { listPage } = await import('./sdk.js');
@@ -150,9 +155,10 @@ function nullIfAbsent(error: unknown): null {
 /** The body from the object's end on: no bytes, and no range to ask for. */
 function endOf(info: ObjectInfo | null, offset: number, what: string): StreamedObject {
   if (info?.size !== offset)
-    throw permanent(`${what}: from byte ${offset} on, but it has ${info?.size ?? 'gone'}`, {
-      code: info === null ? 'not-found' : 'rejected',
-    });
+    throw permanent(
+      `${what}: asked for from byte ${offset} on, but it ${info === null ? 'is gone' : `has ${info.size}`}`,
+      { code: info === null ? 'not-found' : 'rejected' },
+    );
   return { ...info, body: nothing() };
 }
 

@@ -61,6 +61,22 @@ test('carries content type, all held headers and metadata, and Microsoft’s own
   await store.close();
 });
 
+test('a property that no header can carry is refused, and not taken for wrong credentials', async () => {
+  await madeContainer('uncarried');
+  const store = await destination('uncarried');
+  const refused = { kind: 'permanent', code: 'metadata-refused' };
+  for (const others of [
+    { contentType: 'image/jpeg; name=ü' },
+    { headers: { 'content-disposition': 'attachment; filename="ü.pdf"' } },
+    { metadata: { title: 'ü' } },
+  ])
+    await expect(store.write('x', text('x'), { ...properties(text('x')), ...others })).rejects.toMatchObject(
+      refused,
+    );
+  expect(await store.head('x')).toBeNull();
+  await store.close();
+});
+
 test('the MD5 of a page or append blob is not believed: it is whatever a client once said', async () => {
   await madeContainer('append');
   const blob = client.getContainerClient('append').getAppendBlobClient('log');
