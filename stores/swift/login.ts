@@ -59,7 +59,9 @@ export function explainLogin(
   if (status === 408 || (status >= 500 && status !== 501)) return {};
   const code = 'wrong-credentials';
   const kind = 'permanent';
-  if (status === 400 || status === 401 || status === 403)
+  if (status === 400)
+    return { kind, code, detail: `the login is not understood: check ${authVariable}, then ${variables}` };
+  if (status === 401 || status === 403)
     return { kind, code, detail: `the login is refused: check ${variables}` };
   if (status >= 300 && status < 400)
     return { kind, code, detail: `the login is elsewhere: check ${authVariable}` };

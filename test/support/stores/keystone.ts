@@ -25,7 +25,7 @@ export interface KeystoneServer {
   applicationCredential(
     name: string,
   ): Promise<{ readonly id: string; readonly name: string; readonly secret: string }>;
-  /** The token is refused from now on, as if it had expired. */
+  /** The token is refused from now on, as if it had expired; by a Swift that asked before, once it forgets that. */
   revoke(token: string): Promise<void>;
 }
 
@@ -132,6 +132,7 @@ key_repository = ${join(folder, 'fernet')}
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+enabled = true
+backend = dogpile.cache.memory
 `;
 }

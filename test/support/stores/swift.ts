@@ -205,7 +205,7 @@ ${['catch_errors', 'gatekeeper', 'healthcheck', 'listing_formats', 'bulk', 'temp
   };
 }
 
-/** No token is trusted for longer than a request, so that one that is revoked is refused at once. */
+/** What Keystone said of a token is kept in memcached, as in a real cluster: a revoked one is good until it is forgotten. */
 function keystoneFilters({ url, admin, role }: KeystoneServer): string {
   return `[filter:authtoken]
 paste.filter_factory = keystonemiddleware.auth_token:filter_factory
@@ -218,7 +218,7 @@ project_name = admin
 user_domain_id = default
 project_domain_id = default
 delay_auth_decision = true
-token_cache_time = -1
+cache = swift.cache
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
 reseller_prefix = KEY
