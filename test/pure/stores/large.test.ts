@@ -240,6 +240,25 @@ test('no more is read than two parts ahead of what was sent', async () => {
   expect(most).toBeGreaterThan(PART);
 });
 
+test('a destination that has all the bytes it was promised has not yet the last of a wrong body', async () => {
+  const size = PART * 2;
+  const { source, destination } = await twoStores(noise(size));
+  source.objects.set('k', { ...source.objects.get('k')!, md5: md5(text('another')) });
+  let came = 0;
+  const store = oneStream({
+    ...destination,
+    // As servers do: done once the Content-Length is reached.
+    async writeStream(_, body) {
+      for await (const chunk of body) {
+        came += chunk.length;
+        if (came >= size) return;
+      }
+    },
+  });
+  await expect(copyLarge(source, 'k', store)).rejects.toMatchObject({ code: 'checksum-mismatch' });
+  expect(came).toBeLessThan(size);
+});
+
 test('a destination that lost a part keeps its old object', async () => {
   const { source, destination } = await twoStores(noise(PART * 3));
   changed(destination, ({ writePart }) => ({

@@ -85,22 +85,29 @@ describe('withRetry', () => {
   });
 });
 
-/** Each operation once: what a wrapper must stand around. */
-const EACH: Record<string, (store: MemoryStore) => Promise<unknown>> = {
-  check: (store) => store.check(),
-  head: (store) => store.head('k'),
-  read: (store) => store.read('k', 10),
-  write: (store) => store.write('k', BODY.bytes, PROPERTIES),
-  remove: (store) => store.remove('other'),
-  createContainer: (store) => store.createContainer(),
-  listPage: (store) => store.listPage('k', null),
-  readStream: (store) => store.readStream('k', 0),
-  beginParts: (store) => store.beginParts('k', 1, NO_PROPERTIES),
-  copyAddress: (store) => store.copyAddress('k'),
-  readStart: (store) => store.readStart('k', 1),
-  copyFrom: async (store) =>
-    store.copyFrom({ kind: 's3', endpoint: store.endpoint, path: '/k' }, 'k2', { ...PROPERTIES, size: 1 }),
-};
+type Ask = (store: MemoryStore, signal?: AbortSignal) => Promise<unknown>;
+/** Each operation once, with the key it is about: what a wrapper must stand around. */
+const EACH: [name: string, key: string, ask: Ask][] = [
+  ['check', '', (store, signal) => store.check(signal)],
+  ['head', 'k', (store, signal) => store.head('k', signal)],
+  ['read', 'k', (store, signal) => store.read('k', 10, signal)],
+  ['write', 'k', (store, signal) => store.write('k', BODY.bytes, PROPERTIES, signal)],
+  ['remove', 'other', (store, signal) => store.remove('other', signal)],
+  ['createContainer', '', (store, signal) => store.createContainer(signal)],
+  ['listPage', 'k', (store, signal) => store.listPage('k', null, signal)],
+  ['readStream', 'k', (store, signal) => store.readStream('k', 0, signal)],
+  ['beginParts', 'k', (store, signal) => store.beginParts('k', 1, NO_PROPERTIES, signal)],
+  ['copyAddress', 'k', (store, signal) => store.copyAddress('k', signal)],
+  ['readStart', 'k', (store, signal) => store.readStart('k', 1, signal)],
+  [
+    'copyFrom',
+    'k2',
+    async (store, signal) => {
+      const address = { kind: 's3', endpoint: store.endpoint, path: '/k' } as const;
+      return store.copyFrom(address, 'k2', { ...PROPERTIES, size: 1 }, signal);
+    },
+  ],
+];
 
 /** A store of which every method fails so many times before it works; counts the calls of each. */
 async function flaky(failures: number): Promise<{ store: MemoryStore; calls: Record<string, number> }> {
@@ -115,7 +122,8 @@ async function flaky(failures: number): Promise<{ store: MemoryStore; calls: Rec
       return method(...args);
     };
   const methods = store as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-  for (const name of [...Object.keys(EACH), 'writeStream']) methods[name] = stumbling(name, methods[name]!);
+  for (const name of [...EACH.map(([name]) => name), 'writeStream'])
+    methods[name] = stumbling(name, methods[name]!);
   const begin = store.beginParts;
   store.beginParts = async (...args) => {
     const writing = (await begin(...args)) as unknown as typeof methods;
@@ -125,16 +133,42 @@ async function flaky(failures: number): Promise<{ store: MemoryStore; calls: Rec
   return { store, calls };
 }
 
-test.each(Object.entries(EACH))('%s is repeated, logged and limited', async (name, ask) => {
+test.each(EACH)('%s is repeated, logged and limited', async (name, key, ask) => {
   const clock = manualClock();
   const { store, calls } = await flaky(2);
-  const lines: { operation?: string }[] = [];
+  const lines: { operation?: string; key?: string }[] = [];
   let turns = 0;
   const limiter = { turn: async () => void turns++ };
   const log = { debug: (fields: object) => lines.push(fields) } as never;
   const wrapped = withRetry(withLimit(withLog(store, log), limiter), { clock, random: () => 0 });
   await settle(clock, ask(wrapped));
-  expect([calls[name], turns, lines.map(({ operation }) => operation)]).toEqual([3, 3, [name, name]]);
+  expect([calls[name], turns]).toEqual([3, 3]);
+  expect(lines.map((line) => [line.operation, line.key])).toEqual([
+    [name, key],
+    [name, key],
+  ]);
+});
+
+test.each(EACH)('a signal ends the waiting of %s', async (name, _, ask) => {
+  const clock = manualClock();
+  const { store, calls } = await flaky(1);
+  const stop = new AbortController();
+  const asking = ask(withRetry(store, { clock, random: () => 0 }), stop.signal);
+  await clock.sleeping();
+  stop.abort();
+  await expect(asking).rejects.toMatchObject({ kind: 'aborted' });
+  expect(calls[name]).toBe(1);
+});
+
+test('a stream that is written waits for its turn no longer than its signal lets it', async () => {
+  const stop = new AbortController();
+  const limiter = { turn: async (signal?: AbortSignal) => expect(signal).toBe(stop.signal) };
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield BODY.bytes;
+  }
+  const store = memoryStore();
+  await withLimit(store, limiter).writeStream('k', body(), 1, NO_PROPERTIES, stop.signal);
+  expect(store.objects.get('k')?.size).toBe(1);
 });
 
 test('the steps of a writing in parts are repeated, logged and limited', async () => {
