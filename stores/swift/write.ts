@@ -4,6 +4,9 @@ import type { SwiftAccount } from './account.js';
 import { isHeld, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
 import { putBytes, putHeaders } from './put.js';
 
+/** Of a larger body it pays to look before it is sent. */
+const LOOK_FIRST_BYTES = 256 * 1024;
+
 /**
  * Writes small objects, of which almost every one is new: one request says so, and Swift refuses it where something
  * is. Then a HEAD tells what: the very same (an answer was lost, or a migration runs again) is left as it is, and of
@@ -20,8 +23,9 @@ export function smallWriter(account: SwiftAccount) {
     signal: AbortSignal | undefined,
   ): Promise<void> => {
     const headers = putHeaders(properties, properties.md5);
-    if (!overwriting && (await putBytes(account, path, bytes, { ...headers, 'if-none-match': '*' }, signal)))
-      return;
+    const alone = { ...headers, 'if-none-match': '*' };
+    const looksFirst = overwriting || bytes.length > LOOK_FIRST_BYTES;
+    if (!looksFirst && (await putBytes(account, path, bytes, alone, signal))) return;
     const held = await objectUnder(account, path, signal);
     overwriting = held !== null;
     if (held !== null && isHeld(held, properties, bytes.length) && md5Of(bytes) === properties.md5) return;
