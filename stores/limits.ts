@@ -36,7 +36,7 @@ export function refuseUnheld(
   if (properties.contentType !== null) refuseUncarried(key, 'content-type', properties.contentType);
 }
 
-/** Other characters are sent in one encoding and signed in another, and then the credentials seem to be wrong. */
+/** Other characters may be sent in one encoding and signed in another: then the credentials seem to be wrong. */
 function refuseUncarried(key: string, what: string, value: string): void {
   if (/^[\x20-\x7e]*$/.test(value) && value === value.trim()) return;
   throw permanent(`${key}: ${what} has a value that no HTTP header can carry: printable ASCII only`, {

@@ -47,7 +47,7 @@ export function azureAccess(account: string, env: StoreEnvironment, nowMs: numbe
   if (connection !== undefined)
     return fromConnectionString(account, connection, env.nameOf(CONNECTION), nowMs);
   const key = env.get(KEY);
-  if (key !== undefined) return { account, endpoint, auth: keyAuth(key, env.nameOf(KEY), 'it') };
+  if (key !== undefined) return { account, endpoint, auth: keyAuth(key, env.nameOf(KEY), 'is') };
   const token = env.get(SAS);
   if (token !== undefined) return { account, endpoint, auth: sasAuth(token, env.nameOf(SAS), nowMs) };
   const names = [CONNECTION, KEY, SAS].map((name) => env.nameOf(name));
@@ -88,7 +88,9 @@ function fromConnectionString(account: string, text: string, variable: string, n
           )
         : statedEndpoint(blob, variable),
     auth:
-      key === undefined ? sasAuth(token ?? '', variable, nowMs) : keyAuth(key, variable, 'its AccountKey'),
+      key === undefined
+        ? sasAuth(token ?? '', variable, nowMs)
+        : keyAuth(key, variable, 'has an AccountKey that is'),
   };
 }
 
@@ -109,9 +111,9 @@ function statedEndpoint(text: string, variable: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-function keyAuth(key: string, variable: string, what: string): AzureAuth {
+function keyAuth(key: string, variable: string, has: string): AzureAuth {
   if (!/^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(key))
-    throw new UsageError(`${variable}: ${what} is no key of a storage account, which is base64`);
+    throw new UsageError(`${variable} ${has} no key of a storage account: not whole base64`);
   return { kind: 'key', key, variable };
 }
 

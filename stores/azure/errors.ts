@@ -43,6 +43,8 @@ const HINTS: Readonly<Record<string, string>> = {
   InvalidBlobOrBlock:
     'blocks that another program left there have ids of another length; they go after a week, or when the object is written whole',
 };
+/** A wrong key to Azurite, to Azure itself an address that its rules do not let in. */
+const FIREWALL = ", or the account's network rules keep this machine out";
 /** The service refuses requests whose time is further off. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
@@ -58,7 +60,7 @@ export function explainAzure(
       return {
         kind: 'permanent',
         code: 'wrong-credentials',
-        detail: `${code}: ${whyNotLetIn(access, answer, now())}`,
+        detail: `${code}: ${whyNotLetIn(access, answer, now())}${code === 'AuthorizationFailure' ? FIREWALL : ''}`,
       };
     if (NOT_ALLOWED.includes(code))
       return {

@@ -65,7 +65,7 @@ describe('credentials', () => {
 
   test("a side's own variable is named as it was set", () => {
     const env = storeEnvironment({ SOURCE_AZURE_STORAGE_KEY: 'no key!' }, 'source');
-    expect(() => azureAccess('zoom', env, NOW)).toThrow(/^SOURCE_AZURE_STORAGE_KEY: /);
+    expect(() => azureAccess('zoom', env, NOW)).toThrow(/^SOURCE_AZURE_STORAGE_KEY is no key /);
   });
 
   const secret = 'c3VwZXItc2VjcmV0';
@@ -83,7 +83,7 @@ describe('credentials', () => {
     [
       'a key that is not base64',
       { AZURE_STORAGE_KEY: `${secret}!` },
-      /^AZURE_STORAGE_KEY: it is no key .* base64$/,
+      /^AZURE_STORAGE_KEY is no key .* base64$/,
     ],
     ['a key cut short', { AZURE_STORAGE_KEY: `${secret}x` }, /^AZURE_STORAGE_KEY: /],
     [
@@ -125,7 +125,7 @@ describe('credentials', () => {
     [
       'a key in it that is not base64',
       { AZURE_STORAGE_CONNECTION_STRING: `AccountName=zoom;AccountKey=${secret}!` },
-      /^AZURE_STORAGE_CONNECTION_STRING: its AccountKey is no key/,
+      /^AZURE_STORAGE_CONNECTION_STRING has an AccountKey that is no key/,
     ],
     [
       'an endpoint with a signature',
@@ -279,6 +279,12 @@ describe('what the service answers', () => {
     );
     expect(detail(new Date(NOW + 60 * 60_000))).toMatch(
       /; this machine's clock is 60 minutes behind the service's$/,
+    );
+  });
+
+  test('what may be a firewall is said to be one', () => {
+    expect(explained(key, answered(403, 'AuthorizationFailure')).detail).toMatch(
+      /network rules keep this machine out$/,
     );
   });
 
