@@ -85,7 +85,7 @@ describe('credentials', () => {
       { AZURE_STORAGE_KEY: `${secret}!` },
       /^AZURE_STORAGE_KEY is no key .* base64$/,
     ],
-    ['a key cut short', { AZURE_STORAGE_KEY: `${secret}x` }, /^AZURE_STORAGE_KEY: /],
+    ['a key cut short', { AZURE_STORAGE_KEY: `${secret}x` }, /^AZURE_STORAGE_KEY is no key of/],
     [
       'a signature that is none',
       { AZURE_STORAGE_SAS_TOKEN: secret },
