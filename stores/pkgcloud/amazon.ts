@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { getSystemErrorName } from 'node:util';
 import type { CarriedRequest, Carrier } from '../http-client.js';
 import type { AmazonClient, AwsRequest } from './client.js';
 import { bufferOf, CONNECTIONS, plainError, tell } from './request-carrier.js';
@@ -80,11 +81,10 @@ async function wholeBody(body: CarriedRequest['body']): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** It calls a connection that was reset a time-out. */
+/** It writes words of its own over the system's: a connection that was reset is a time-out to it. */
 function sdkError(error: unknown): Error {
-  const plain = plainError(error);
-  return Object.assign(
-    plain,
-    (error as { code?: unknown })?.code === 'TimeoutError' ? { code: 'ECONNRESET' } : {},
-  );
+  const { code, errno } = (error ?? {}) as { readonly code?: unknown; readonly errno?: unknown };
+  const systems =
+    typeof errno === 'number' ? getSystemErrorName(errno) : code === 'TimeoutError' ? 'ECONNRESET' : code;
+  return Object.assign(plainError(error), { code: systems });
 }

@@ -1,6 +1,7 @@
-import { aborted, type ConvoyError, permanent, transient } from '../../runtime/errors.js';
+import { type ConvoyError, permanent, transient } from '../../runtime/errors.js';
 import type { Carrier } from '../http-client.js';
 import { connectionError } from '../http-errors.js';
+import { unless } from '../swift/auth.js';
 import type { SwiftLogin, SwiftSession } from '../swift/session.js';
 import type { OpenstackClient } from './client.js';
 import { plainError, requestCarrier, tame } from './request-carrier.js';
@@ -16,6 +17,8 @@ interface Entered {
 }
 
 const TIMEOUT_MS = 30_000;
+/** For messages. */
+const LOGIN = 'log in by pkgcloud';
 
 /**
  * Logs in by pkgcloud, and carries requests with what came of it. A login that the store refuses is made anew with
@@ -40,7 +43,7 @@ export function pkgcloudSession(
   }
 
   const until = (login: Promise<SwiftLogin>, signal?: AbortSignal): Promise<SwiftLogin> =>
-    signal === undefined ? login : Promise.race([login, whenAborted(signal)]);
+    signal === undefined ? login : unless(signal, login, LOGIN);
 
   return {
     session: {
@@ -48,8 +51,13 @@ export function pkgcloudSession(
       ca: null,
       login: (signal) => until((now ?? enter()).login, signal),
       async renew(refused, signal) {
-        const current = now === null ? null : await until(now.login, signal);
-        return until((now === null || current === refused ? enter() : now).login, signal);
+        const before = now;
+        if (before !== null) {
+          const login = await until(before.login, signal);
+          if (login !== refused) return login;
+          if (now === before) enter();
+        }
+        return until((now ?? enter()).login, signal);
       },
       close: async () => undefined,
     },
@@ -67,50 +75,41 @@ export function pkgcloudSession(
 }
 
 function logIn(client: OpenstackClient, variables: string, timeoutMs: number): Promise<SwiftLogin> {
-  const what = 'log in by pkgcloud';
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
-      () => reject(transient(`${what}: no answer within ${timeoutMs} ms`, { code: 'timeout' })),
+      () => reject(transient(`${LOGIN}: no answer within ${timeoutMs} ms`, { code: 'timeout' })),
       timeoutMs,
     );
     client.auth((error) => {
       clearTimeout(timer);
       const { _serviceUrl: storageUrl, _identity: identity } = client;
       const token = identity.token?.id;
-      if (error !== undefined && error !== null) reject(loginError(what, error, variables));
-      else if (storageUrl === null || token === undefined) reject(notUnderstood(what));
+      if (error !== undefined && error !== null) reject(loginError(error, variables));
+      else if (storageUrl === null || token === undefined) reject(notUnderstood());
       else resolve({ storageUrl: storageUrl.replace(/\/+$/, ''), token });
     });
   });
 }
 
 /** Of pkgcloud's error only the status, or the code of the connection's: the rest holds the request. */
-function loginError(what: string, error: unknown, variables: string): ConvoyError {
+function loginError(error: unknown, variables: string): ConvoyError {
   const { statusCode: status, code, message } = error as Readonly<Record<string, unknown>>;
   if (typeof status === 'number') {
-    const answered = `${what}: HTTP ${status}`;
+    const answered = `${LOGIN}: HTTP ${status}`;
     if (status === 401 || status === 403)
       return permanent(`${answered}: wrong ${variables}`, { code: 'wrong-credentials', status });
     if (status === 429 || status >= 500) return transient(answered, { code: 'server-error', status });
     return permanent(answered, { code: 'rejected', status });
   }
-  if (typeof code === 'string') return connectionError(what, plainError(error));
+  if (typeof code === 'string') return connectionError(LOGIN, plainError(error));
   if (/endpoint/.test(String(message)))
     return permanent(
-      `${what}: the catalog has no object store for the region: pkgcloud wants OS_REGION_NAME (RAX_REGION) as the catalog has it`,
+      `${LOGIN}: the catalog has no object store for the region: pkgcloud wants OS_REGION_NAME (RAX_REGION) as the catalog has it`,
       { code: 'rejected' },
     );
-  return notUnderstood(what);
+  return notUnderstood();
 }
 
-function notUnderstood(what: string): ConvoyError {
-  return transient(`${what}: pkgcloud did not understand the answer`, { code: 'bad-answer' });
-}
-
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const giveUp = (): void => reject(aborted('log in by pkgcloud: given up'));
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
-  });
+function notUnderstood(): ConvoyError {
+  return transient(`${LOGIN}: pkgcloud did not understand the answer`, { code: 'bad-answer' });
 }

@@ -131,7 +131,8 @@ function parsed(bytes: Uint8Array): unknown {
   }
 }
 
-function unless<T>(signal: AbortSignal, promise: Promise<T>, what: string): Promise<T> {
+/** What the promise gives, or `aborted` as soon as the signal fires. */
+export function unless<T>(signal: AbortSignal, promise: Promise<T>, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => reject(aborted(`${what}: given up`));
     if (signal.aborted) giveUp();
