@@ -8,6 +8,7 @@ import { PUT_STATUSES, putHeaders, readToEnd, whetherStored } from './put.js';
 
 /** What a copy within the cluster may take longer for each of its bytes: 10 MB a second are the least. */
 const COPY_BYTES_PER_MS = 10_000;
+const REFUSALS: readonly number[] = [403, 405, 413, 501];
 
 /**
  * Swift's COPY, asked of the destination. It is done on the condition that the source's ETag is the expected MD5, so
@@ -62,9 +63,8 @@ export async function copyWithin(
 
 /** A source that this account may not read, or that is too large for one copy, can still be carried. */
 function explainRefusal(error: unknown): never {
-  if (error instanceof ConvoyError && error.kind === 'permanent')
-    if ([403, 405, 413, 501].includes(error.status ?? 0))
-      throw permanent(error.message, { code: 'copy-refused', status: error.status ?? 0 });
+  if (error instanceof ConvoyError && error.status !== undefined && REFUSALS.includes(error.status))
+    throw permanent(error.message, { code: 'copy-refused', status: error.status });
   throw error;
 }
 
