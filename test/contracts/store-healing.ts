@@ -1,10 +1,12 @@
 import { expect } from 'vitest';
 import type { Clock } from '../../runtime/clock.js';
 import { aborted } from '../../runtime/errors.js';
-import { can } from '../../stores/store.js';
+import { copyLarge } from '../../stores/large.js';
+import { can, NO_PROPERTIES } from '../../stores/store.js';
 import { withRetry } from '../../stores/wrap.js';
+import { memoryStore } from '../fakes/memory-store.js';
 import { busy, type Fault } from '../support/stores/fault-proxy.js';
-import { LIMIT, md5, noise, properties, type registerCases, text } from './store-cases.js';
+import { collect, LIMIT, md5, noise, properties, type registerCases, text } from './store-cases.js';
 import { type Faulty, operationsOf, outcomesOf } from './store-faults-operations.js';
 
 /** One fewer than the wrapper tries. */
@@ -84,6 +86,58 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
       expect(proxy().struck).toBeGreaterThan(1);
       proxy().clear();
       expect(md5((await store.read(key, bytes.length)).bytes)).toBe(md5(bytes));
+    },
+  );
+
+  cases.test(
+    'a large object is read on where its connection broke, and is whole',
+    ['readStream'],
+    async () => {
+      const bytes = noise(6_000_000, 40);
+      const key = await newObject(bytes);
+      const store = withRetry(patient(), { clock: quickClock().clock, random: () => 0 });
+      proxy().add({ fault: { kind: 'reset', when: 'receiving', after: 1_500_000 }, method: 'GET', first: 3 });
+      const destination = memoryStore();
+      const copied = await copyLarge(store, key, destination);
+      expect(proxy().struck).toBe(3);
+      expect([copied.md5, destination.objects.get(key)?.md5]).toEqual([md5(bytes), md5(bytes)]);
+    },
+  );
+
+  cases.test(
+    'a large object that came damaged is not taken for a copy, if its MD5 is told',
+    ['readStream'],
+    async (store) => {
+      const bytes = noise(1_000_000, 41);
+      const key = await newObject(bytes);
+      const told = (await store.head(key))?.md5 ?? null;
+      proxy().add({ fault: { kind: 'corrupt', of: 'answer', at: 500_000 }, method: 'GET' });
+      const destination = memoryStore();
+      const copying = copyLarge(store, key, destination);
+      if (told === null) return expect((await copying).verified).toBe(false);
+      await expect(copying).rejects.toMatchObject({ code: 'checksum-mismatch' });
+      expect([destination.objects.size, destination.unfinished.size]).toEqual([0, 0]);
+    },
+  );
+
+  cases.test(
+    'a part damaged on its way is refused where the store checks, and sent again',
+    ['beginParts', 'partBytes', 'readStream'],
+    async (store) => {
+      const bytes = noise(store.partBytes(1) + 5, 42);
+      const part = store.partBytes(bytes.length);
+      const key = newKey();
+      const pieces = [bytes.subarray(0, part), bytes.subarray(part)] as const;
+      const writing = await store.beginParts(key, bytes.length, NO_PROPERTIES);
+      proxy().add({ fault: { kind: 'corrupt', of: 'request', at: 100_000 }, nth: 1 });
+      const sending = writing.writePart(0, pieces[0], md5(pieces[0]));
+      if (store.traits.checksWrites)
+        await expect(sending).rejects.toMatchObject({ code: 'checksum-mismatch' });
+      else await sending;
+      expect(proxy().struck).toBe(1);
+      for (const [index, piece] of pieces.entries()) await writing.writePart(index, piece, md5(piece));
+      await writing.complete(md5(bytes));
+      expect(md5(await collect((await store.readStream(key, 0)).body))).toBe(md5(bytes));
     },
   );
 }
