@@ -46,7 +46,7 @@ const STORE_WIDE: readonly StoreErrorCode[] = ['disk-full', 'wrong-credentials',
  * null where nothing is ever copied so: not asked for, or (with `auto`) one of the stores cannot. Whether two that can
  * will do it for each other is the destination's decision; with `auto` its first refusal holds for the whole route.
  *
- * With `auto` a tile is carried if the source tells no MD5 to verify by, if a copy of it failed once before, and if the
+ * With `auto` a tile is carried if the source gives no beginning of it or tells no MD5 to verify by, if a copy of it failed once before, and if the
  * destination will have no such copy; carrying either heals it or tells the true reason.
  *
  * Throws `permanent`/`copy-refused` for `always` between stores that cannot.
@@ -116,6 +116,8 @@ export async function step<T>(
 }
 
 function carryingMayHelp({ step, cause }: StepError): boolean {
+  // Such as a server that gives no part of an object.
+  if (step === 'read') return kindOf(cause) === 'permanent' && codeOf(cause) === 'rejected';
   return (
     step === 'copy' && kindOf(cause) === 'permanent' && !STORE_WIDE.some((code) => code === codeOf(cause))
   );

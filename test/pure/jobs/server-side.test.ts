@@ -147,6 +147,15 @@ describe('with auto a tile is carried', () => {
     expect(calls).toEqual({ copies: 2, reads: 1, writes: 1 });
   });
 
+  test('where the source gives no part of an object', async () => {
+    const whole = permanent('HTTP 200, asked for 206', { code: 'rejected', status: 200 });
+    const { copy, calls } = setUp('auto', {}, { readStart: () => Promise.reject(whole) });
+    expect(await copy(1)).toMatchObject({ kind: 'done' });
+    expect(calls).toEqual({ copies: 0, reads: 1, writes: 1 });
+    const { copy: insisting } = setUp('always', {}, { readStart: () => Promise.reject(whole) });
+    expect(await insisting(1)).toMatchObject({ reason: 'http-200', sides: ['source'] });
+  });
+
   test('at its second attempt', async () => {
     const { copy, calls } = setUp('auto');
     expect(await copy(1, { attempt: 1 })).toMatchObject({ kind: 'done' });
