@@ -32,18 +32,11 @@ export interface SwiftServer {
   };
   /** Makes Swift forget every token it gave, as if all had expired at once. */
   forgetTokens(): Promise<void>;
-  /** SIGKILL to all its servers; `restart` starts them on the same ports with the same data. */
-  kill(): Promise<void>;
-  restart(): Promise<void>;
 }
 
 export interface SwiftOptions {
-  /** Name of data folder and log. */
-  readonly name?: string;
   /** Bytes of one object at most (5 GiB); more needs SLO. Kept objects of S3 parts too. */
   readonly maxFileSize?: number;
-  /** Seconds a token is good for (a day). */
-  readonly tokenLife?: number;
   /** Takes this Keystone's tokens too, for accounts KEY_<project>, and is in its catalog as RegionOne. */
   readonly keystone?: KeystoneServer;
 }
@@ -54,8 +47,7 @@ const STRANGER = { user: 'test:stranger', key: 'strange' };
 
 /** Starts it on free ports of 127.0.0.1 and resolves when it answers. */
 export async function startSwift(ground: Ground, options: SwiftOptions = {}): Promise<SwiftServer> {
-  const name = options.name ?? 'swift';
-  const folder = join(ground.dir, name);
+  const folder = join(ground.dir, 'swift');
   const ports = await freePorts('proxy', 'account', 'container', 'object', 'memcached');
   mkdirSync(join(folder, 'devices', 'd1'), { recursive: true });
   for (const [file, text] of Object.entries(configuration(folder, ports, options)))
@@ -63,65 +55,36 @@ export async function startSwift(ground: Ground, options: SwiftOptions = {}): Pr
 
   const url = `http://127.0.0.1:${ports.proxy}`;
   const memcached = (): ChildProcess =>
-    ground.spawn(`${name}-memcached`, 'memcached', [
+    ground.spawn('memcached', 'memcached', [
       ...['-u', 'root', '-l', '127.0.0.1', '-p', String(ports.memcached), '-U', '0', '-m', '32'],
     ]);
-  const servers = (): ChildProcess =>
-    ground.spawn(name, '/usr/bin/python3', [
-      join(import.meta.dirname, 'swift-servers.py'),
-      folder,
-      ...[ports.account, ports.container, ports.object].map(String),
-    ]);
-
-  let running = await started();
+  let memory = memcached();
+  const servers = ground.spawn('swift', '/usr/bin/python3', [
+    join(import.meta.dirname, 'swift-servers.py'),
+    folder,
+    ...[ports.account, ports.container, ports.object].map(String),
+  ]);
+  await until(
+    `Swift answers on port ${ports.proxy}`,
+    () => {
+      for (const child of [memory, servers])
+        if (child.exitCode !== null || child.signalCode !== null) {
+          const log = readFileSync(join(ground.dir, 'swift.log'), 'utf8');
+          throw new Error(`Swift ended while starting: ${log.slice(-2000)}`);
+        }
+      return answers();
+    },
+    60_000,
+  );
   if (options.keystone !== undefined)
     await options.keystone.offer('public', 'RegionOne', `${url}/v1/KEY_%(project_id)s`);
-  return {
-    url,
-    port: ports.proxy,
-    authUrl: `${url}/auth/v1.0`,
-    user: USER,
-    key: KEY,
-    stranger: STRANGER,
-    storageUrl: `${url}/v1/AUTH_test`,
-    s3: { endpoint: url, accessKey: USER, secretKey: KEY, region: 'us-east-1' },
-    async forgetTokens() {
-      await ended(running[0]);
-      running = [memcached(), running[1]];
-      await until('tokens are given again', () => answers(`${url}/auth/v1.0`));
-    },
-    async kill() {
-      await Promise.all(running.map(ended));
-    },
-    async restart() {
-      running = await started();
-    },
-  };
-
-  async function started(): Promise<readonly [ChildProcess, ChildProcess]> {
-    const both = [memcached(), servers()] as const;
-    const gone = (): string | undefined =>
-      both.some((child) => child.exitCode !== null || child.signalCode !== null)
-        ? readFileSync(join(ground.dir, `${name}.log`), 'utf8').slice(-2000)
-        : undefined;
-    await until(
-      `Swift answers on port ${ports.proxy}`,
-      () => {
-        const log = gone();
-        if (log !== undefined) throw new Error(`Swift ended while starting: ${log}`);
-        return answers(`${url}/auth/v1.0`);
-      },
-      60_000,
-    );
-    return both;
-  }
 
   /** Logs in and asks all servers, so that they are all there, and memcached too. */
-  async function answers(authUrl: string): Promise<boolean> {
+  async function answers(): Promise<boolean> {
     const ask = (address: string, headers: Record<string, string>): Promise<Response> =>
       fetch(address, { headers, signal: AbortSignal.timeout(5_000) });
     try {
-      const login = await ask(authUrl, { 'x-auth-user': USER, 'x-auth-key': KEY });
+      const login = await ask(`${url}/auth/v1.0`, { 'x-auth-user': USER, 'x-auth-key': KEY });
       const token = login.headers.get('x-auth-token');
       const storageUrl = login.headers.get('x-storage-url');
       if (token === null || storageUrl === null) return false;
@@ -132,6 +95,22 @@ export async function startSwift(ground: Ground, options: SwiftOptions = {}): Pr
       return false;
     }
   }
+
+  return {
+    url,
+    port: ports.proxy,
+    authUrl: `${url}/auth/v1.0`,
+    user: USER,
+    key: KEY,
+    stranger: STRANGER,
+    storageUrl: `${url}/v1/AUTH_test`,
+    s3: { endpoint: url, accessKey: USER, secretKey: KEY, region: 'us-east-1' },
+    async forgetTokens() {
+      await ended(memory);
+      memory = memcached();
+      await until('tokens are given again', answers);
+    },
+  };
 }
 
 async function ended(child: ChildProcess): Promise<void> {
@@ -149,7 +128,7 @@ async function freePorts<N extends string>(...names: readonly N[]): Promise<Reco
 function configuration(
   folder: string,
   ports: Readonly<Record<'proxy' | 'account' | 'container' | 'object' | 'memcached', number>>,
-  { maxFileSize, tokenLife, keystone }: SwiftOptions,
+  { maxFileSize, keystone }: SwiftOptions,
 ): Record<string, string> {
   const common = (port: number): string => `[DEFAULT]
 bind_ip = 127.0.0.1
@@ -191,7 +170,6 @@ error_suppression_limit = 1000000
 use = egg:swift#tempauth
 user_test_tester = ${KEY} .admin
 user_test_stranger = ${STRANGER.key}
-${tokenLife === undefined ? '' : `token_life = ${tokenLife}`}
 ${keystone === undefined ? '' : keystoneFilters(keystone)}
 [filter:cache]
 use = egg:swift#memcache
