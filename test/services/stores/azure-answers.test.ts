@@ -177,6 +177,22 @@ describe('a signature that expires in the middle', () => {
   });
 });
 
+test('the signature of an address is made anew in time, before it expires', async () => {
+  const clock = manualClock(NOW);
+  const store = open(undefined, clock);
+  const expiry = async (): Promise<number> => {
+    const address = await store.copyAddress('x');
+    if (address.kind !== 'url') throw new Error(address.kind);
+    return (Date.parse(new URL(address.url).searchParams.get('se') ?? '') - clock.now()) / 60_000;
+  };
+  const left: number[] = [];
+  for (const minutes of [0, 29, 2, 29]) {
+    await clock.advance(minutes * 60_000);
+    left.push(await expiry());
+  }
+  expect(left).toEqual([60, 31, 60, 31]);
+});
+
 describe('refusals', () => {
   test.each([
     [503, 'ServerBusy', 'throttled'],

@@ -226,6 +226,24 @@ describe('copying by the service', () => {
   });
 });
 
+test('of two that write one object in blocks each commits its own, and the second is told to begin again', async () => {
+  await madeContainer('writers');
+  const store = await destination('writers');
+  if (!can(store, 'beginParts', 'partBytes')) throw new Error('has no parts');
+  const bodies = [text('first'), text('other')];
+  const writings = await Promise.all(bodies.map(() => store.beginParts('x', 5, NO_PROPERTIES)));
+  for (const [index, writing] of writings.entries())
+    await writing.writePart(0, bodies[index]!, md5(bodies[index]!));
+  await writings[0]?.complete(md5(bodies[0]!));
+  expect(Buffer.from((await store.read('x', LIMIT)).bytes).toString()).toBe('first');
+  await expect(writings[1]?.complete(md5(bodies[1]!))).rejects.toMatchObject({
+    kind: 'transient',
+    message: expect.stringContaining('InvalidBlockList: another writer finished the object first'),
+  });
+  expect(Buffer.from((await store.read('x', LIMIT)).bytes).toString()).toBe('first');
+  await store.close();
+});
+
 test('blocks that another program left under ids of another length are named as what they are', async () => {
   await madeContainer('blocks');
   const blob = client.getContainerClient('blocks').getBlockBlobClient('large');
