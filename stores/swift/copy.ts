@@ -2,7 +2,7 @@ import { ConvoyError, permanent } from '../../runtime/errors.js';
 import type { HttpRequest } from '../http-client.js';
 import type { CopyAddress, WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
-import { isHeld, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
+import { isHeld, objectUnder, type RemoveSegments, segmentsOf } from './large-objects.js';
 import { accountInCluster } from './names.js';
 import { PUT_STATUSES, putHeaders, readToEnd, whetherStored } from './put.js';
 
@@ -18,6 +18,7 @@ const REFUSALS: readonly number[] = [403, 405, 413, 501];
  */
 export async function copyWithin(
   account: SwiftAccount,
+  removeSegments: RemoveSegments,
   address: CopyAddress,
   path: string,
   expected: WriteProperties & { readonly size: number },
@@ -32,7 +33,7 @@ export async function copyWithin(
     throw permanent(`${what}: the source is not in this cluster`, { code: 'copy-refused' });
 
   const held = await objectUnder(account, path, signal);
-  if (held !== null && isHeld(held, expected, expected.size)) return;
+  if (held !== null && isHeld(held, expected, expected.size)) return removeSegments([], signal);
   const replaced = held?.isLarge ? await segmentsOf(account, path, signal) : [];
   const headers = {
     ...putHeaders(expected, expected.md5),
@@ -58,7 +59,7 @@ export async function copyWithin(
     })
     .catch(explainRefusal);
   await expectSize(account, path, expected, signal);
-  await removeSegments(account, replaced, signal);
+  await removeSegments(replaced, signal);
 }
 
 /** A source that this account may not read, or that is too large for one copy, can still be carried. */

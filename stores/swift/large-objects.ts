@@ -1,4 +1,4 @@
-import { permanent, transient } from '../../runtime/errors.js';
+import { kindOf, permanent, transient } from '../../runtime/errors.js';
 import type { ObjectInfo, WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
 import { isLarge } from './answers.js';
@@ -77,20 +77,33 @@ export async function segmentsOf(
   });
 }
 
-/** One that is gone already is done. */
-export async function removeSegments(
-  account: SwiftAccount,
+/** Removes segments of what was replaced; one that is gone already is done. */
+export type RemoveSegments = (
   segments: readonly HeldSegment[],
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const left = [...segments];
-  const remover = async (): Promise<void> => {
-    for (let next = left.pop(); next !== undefined; next = left.pop()) {
-      if (next.isLarge) await removeLarge(account, next.path, signal);
-      else await removeSmall(account, next.path, signal);
-    }
+) => Promise<void>;
+
+/** What could not be removed for a passing reason is removed with the next: nobody else knows of it any more. */
+export function segmentRemover(account: SwiftAccount): RemoveSegments {
+  let owed: HeldSegment[] = [];
+
+  return async (segments, signal) => {
+    const left = [...owed, ...segments];
+    owed = [];
+    const errors: unknown[] = [];
+    const remover = async (): Promise<void> => {
+      for (let next = left.pop(); next !== undefined; next = left.pop()) {
+        try {
+          await (next.isLarge ? removeLarge : removeSmall)(account, next.path, signal);
+        } catch (error) {
+          errors.push(error);
+          if (kindOf(error) !== 'permanent') owed.push(next);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, left.length) }, remover));
+    if (errors.length > 0) throw errors[0];
   };
-  await Promise.all(Array.from({ length: Math.min(DELETES_AT_ONCE, left.length) }, remover));
 }
 
 /** An object without segments. */

@@ -3,7 +3,7 @@ import { ConvoyError, permanent, transient } from '../../runtime/errors.js';
 import type { HttpRequest } from '../http-client.js';
 import type { ObjectProperties, PartialWrite } from '../store.js';
 import type { SwiftAccount } from './account.js';
-import { type HeldObject, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
+import { type HeldObject, objectUnder, type RemoveSegments, segmentsOf } from './large-objects.js';
 import { type HeldSegment, manifestEtag, manifestOf, type Segment, segmentName } from './manifest.js';
 import { containerPath, objectPath, segmentsContainer } from './names.js';
 import { containerAbsent, PUT_STATUSES, putBytes, putHeaders, readToEnd, whetherStored } from './put.js';
@@ -11,6 +11,7 @@ import { containerAbsent, PUT_STATUSES, putBytes, putHeaders, readToEnd, whether
 /** Where a large object goes, and how long its requests may take. */
 export interface LargeTarget {
   readonly account: SwiftAccount;
+  readonly removeSegments: RemoveSegments;
   readonly container: string;
   /** In the container, with the location's prefix. */
   readonly name: string;
@@ -59,7 +60,7 @@ export function segmentsHome(
  * segments when the manifest stands.
  */
 export function beginSegments(target: LargeTarget, size: number, properties: ObjectProperties): PartialWrite {
-  const { account, container, name, timeoutMs } = target;
+  const { account, removeSegments, container, name, timeoutMs } = target;
   const home = segmentsContainer(container);
   const attempt = randomBytes(12).toString('hex');
   const path = objectPath(container, name);
@@ -105,13 +106,13 @@ export function beginSegments(target: LargeTarget, size: number, properties: Obj
         ...{ accept: PUT_STATUSES, timeoutMs: timeoutMs + segments.length * SEGMENT_CHECK_MS, signal },
       };
       await account.send(request, (answer) => whetherStored(request, answer, etag)).catch(explainManifest);
-      await removeSegments(account, replaced, signal);
+      await removeSegments(replaced, signal);
     },
     async abandon(signal) {
       // A manifest that was sent may stand although its answer never came: then the parts are the object.
       if (manifestSent && (await segmentsOf(account, path, signal)).some(isOurs)) return;
       const sent = [...parts.keys()].map((index) => ({ path: pathOf(index), isLarge: false }));
-      await removeSegments(account, sent, signal);
+      await removeSegments(sent, signal);
     },
   };
 }

@@ -15,7 +15,7 @@ import { swiftAccount } from './account.js';
 import { parsed, rangedSizeOf, readListing } from './answers.js';
 import { capabilitiesOf, partBytesOf, refuseUnheldBySwift, type SwiftCapabilities } from './capabilities.js';
 import { copyWithin } from './copy.js';
-import { objectUnder, removeLarge, removeSmall } from './large-objects.js';
+import { objectUnder, removeLarge, removeSmall, segmentRemover } from './large-objects.js';
 import { accountInCluster, containerPath, listingPath } from './names.js';
 import { beginSegments, segmentsHome } from './parts.js';
 import { containerAbsent, infoOf, readToEnd } from './put.js';
@@ -57,7 +57,8 @@ export function swiftStore(
 ): SwiftStore {
   const { timeoutMs = TIMEOUT_MS, partBytes = PART_BYTES, pageKeys = PAGE_KEYS } = options;
   const account = swiftAccount(session, { ...options, timeoutMs });
-  const write = smallWriter(account);
+  const removeSegments = segmentRemover(account);
+  const write = smallWriter(account, removeSegments);
   const makeSegmentsHome = segmentsHome(account, container);
   const home = containerPath(container);
   const below = prefix === '' ? '' : `${prefix}/`;
@@ -219,7 +220,11 @@ export function swiftStore(
         );
       if (signal?.aborted) throw aborted(`${key}: given up`);
       await makeSegmentsHome(signal);
-      return beginSegments({ account, container, name: below + key, timeoutMs }, size, properties);
+      return beginSegments(
+        { account, removeSegments, container, name: below + key, timeoutMs },
+        size,
+        properties,
+      );
     },
 
     async copyAddress(key, signal) {
@@ -237,7 +242,9 @@ export function swiftStore(
       await learn(signal);
       refuseUnheldBySwift(capabilities, key, 0, expected);
       const path = pathOf(key);
-      await copyWithin(account, address, path, expected, timeoutMs, signal, () => expectContainer(signal));
+      await copyWithin(account, removeSegments, address, path, expected, timeoutMs, signal, () =>
+        expectContainer(signal),
+      );
     },
 
     close: () => account.close(),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
-import { isHeld, objectUnder, removeSegments, segmentsOf } from './large-objects.js';
+import { isHeld, objectUnder, type RemoveSegments, segmentsOf } from './large-objects.js';
 import { putBytes, putHeaders } from './put.js';
 
 /** Of a larger body it pays to look before it is sent. */
@@ -12,7 +12,7 @@ const LOOK_FIRST_BYTES = 256 * 1024;
  * is. Then a HEAD tells what: the very same (an answer was lost, or a migration runs again) is left as it is, and of
  * a large object the segments go when the new object is there. `path` is below the account.
  */
-export function smallWriter(account: SwiftAccount) {
+export function smallWriter(account: SwiftAccount, removeSegments: RemoveSegments) {
   /** Whether the last write met an object: then the next looks first, instead of sending its bytes twice. */
   let overwriting = false;
 
@@ -28,10 +28,11 @@ export function smallWriter(account: SwiftAccount) {
     if (!looksFirst && (await putBytes(account, path, bytes, alone, signal))) return;
     const held = await objectUnder(account, path, signal);
     overwriting = held !== null;
-    if (held !== null && isHeld(held, properties, bytes.length) && md5Of(bytes) === properties.md5) return;
+    if (held !== null && isHeld(held, properties, bytes.length) && md5Of(bytes) === properties.md5)
+      return removeSegments([], signal);
     const replaced = held?.isLarge ? await segmentsOf(account, path, signal) : [];
     await putBytes(account, path, bytes, headers, signal);
-    await removeSegments(account, replaced, signal);
+    await removeSegments(replaced, signal);
   };
 }
 

@@ -231,6 +231,20 @@ describe('large objects', () => {
     expect(await segmentNames()).toEqual([]);
   });
 
+  test('segments whose removal failed go when the write is asked for again', async () => {
+    for (const [key, again] of [
+      ['owed to a write', () => store.write('owed to a write', text('small'), properties(text('small')))],
+      ['owed to a large one', () => putLarge('owed to a large one', 57).then(() => undefined)],
+    ] as const) {
+      await putLarge(key, 56);
+      proxy.add({ fault: { kind: 'answer', status: 503 }, method: 'DELETE', first: 1 });
+      await expect(again()).rejects.toMatchObject({ kind: 'transient', code: 'throttled' });
+      await again();
+      await store.remove(key);
+      expect(await segmentNames()).toEqual([]);
+    }
+  });
+
   test('more than a manifest can name is refused before anything is sent', async () => {
     const requests = await requestsOf(async () => {
       const beginning = store.beginParts('huge', 1000 * 64 * MiB + 1, NO_PROPERTIES);
