@@ -19,7 +19,7 @@ export interface WantedEndpoint {
   readonly region: string | null;
   readonly interface: Interface;
   /** To be named where another has to be said. */
-  readonly variables: { readonly region: string; readonly interface: string };
+  readonly variables: { readonly region: string; readonly interface: string; readonly project: string };
 }
 
 /** What a login with a catalog answered. */
@@ -36,7 +36,8 @@ export interface Catalog {
 export function storageUrlOf({ endpoints, homeRegion }: Catalog, wanted: WantedEndpoint): string {
   const { variables } = wanted;
   const stores = endpoints.filter(({ type }) => type === 'object-store');
-  if (stores.length === 0) throw noLogin(withoutStorage(distinct(endpoints.map(({ type }) => type))));
+  if (stores.length === 0)
+    throw noLogin(withoutStorage(distinct(endpoints.map(({ type }) => type)), variables.project));
   const offered = stores.filter((one) => one.interface === wanted.interface);
   if (offered.length === 0) {
     const kinds = listed(distinct(stores.map((one) => one.interface)));
@@ -70,9 +71,9 @@ export function noLogin(message: string): ConvoyError {
   return permanent(message, { code: 'wrong-credentials' });
 }
 
-function withoutStorage(services: readonly string[]): string {
+function withoutStorage(services: readonly string[], projectVariable: string): string {
   return services.length === 0
-    ? 'the login names no services: it was for no project, set OS_PROJECT_NAME'
+    ? `the login names no services: it was for no project, set ${projectVariable}`
     : `the login names no object storage (object-store), only ${listed(services)}`;
 }
 

@@ -68,11 +68,16 @@ export function swiftCredentials(env: StoreEnvironment): SwiftCredentials {
   const set =
     sets.find(({ chosenBy }) => env.get(chosenBy) !== undefined) ??
     sets.find(({ others }) => others.some((name) => env.get(name) !== undefined));
-  if (set === undefined)
+  if (set === undefined) {
+    const [keystoneUrl, user, password, project, v1Url, v1User, v1Key, rax, apiKey] = [
+      ...['OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD', 'OS_PROJECT_NAME'],
+      ...['ST_AUTH', 'ST_USER', 'ST_KEY', 'RAX_USERNAME', 'RAX_API_KEY'],
+    ].map((name) => env.nameOf(name));
     throw new UsageError(
-      `no credentials for Swift: set ${env.nameOf('OS_AUTH_URL')} with OS_USERNAME, OS_PASSWORD and ` +
-        'OS_PROJECT_NAME, or ST_AUTH with ST_USER and ST_KEY, or RAX_USERNAME with RAX_API_KEY',
+      `no credentials for Swift: set ${keystoneUrl} with ${user}, ${password} and ${project}, or ${v1Url} with ` +
+        `${v1User} and ${v1Key}, or ${rax} with ${apiKey}`,
     );
+  }
   return set.read(variablesOf(env), env);
 }
 
@@ -83,7 +88,7 @@ function givenToken(variables: Variables): SwiftCredentials {
 }
 
 function v1(variables: Variables, env: StoreEnvironment): SwiftCredentials {
-  const purpose = 'a v1 login needs ST_AUTH, ST_USER and ST_KEY';
+  const purpose = 'a v1 login needs an address, a user and a key';
   const authUrl = variables.address(purpose, 'ST_AUTH');
   const user = variables.required(purpose, 'ST_USER');
   const key = variables.required(purpose, 'ST_KEY');
@@ -199,7 +204,7 @@ function rackspace(variables: Variables, env: StoreEnvironment): SwiftCredential
       : {
           username,
           password: variables.required(
-            'a Rackspace login needs an API key, or RAX_PASSWORD',
+            'a Rackspace login needs an API key or a password',
             'RAX_API_KEY',
             'RAX_PASSWORD',
           ),
@@ -224,6 +229,10 @@ function inCatalog(
   const wanted = env.get(set)?.replace(/URL$/, '') ?? 'public';
   if (wanted !== 'public' && wanted !== 'internal')
     throw new UsageError(`${env.nameOf(set)} is "${env.get(set)}": expected public or internal`);
-  const variables = { region: env.nameOf(regionVariable), interface: env.nameOf(set) };
+  const variables = {
+    region: env.nameOf(regionVariable),
+    interface: env.nameOf(set),
+    project: env.nameOf('OS_PROJECT_NAME'),
+  };
   return { interface: wanted, variables };
 }

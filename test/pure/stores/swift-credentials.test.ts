@@ -49,6 +49,9 @@ describe('which credentials count', () => {
       variables: 'SOURCE_ST_USER and SOURCE_ST_KEY',
       authVariable: 'SOURCE_ST_AUTH',
     });
+    expect(() =>
+      swiftCredentials(storeEnvironment({ SOURCE_ST_AUTH: 'http://host/', SOURCE_ST_USER: 'u' }, 'source')),
+    ).toThrow(/^SOURCE_ST_KEY is not set: a v1 login needs an address, a user and a key$/);
   });
 
   test('a given token is used as it is', () => {
@@ -197,7 +200,10 @@ describe('what is sent', () => {
 
 describe('what is refused', () => {
   test.each([
-    [{}, /^no credentials for Swift: set OS_AUTH_URL with .* ST_AUTH .* RAX_USERNAME/],
+    [
+      {},
+      /^no credentials for Swift: set OS_AUTH_URL with OS_USERNAME, .* or ST_AUTH .* or RAX_USERNAME with RAX_API_KEY$/,
+    ],
     [{ OS_AUTH_TOKEN: 'x' }, /^OS_STORAGE_URL is not set: /],
     [{ ST_USER: 'x' }, /^ST_AUTH is not set: a v1 login needs/],
     [{ ST_AUTH: 'http://host/', ST_USER: 'x' }, /^ST_KEY is not set: /],
@@ -222,7 +228,7 @@ describe('what is refused', () => {
       { ...OS, OS_AUTH_TYPE: 'v3applicationcredential', OS_APPLICATION_CREDENTIAL_ID: '4' },
       /^OS_APPLICATION_CREDENTIAL_SECRET is not set: /,
     ],
-    [{ RAX_USERNAME: 'x' }, /^RAX_API_KEY is not set: a Rackspace login needs an API key, or RAX_PASSWORD$/],
+    [{ RAX_USERNAME: 'x' }, /^RAX_API_KEY is not set: a Rackspace login needs an API key or a password$/],
     [{ RAX_API_KEY: 'x' }, /^RAX_USERNAME is not set: /],
     [{ ...OS, OS_PASSWORD: 'hunter2\n' }, /^OS_PASSWORD holds a line break or another control character$/],
     [{ ...OS, OS_AUTH_URL: 'hunter2' }, /^OS_AUTH_URL is no address: expected https:\/\/HOST:PORT\/PATH$/],

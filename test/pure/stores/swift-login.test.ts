@@ -122,7 +122,7 @@ describe('the address of the objects', () => {
   const wanted: WantedEndpoint = {
     region: null,
     interface: 'public',
-    variables: { region: 'OS_REGION_NAME', interface: 'OS_INTERFACE' },
+    variables: { region: 'OS_REGION_NAME', interface: 'OS_INTERFACE', project: 'OS_PROJECT_NAME' },
   };
   const two = [endpoint('One'), endpoint('Two'), endpoint('Two', 'internal')];
 
