@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
-import { type ConvoyError, type ErrorKind, kindOf, permanent } from '../runtime/errors.js';
+import { type ConvoyError, type ErrorKind, permanent } from '../runtime/errors.js';
 import { statusError } from './http-errors.js';
 import { Exchange } from './http-exchange.js';
 import type { HeldHeader, ObjectInfo, ObjectProperties, StoreErrorCode } from './store.js';
@@ -219,21 +219,10 @@ class Answer implements HttpAnswer {
     return bytes;
   }
 
-  /** The first bytes of an error's body, as text; a body that breaks off is as good as its beginning. */
+  /** The first bytes of an error's body, as text. */
   async beginning(limit: number): Promise<string> {
     if (this.method === 'HEAD') return '';
-    const parts: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const part of this.exchange.stream()) {
-        parts.push(part);
-        size += part.length;
-        if (size > limit) break;
-      }
-    } catch (error) {
-      if (kindOf(error) === 'aborted') throw error;
-    }
-    return Buffer.concat(parts).toString('utf8', 0, limit);
+    return (await this.exchange.beginning(limit)).toString('utf8', 0, limit);
   }
 
   discard(): void {

@@ -92,17 +92,20 @@ export class Exchange {
 
   /** The whole body; null as soon as it is over `limit` bytes, which ends the exchange. */
   async bytes(limit: number): Promise<Buffer | null> {
-    this.whole = true;
-    this.flow();
-    while (!this.over && this.kept <= limit) await this.change();
+    await this.gathered(limit);
     if (this.failure !== undefined) throw this.failure;
-    if (this.kept > limit) {
-      this.discard();
-      return null;
-    }
-    const { chunks } = this;
-    this.chunks = [];
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.kept);
+    if (this.kept <= limit) return this.taken();
+    this.discard();
+    return null;
+  }
+
+  /** What came of the body up to about `limit` bytes, which ends the exchange; nothing, if it broke off. */
+  async beginning(limit: number): Promise<Buffer> {
+    await this.gathered(limit);
+    if (this.failure?.kind === 'aborted') throw this.failure;
+    const start = this.taken();
+    this.discard();
+    return start;
   }
 
   /** The body as it comes; the time-out runs while a chunk is waited for, and up to the first `next`. */
@@ -168,6 +171,18 @@ export class Exchange {
     if (this.over) return;
     this.end();
     this.connection?.abort(new Error('nobody wants the rest'));
+  }
+
+  private async gathered(limit: number): Promise<void> {
+    this.whole = true;
+    this.flow();
+    while (!this.over && this.kept <= limit) await this.change();
+  }
+
+  private taken(): Buffer {
+    const { chunks } = this;
+    this.chunks = [];
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
   }
 
   private fail(failure: ConvoyError): void {

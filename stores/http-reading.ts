@@ -8,6 +8,7 @@ import {
   md5FromBase64,
   modifiedOf,
 } from './http-client.js';
+import { decodePath } from './key.js';
 import {
   NO_PROPERTIES,
   type ObjectInfo,
@@ -109,7 +110,7 @@ export function httpReading(
 /** A key that is a folder to the server, which sends its users to `key/`: there is no such object. */
 export const explainFolder: ExplainStatus = (answer, _, { path }) => {
   const target = (answer.header('location') ?? '').replace(/^[a-z]+:\/\/[^/]*/i, '');
-  if (answer.status < 300 || answer.status >= 400 || target !== `${path}/`) return {};
+  if (answer.status < 300 || answer.status >= 400 || decodePath(target) !== decodePath(`${path}/`)) return {};
   return { code: 'not-found', detail: 'a folder' };
 };
 

@@ -28,3 +28,14 @@ function whyNotKey(key: string): string | null {
 export function encodeKey(key: string): string {
   return key.split('/').map(encodeURIComponent).join('/');
 }
+
+/** A URL's path as it reads, for comparing with what a server encodes in its own way; broken encodings stay. */
+export function decodePath(path: string): string {
+  return path.replace(/[^/]+/g, (part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+}

@@ -1,4 +1,5 @@
 import { permanent } from '../runtime/errors.js';
+import { decodePath } from './key.js';
 import { elementsAt, parseXml, textAt, type XmlElement } from './xml.js';
 
 /** One entry of a collection; a collection itself has the size 0. */
@@ -68,15 +69,7 @@ function pathOf(href: string): string {
     .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
     .replace(/[?#].*$/s, '')
     .replace(/\/+$/, '');
-  return path.split('/').map(decoded).join('/');
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
+  return decodePath(path);
 }
 
 /** The properties that were found: those of other names come in a part of their own, with status 404. */

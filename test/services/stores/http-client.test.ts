@@ -189,6 +189,16 @@ describe('time-outs', () => {
     expect(got).toBe(24 * MIB);
   });
 
+  test('are not prolonged by an error page that drips', async () => {
+    const client = await served((_, response) => {
+      response.writeHead(500, { 'content-length': 1000 });
+      const drip = setInterval(() => response.write('x'), 50);
+      response.on('close', () => clearInterval(drip));
+    });
+    const asking = client.send({ ...get, timeoutMs: 300 }, () => undefined);
+    await expect(asking).rejects.toMatchObject({ code: 'server-error', status: 500 });
+  }, 10_000);
+
   const halting: RequestListener = (_, response) => {
     response.writeHead(200, { 'content-length': 10 * MIB });
     response.write(Buffer.alloc(MIB));

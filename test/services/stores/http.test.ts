@@ -278,11 +278,12 @@ describe('a location that is checked', () => {
 
 test('a folder is no object, and an empty object is one, to nginx', async () => {
   const nginx = await startNginx(ground);
-  mkdirSync(join(nginx.root, 'folder'));
+  for (const name of ['folder', "a + 'b' (ü)"]) mkdirSync(join(nginx.root, name));
   writeFileSync(join(nginx.root, 'empty'), '');
   const store = httpStore(nginx.url);
   closers.push(() => store.close());
   expect(await store.head('folder')).toBeNull();
+  expect(await store.head("a + 'b' (ü)")).toBeNull();
   expect(await store.readStart('folder', 4)).toBeNull();
   await expect(store.read('folder', 100)).rejects.toMatchObject({ kind: 'permanent', code: 'not-found' });
   await expect(store.readStream('folder', 0)).rejects.toMatchObject({ code: 'not-found' });
