@@ -15,7 +15,7 @@ import {
   registerCases,
   text,
 } from './store-cases.js';
-import { type Faulty, operationsOf, outcomesOf } from './store-faults-operations.js';
+import { afterwards, type Faulty, operationsOf, outcomesOf } from './store-faults-operations.js';
 import { storeHealing } from './store-healing.js';
 
 /** A store that can be asked through a proxy. */
@@ -243,7 +243,7 @@ export function storeFaults(
           silent.blackHole();
           await expect(store.read(key, LIMIT)).rejects.toMatchObject({ kind: 'transient', code: 'timeout' });
           silent.restore();
-          expect((await store.read(key, LIMIT)).size).toBe(1);
+          expect((await afterwards(() => store.read(key, LIMIT))).size).toBe(1);
         } finally {
           await store.close();
           await silent.close();
@@ -256,11 +256,11 @@ export function storeFaults(
       const gone = await startProxy(proxy.port);
       const store = await under.open(`http://127.0.0.1:${gone.port}`, { timeoutMs: HASTY_MS });
       try {
-        expect((await store.read(key, LIMIT)).size).toBe(1);
+        expect((await afterwards(() => store.read(key, LIMIT))).size).toBe(1);
         gone.cut();
         await expect(store.read(key, LIMIT)).rejects.toMatchObject({ kind: 'transient' });
         gone.restore();
-        expect((await store.read(key, LIMIT)).size).toBe(1);
+        expect((await afterwards(() => store.read(key, LIMIT))).size).toBe(1);
       } finally {
         await store.close();
         await gone.close();

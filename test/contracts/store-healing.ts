@@ -39,7 +39,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
     });
 
   cases.test(
-    'in its wrappers a hundred tiles get through a bad network as they were',
+    'in its wrappers a few dozen tiles get through a bad network as they were',
     ['write'],
     async () => {
       const { clock } = quickClock();
@@ -50,7 +50,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
       proxy().add({ fault: { kind: 'truncate', after: 1_000, length: 'true' }, method: 'GET', every: 5 });
       proxy().add({ fault: { kind: 'reset', when: 'answered' }, every: 6 });
       proxy().add({ fault: { kind: 'answer', status: 500 }, every: 4 });
-      const tiles = Array.from({ length: 50 }, (_, index) => noise(5_000 + index, 100 + index));
+      const tiles = Array.from({ length: 20 }, (_, index) => noise(5_000 + index, 100 + index));
       const keys: string[] = [];
       for (const bytes of tiles) {
         keys.push(newKey());
@@ -58,7 +58,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
       }
       for (const [index, bytes] of tiles.entries())
         expect(md5((await store.read(keys[index]!, LIMIT)).bytes)).toBe(md5(bytes));
-      expect(proxy().struck).toBeGreaterThan(30);
+      expect(proxy().struck).toBeGreaterThan(10);
     },
   );
 
