@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { storeEnvironment } from '../../../stores/environment.js';
+import { openPkgcloud } from '../../../stores/pkgcloud/open.js';
 import { NO_PROPERTIES } from '../../../stores/store.js';
 import { swiftSession } from '../../../stores/swift/auth.js';
 import type { SwiftLogin } from '../../../stores/swift/session.js';
@@ -226,5 +228,36 @@ describe('a token that expires while it is used', () => {
     await swift.forgetTokens();
     expect(Buffer.from((await store.read('a/1.jpg', 100)).bytes).toString()).toBe('a tile');
     await store.close();
+  });
+});
+
+describe('pkgcloud logs in by v3', () => {
+  const open = (env: Variables) =>
+    openPkgcloud(
+      { kind: 'pkgcloud', provider: 'openstack', container: 'pkgcloud', prefix: '' },
+      storeEnvironment({ ...env, OS_REGION_NAME: 'RegionOne' }),
+    );
+
+  test.each<[string, Variables]>([
+    ['by names', V3],
+    ['by ids', { ...V3, OS_USER_DOMAIN_ID: keystone.domain.id, OS_PROJECT_ID: project }],
+  ])('%s', async (_, env) => {
+    const store = await open(env);
+    await store.createContainer?.();
+    const bytes = Buffer.from('a tile');
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    await store.write?.('a/1.jpg', bytes, { ...NO_PROPERTIES, md5 });
+    expect(await store.head('a/1.jpg')).toMatchObject({ md5, size: 6 });
+    await store.close();
+  });
+
+  test('and names the variable of a wrong password', async () => {
+    const store = await open({ ...V3, OS_PASSWORD: 'wrong-word-7741' });
+    const error = await store.check().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'wrong-credentials',
+      message: expect.stringContaining('OS_PASSWORD'),
+    });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('wrong-word');
   });
 });
