@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { convoyctl } from '../../support/convoyctl.js';
+import { testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
 import { type JobProgram, type Running, startJob } from '../../support/migration-processes.js';
+import { program } from '../../support/programs.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
-import { testRedis, useGround } from '../../support/services.js';
+import { testEtcd, testRedis, useGround } from '../../support/services.js';
 import { startTelltale, type Telltale } from '../../support/stores/telltale.js';
 import { descriptorBody, keysOf, tileBody } from '../../support/tile-source.js';
+import { getOver } from '../../support/unix-get.js';
 import { until } from '../../support/until.js';
 
 /**
@@ -249,3 +252,44 @@ test('no secret is said of an account of Azure that cannot be reached', async ()
   await run({ AZURE_STORAGE_KEY: `*${key}` }, 'store', 'stat', location);
   expect(leaks()).toEqual([]);
 });
+
+test('no secret is said by the fleet that runs the programs: registry, API, metrics, logs', async () => {
+  const etcd = await testEtcd(ground);
+  const machine = await testMachine(ground, 'a', etcd.url);
+  await untilMachines(machine, 1);
+  const env: Record<string, string> = { ...SETS.keys!(), REDIS_URL: redisUrl, ZH_LOG_LEVEL: 'debug' };
+  const folder = join(machine.dir, 'root/etc/convoy');
+  mkdirSync(folder, { recursive: true });
+  const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`);
+  writeFileSync(join(folder, 'zh.env'), lines.join(''), { mode: 0o600 });
+  server.refuse = 401;
+  const [source, destination] = LOCATIONS(server.url).s3!;
+  const created = ['migration', 'create', 'fleet', '--source', source, '--destination', destination];
+  expect((await run(env, ...created, '--no-check')).exit).toBe(0);
+  await queue.addImage('fleet', 'img', IMAGE);
+  writeUnit(
+    machine,
+    'copy.service',
+    `[Service]\nEnvironmentFile=%E/convoy/zh.env\nExecStart=${process.execPath} ${program('jobs/import-blobs-main.js')} --migration fleet\n`,
+  );
+  expect((await machine.ctl('start', 'copy.service')).code).toBe(0);
+  const journal = async (): Promise<string> =>
+    (await machine.ctl('journal', '--lines=1000', 'copy.service')).stdout;
+  await until('it to say that it cannot', async () => (await journal()).includes('not served'), 20_000);
+  said.set('journal', await journal());
+  for (const command of ['status copy.service', 'cat copy.service', 'list-units -o json', 'services'])
+    said.set(`fleet ${command}`, JSON.stringify(await machine.ctl(...command.split(' '))));
+  for (const path of ['/metrics', '/v1/units', '/v1/machines', '/fleet/v1/units', '/fleet/v1/state'])
+    said.set(`GET ${path}`, JSON.stringify(await getOver(machine.endpoint.replace('unix://', ''), path)));
+  const answer = await fetch(`${etcd.url}/v3/kv/range`, {
+    method: 'POST',
+    body: JSON.stringify({ key: 'AA==', range_end: 'AA==' }),
+  });
+  const { kvs } = (await answer.json()) as { kvs: { key: string; value: string }[] };
+  expect(kvs.length).toBeGreaterThan(5);
+  said.set('etcd', kvs.flatMap(({ key, value }) => [atob(key), atob(value ?? '')]).join('\n'));
+  said.set('convoyd', machine.log());
+  expect((await machine.ctl('destroy', 'copy.service')).code).toBe(0);
+  server.refuse = null;
+  expect(leaks()).toEqual([]);
+}, 60_000);
