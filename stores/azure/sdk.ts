@@ -8,8 +8,7 @@ import {
   newPipeline,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-import { ConvoyError, messageOf, transient } from '../../runtime/errors.js';
-import { scrub } from '../location.js';
+import { ConvoyError, transient } from '../../runtime/errors.js';
 import type { ListPage } from '../store.js';
 import type { Blobs } from './blobs.js';
 import { API_VERSION, type BlobService } from './service.js';
@@ -31,7 +30,6 @@ export async function listPage(
     `${service.origin}${service.pathOf(containerPath)}`,
     newPipeline(new AnonymousCredential(), {
       httpClient: over(service, what, signal),
-      retryOptions: { maxTries: 1 },
     }),
   );
   const pages = client
@@ -50,14 +48,12 @@ export async function listPage(
     };
   } catch (error) {
     if (error instanceof ConvoyError) throw error;
-    throw transient(`${what}: the answer cannot be read: ${scrub(messageOf(error))}`, {
-      code: 'bad-answer',
-      cause: error,
-    });
+    // Not with the SDK's own message, which repeats the whole answer.
+    throw transient(`${what}: the answer is no listing`, { code: 'bad-answer' });
   }
 }
 
-/** The SDK's requests over our own client: signed, timed and translated like every other. */
+/** The SDK's requests over our own client: signed, timed and translated like every other; our errors it never repeats. */
 function over(service: BlobService, what: string, signal: AbortSignal | undefined): IHttpClient {
   return {
     async sendRequest(request) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { messageOf } from '../../../runtime/errors.js';
 import { type Log, silentLog } from '../../../runtime/log.js';
 import type { AzureAuth } from '../../../stores/azure/credentials.js';
 import { type AzureStore, azureStore } from '../../../stores/azure/store.js';
@@ -205,6 +206,17 @@ describe('refusals', () => {
     await expect(store.read('x', 10)).rejects.toMatchObject(transient);
     await expect(store.write('x', bytes, expected)).rejects.toMatchObject(transient);
     await expect(store.listPage('', null)).rejects.toMatchObject(transient);
+  });
+
+  test('a page that is no listing is asked for once, whatever it says, and not repeated whole', async () => {
+    const body = `<html><body>Gateway Timeout${'.'.repeat(10_000)}`;
+    answer = (_, response) => void response.writeHead(200, { 'content-length': body.length }).end(body);
+    const error: unknown = await open()
+      .listPage('', null)
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ kind: 'transient', code: 'bad-answer' });
+    expect(messageOf(error).length).toBeLessThan(400);
+    expect(seen).toHaveLength(1);
   });
 
   test('an archived object is told as such', async () => {
