@@ -78,16 +78,17 @@ const LOST = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
  * not an object's: `transient`/`unreachable`.
  */
 export function connectionError(what: string, error: unknown): ConvoyError {
-  const code = String((error as { code?: unknown } | null)?.code ?? '');
-  const why = inOneLine(messageOf(error)) || code;
-  if (LOST.includes(code)) return transient(`${what}: ${why}`, { code: 'connection-lost', cause: error });
-  if ((error as Error).name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW')
-    return transient(`${what}: ${why}`, { code: 'bad-answer', cause: error });
+  const { code = '', name, reason } = Object(error) as { code?: string; name?: string; reason?: string };
+  // OpenSSL's messages are of several lines, its reasons of some words.
+  const why = inOneLine(reason ?? messageOf(error)) || code;
+  if (LOST.includes(code)) return transient(`${what}: ${why}`, { code: 'connection-lost' });
+  if (name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return transient(`${what}: ${why}`, { code: 'bad-answer' });
   // A header that HTTP cannot carry, such as a name or a credential with a line break in it.
-  if (code === 'UND_ERR_INVALID_ARG') return permanent(`${what}: ${why}`, { code: 'rejected', cause: error });
+  if (code === 'UND_ERR_INVALID_ARG') return permanent(`${what}: ${why}`, { code: 'rejected' });
   const trouble = TROUBLES[code] ?? (code.startsWith('ERR_SSL_') ? 'no TLS came about' : undefined);
   return transient(`${what}: ${trouble === undefined ? why : `${trouble} (${why})`}`, {
-    ...{ code: 'unreachable', cause: error },
+    code: 'unreachable',
   });
 }
 

@@ -28,9 +28,10 @@ export function davLogin(env: StoreEnvironment): DavLogin {
   if (user.value === undefined && pass.value === undefined)
     return {
       headers: {},
-      refused: wrong(
-        `${user.name} and ${pass.name}, or ${bearer.name}: the server wants a login, none is set`,
-      ),
+      refused: {
+        code: 'wrong-credentials',
+        detail: `the server wants a login: set ${user.name} and ${pass.name}, or ${bearer.name}`,
+      },
     };
   if (user.value === undefined) throw new UsageError(`${pass.name} is set, but not ${user.name}`);
   if (pass.value === undefined) throw new UsageError(`${user.name} is set, but not ${pass.name}`);

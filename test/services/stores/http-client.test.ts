@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { transient } from '../../../runtime/errors.js';
+import { messageOf, transient } from '../../../runtime/errors.js';
 import { type HttpClient, type HttpClientOptions, httpClient } from '../../../stores/http-client.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { useGround } from '../../support/services.js';
@@ -255,7 +255,7 @@ describe('certificates and names', () => {
 
   test('one sentence for each that is wrong, and none for one that is right', async () => {
     const nginx = await startNginx(ground, { name: 'tls', tls });
-    const messageOf = async (origin: string, options: HttpClientOptions): Promise<string> => {
+    const sentenceOf = async (origin: string, options: HttpClientOptions): Promise<string> => {
       const client = httpClient(origin, options);
       closers.push(() => client.close());
       const error: unknown = await client
@@ -263,19 +263,19 @@ describe('certificates and names', () => {
         .catch((caught: unknown) => caught);
       if ((error as Error).message !== 'let in')
         expect(error).toMatchObject({ kind: 'transient', code: 'unreachable' });
-      return (error as Error).message;
+      return messageOf(error);
     };
-    expect(await messageOf(nginx.url, trusted)).toBe('let in');
-    expect(await messageOf(nginx.url, {})).toMatch(
+    expect(await sentenceOf(nginx.url, trusted)).toBe('let in');
+    expect(await sentenceOf(nginx.url, {})).toMatch(
       /^GET it: the server's certificate is not trusted: give .* in NODE_EXTRA_CA_CERTS \([^\n]*\)$/,
     );
-    const elsewhere = await messageOf(`https://127.0.0.1:${nginx.port}`, trusted);
+    const elsewhere = await sentenceOf(`https://127.0.0.1:${nginx.port}`, trusted);
     expect(elsewhere).toMatch(/^GET it: the server's certificate is for another name \([^\n]*\)$/);
     const plain = await startNginx(ground, { name: 'plain' });
-    expect(await messageOf(`https://127.0.0.1:${plain.port}`, {})).toMatch(
+    expect(await sentenceOf(`https://127.0.0.1:${plain.port}`, {})).toMatch(
       /^GET it: the server does not speak TLS: is it http:\/\/\? \([^\n]*\)$/,
     );
-    expect(await messageOf('http://nowhere.invalid', {})).toMatch(
+    expect(await sentenceOf('http://nowhere.invalid', {})).toMatch(
       /^GET it: (no server has this name|the name)/,
     );
   });

@@ -144,7 +144,9 @@ describe('the login', () => {
     }
     expect(basic.message).toMatch(/HTTP 401, check WEBDAV_USERNAME and WEBDAV_PASSWORD$/);
     expect(bearer.message).toMatch(/HTTP 401, check WEBDAV_BEARER_TOKEN$/);
-    expect((await errorOf({})).message).toMatch(/the server wants a login, none is set$/);
+    expect((await errorOf({})).message).toMatch(
+      /HTTP 401, the server wants a login: set WEBDAV_USERNAME and /,
+    );
   });
 
   test('goes with every request', async () => {
