@@ -68,8 +68,8 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
     ...(carrier === undefined ? {} : { carrier }),
   });
 
-  const what = (method: string, key: string | null): string =>
-    key === null ? `${method} s3://${bucket}` : `${method} ${name}/${encodePath(key)}`;
+  const called = (method: string, encodedKey: string | null): string =>
+    encodedKey === null ? `${method} s3://${bucket}` : `${method} ${name}/${encodedKey}`;
 
   /**
    * TLS keeps a body whole, and Content-MD5, which is signed, binds it: over https it is not hashed once more. Over
@@ -79,7 +79,8 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
     body === undefined ? EMPTY_SHA256 : secure ? UNSIGNED_PAYLOAD : sha256(body);
 
   function signed({ method, key, query, headers, body, ...rest }: S3Request): HttpRequest {
-    const path = key === null ? bucketPath || '/' : `${bucketPath}/${folder}${encodePath(key)}`;
+    const encodedKey = key === null ? null : encodePath(key);
+    const path = encodedKey === null ? bucketPath || '/' : `${bucketPath}/${folder}${encodedKey}`;
     const search = query === undefined ? '' : canonicalQuery(query);
     const hash = payloadHash(body);
     const sent: Record<string, string> = { ...headers, 'x-amz-content-sha256': hash };
@@ -91,7 +92,7 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
       method,
       path: search === '' ? path : `${path}?${search}`,
       headers: Object.assign(sent, added),
-      what: what(method, key),
+      what: called(method, encodedKey),
       ...(body === undefined ? {} : { body }),
       ...rest,
     };
@@ -99,7 +100,8 @@ export function s3Client(settings: S3Settings, options: S3ClientOptions): S3Clie
 
   const send: S3Client['send'] = async (request, use) => client.send(signed(request), use);
   return {
-    ...{ name, context: settings, slowMs: timeoutMs * SLOWER, what, send },
+    ...{ name, context: settings, slowMs: timeoutMs * SLOWER, send },
+    what: (method, key) => called(method, key === null ? null : encodePath(key)),
     pathOf: (key) => `/${bucket}/${folder}${encodePath(key)}`,
     ask: (request) =>
       send(request, async (answer) => {

@@ -91,6 +91,8 @@ function adviceOn(word: string, answer: HttpAnswer, { credentials }: ErrorContex
       return `the clocks differ too much: the store's says ${answer.header('date') ?? 'another time'}; set this machine's right, ${accessKeyId} may be good`;
     case 'AccessDenied':
       return `not allowed to the owner of ${accessKeyId}`;
+    case 'NoSuchBucket':
+      return 'there is no bucket of that name';
     case 'InvalidObjectState':
       return 'the object is archived: restore it first';
     default:

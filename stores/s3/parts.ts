@@ -35,9 +35,13 @@ export async function beginParts(
         },
         (answer) => {
           answer.discard();
-          return proofOf(client.what('PUT', key), answer, md5);
+          return proofOf(() => client.what('PUT', key), answer, md5);
         },
       );
+      if (etag === null)
+        throw transient(`${client.what('PUT', key)}: part ${index} was taken without an ETag`, {
+          code: 'bad-answer',
+        });
       parts.set(index, { size: bytes.length, etag });
     },
 

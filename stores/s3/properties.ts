@@ -42,18 +42,19 @@ export function infoOf(answer: HttpAnswer, size: number): ObjectInfo {
 }
 
 /**
- * The ETag of what was stored, which no other server than S3 would answer; where it is an MD5, it must be that of the
- * bytes sent.
+ * The ETag of what was stored; where it is an MD5, it must be that of the bytes sent. Null for a write that another,
+ * newer one of the same key overtook: Swift then tells none. What neither tells one nor numbers the request as S3 does comes from
+ * another server.
  */
-export function proofOf(what: string, answer: HttpAnswer, md5: string): string {
+export function proofOf(what: () => string, answer: HttpAnswer, md5: string): string | null {
   const etag = answer.header('etag');
-  if (etag === null)
-    throw transient(`${what}: taken without an ETag: is something between us and the store?`, {
+  if (etag === null && answer.header('x-amz-request-id') === null)
+    throw transient(`${what()}: taken without an ETag: is something between us and the store?`, {
       code: 'bad-answer',
     });
   const stored = md5OfEtag(answer);
   if (stored !== null && stored !== md5)
-    throw permanent(`${what}: bytes of MD5 ${stored} were stored, ${md5} were sent`, {
+    throw permanent(`${what()}: bytes of MD5 ${stored} were stored, ${md5} were sent`, {
       code: 'checksum-mismatch',
     });
   return etag;

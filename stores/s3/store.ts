@@ -86,7 +86,10 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
         return await client.send({ method: 'HEAD', key, signal }, (answer) => {
           answer.discard();
           known = true;
-          return infoOf(answer, lengthOf(client.what('HEAD', key), answer));
+          return infoOf(
+            answer,
+            lengthOf(() => client.what('HEAD', key), answer),
+          );
         });
       } catch (error) {
         if (!isMiss(error)) return reasonOf(error, signal);
@@ -114,7 +117,7 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
               answer.discard();
               return store.read(key, 0, signal);
             }
-            const size = sizeOf(client.what('GET', key), answer);
+            const size = sizeOf(() => client.what('GET', key), answer);
             const bytes = (await answer.bytes(Math.max(count, 1))).subarray(0, count);
             return { ...infoOf(answer, size), bytes };
           },
@@ -131,7 +134,13 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
       const answer = await client.stream({ method: 'GET', key, ...ranged, signal });
       try {
         if (answer.status !== 416)
-          return { ...infoOf(answer, sizeOf(client.what('GET', key), answer)), body: answer.body };
+          return {
+            ...infoOf(
+              answer,
+              sizeOf(() => client.what('GET', key), answer),
+            ),
+            body: answer.body,
+          };
       } catch (error) {
         answer.discard();
         throw error;
@@ -148,7 +157,7 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
       headers['content-md5'] = contentMd5(properties.md5);
       await client.send({ method: 'PUT', key, headers, body: bytes, signal }, (answer) => {
         answer.discard();
-        proofOf(client.what('PUT', key), answer, properties.md5);
+        proofOf(() => client.what('PUT', key), answer, properties.md5);
       });
     },
 
@@ -200,18 +209,18 @@ function isMiss(error: unknown): boolean {
   return error instanceof ConvoyError && error.code === 'not-found';
 }
 
-function lengthOf(what: string, answer: HttpAnswer): number {
-  if (answer.length === null) throw permanent(`${what}: the answer tells no length`, { code: 'rejected' });
+function lengthOf(what: () => string, answer: HttpAnswer): number {
+  if (answer.length === null) throw permanent(`${what()}: the answer tells no length`, { code: 'rejected' });
   return answer.length;
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** Of the whole object, in an answer that may hold a range of it. */
-function sizeOf(what: string, answer: HttpAnswer): number {
+function sizeOf(what: () => string, answer: HttpAnswer): number {
   if (answer.status !== 206) return lengthOf(what, answer);
   const total = /\/(\d+)$/.exec(answer.header('content-range') ?? '')?.[1];
   if (total === undefined)
-    throw permanent(`${what}: the answer tells no length of the whole`, { code: 'rejected' });
+    throw permanent(`${what()}: the answer tells no length of the whole`, { code: 'rejected' });
   return Number(total);
 }
