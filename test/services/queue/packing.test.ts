@@ -62,3 +62,11 @@ it('lists and requeues thousands of failures of one image, each once and in boun
   await inspector.states('big', 'tiles');
   expect((await queue.status('big'))!).toMatchObject({ failures: {}, tiles: { ready: 4000, failed: 0 } });
 });
+
+it('reads, and compares, a definition from before copies between stores as one with auto', async () => {
+  await queue.createMigration(definition({ name: 'old' }));
+  const stored = (await inspector.command('HGET', 'convoy:m:old:meta', 'definition')) as string;
+  expect(JSON.parse(stored)).not.toHaveProperty('serverSide');
+  expect((await queue.status('old'))?.definition.serverSide).toBe('auto');
+  expect(await queue.createMigration(definition({ name: 'old' }))).toBe('exists');
+});
