@@ -53,10 +53,7 @@ async function translate(asked: Attempt, error: unknown): Promise<ConvoyError> {
       return notThere(asked, code, message, error);
     case 'EEXIST':
       if (purpose === 'directory')
-        return permanent(`${what}: ${place.directory} is not a directory`, {
-          code: 'rejected',
-          cause: error,
-        });
+        return permanent(`${what}: ${place.directory} is not a directory`, { code: 'rejected' });
       return permanent(message, { code: 'name-refused', cause: error });
     case 'EISDIR':
     case 'ENOTEMPTY':
@@ -91,10 +88,10 @@ async function notThere(
   const { directory } = place;
   const found = await stat(directory).catch(() => null);
   if (found === null)
-    return permanent(`${what}: there is no directory ${directory}`, { code: 'container-absent', cause });
+    return permanent(`${what}: there is no directory ${directory}`, { code: 'container-absent' });
   if (!found.isDirectory())
-    return permanent(`${what}: ${directory} is not a directory`, { code: 'rejected', cause });
-  if (await place.isUnmounted()) return unmounted(what, directory, cause);
+    return permanent(`${what}: ${directory} is not a directory`, { code: 'rejected' });
+  if (await place.isUnmounted()) return unmounted(what, directory);
   if (purpose === 'read') return permanent(message, { code: 'not-found', cause });
   // A folder on the way is a file; else something was taken away under our hands and may be made again.
   return code === 'ENOTDIR'
@@ -107,9 +104,6 @@ export async function refuseUnmounted(what: string, place: Place): Promise<void>
   if (await place.isUnmounted()) throw unmounted(what, place.directory);
 }
 
-function unmounted(what: string, directory: string, cause?: unknown): ConvoyError {
-  return permanent(`${what}: nothing is mounted at ${directory} any more`, {
-    code: 'container-absent',
-    cause,
-  });
+function unmounted(what: string, directory: string): ConvoyError {
+  return permanent(`${what}: nothing is mounted at ${directory} any more`, { code: 'container-absent' });
 }

@@ -47,7 +47,9 @@ export function amazonCarrier(client: AmazonClient, secure: boolean, ca: string 
           if (error !== null) fail(error);
         });
       };
-      wholeBody(request.body).then(send, (error: Error) => exchange.onResponseError(connection, error));
+      wholeBody(request.body)
+        .then(send, (error: Error) => exchange.onResponseError(connection, error))
+        .catch(fail);
     },
     async close() {
       agent.destroy();
