@@ -21,7 +21,7 @@ const TEST_PROGRAMS = {
   'swift-container-server': 'swift-container',
   'swift-object-server': 'swift-object',
   memcached: 'memcached',
-  'keystone-manage': 'keystone',
+  'keystone-manage': 'python3-keystone',
   nginx: 'nginx-extras',
 };
 

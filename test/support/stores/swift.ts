@@ -174,6 +174,11 @@ ${keystone === undefined ? '' : keystoneFilters(keystone)}
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:${ports.memcached}
+connect_timeout = 10
+pool_timeout = 10
+io_timeout = 10
+# Each connection to a memcached that is gone counts as an error: after ten, no token would be kept for a minute.
+error_suppression_limit = 1000000
 [filter:s3api]
 use = egg:swift#s3api
 storage_domain = s3.localhost
