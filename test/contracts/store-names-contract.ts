@@ -59,6 +59,24 @@ export function storeNames({ test, put }: Contract): void {
       await expectHeld(store, key);
     });
 
+  test(
+    'a name that is refused for its letters is refused by whatever is asked',
+    ['write', 'remove'],
+    async (store) => {
+      for (const key of NAMES) {
+        const refused = await store.write(key, text('x'), properties(text('x'))).then(
+          () => false,
+          (error: unknown) => {
+            expect(error).toMatchObject(coded('name-refused'));
+            return true;
+          },
+        );
+        if (refused) await expectRefused(store, key);
+        else await store.remove(key);
+      }
+    },
+  );
+
   test('composed and decomposed letters are two names', [], async (store) => {
     const keys = ['caf\u00e9', 'cafe\u0301'];
     for (const key of keys) await put(key, text(`the bytes of ${key}`));
