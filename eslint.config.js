@@ -47,7 +47,7 @@ const SDK_HOME = {
   'prom-client': 'runtime/prometheus.ts',
   'p-queue': 'jobs/copy-range.ts',
   'fast-xml-parser': '{jobs/descriptor,stores/xml}.ts',
-  undici: 'stores/http-client.ts',
+  undici: '{stores/http-client,api/pass-on,api/peers}.ts',
   '@azure/storage-blob': 'stores/azure/sdk.ts',
   pkgcloud: 'stores/pkgcloud/client.ts',
   sharp: 'cli/demo/render.ts',

@@ -10,8 +10,8 @@ const PACKAGES = { etcd: 'etcd-server', 'redis-server': 'redis-server' } as cons
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 
 /**
- * Makes sure of etcd and Redis, and of `more` (program -> Debian package): from PATH, else, as root, from Debian's
- * packages without starting the distribution's services. Throws one sentence that names the packages otherwise.
+ * Makes sure of etcd and Redis, and of `more` (program, or the path of a file -> Debian package): what is not there is
+ * installed, as root, from Debian's packages without starting the distribution's services. Throws one sentence that names the packages otherwise.
  * `say` gets a line before anything is installed.
  */
 export function ensurePrograms(
@@ -19,7 +19,7 @@ export function ensurePrograms(
   more: Readonly<Record<string, string>> = {},
 ): void {
   const packages = Object.entries({ ...PACKAGES, ...more });
-  const missing = packages.filter(([program]) => !onPath(program)).map(([, name]) => name);
+  const missing = packages.filter(([program]) => !isThere(program)).map(([, name]) => name);
   if (missing.length === 0) return;
   const wanted = missing.join(' and ');
   if (process.getuid?.() !== 0)
@@ -28,8 +28,8 @@ export function ensurePrograms(
     throw permanent(`${wanted} missing and there is no apt-get here: put their programs on PATH`);
   say(`installing Debian's ${wanted} (their services are not started) ...`);
   installQuietly(missing);
-  const still = packages.map(([program]) => program).filter((program) => !onPath(program));
-  if (still.length > 0) throw permanent(`installed ${wanted}, but ${still.join(' and ')} is not on PATH`);
+  const still = packages.map(([program]) => program).filter((program) => !isThere(program));
+  if (still.length > 0) throw permanent(`installed ${wanted}, but ${still.join(' and ')} is not there`);
 }
 
 /** Our own programs, by the name units call them, and their compiled files relative to this one. */
@@ -50,6 +50,10 @@ export function linkPrograms(dir: string): string {
   for (const [name, file] of Object.entries(OWN))
     symlinkSync(join(import.meta.dirname, file), join(folder, name));
   return folder;
+}
+
+function isThere(program: string): boolean {
+  return program.startsWith('/') ? existsSync(program) : onPath(program);
 }
 
 function onPath(program: string): boolean {
@@ -74,7 +78,14 @@ function installQuietly(packages: readonly string[]): void {
   }
   // Not started now, and not at the next boot either.
   if (existsSync('/run/systemd/system'))
-    spawnSync('systemctl', ['disable', 'etcd', 'redis-server'], { stdio: 'ignore' });
+    spawnSync('systemctl', ['disable', ...servicesOf(packages)], { stdio: 'ignore' });
+}
+
+function servicesOf(packages: readonly string[]): string[] {
+  const { stdout } = spawnSync('dpkg', ['-L', ...packages], { encoding: 'utf8' });
+  return [...stdout.matchAll(/^\/(?:usr\/)?lib\/systemd\/system\/([^/]+\.service)$/gm)].map(
+    ([, name = '']) => name,
+  );
 }
 
 function apt(args: readonly string[]): void {

@@ -1,5 +1,5 @@
-// Before the tests: etcd and Redis, as the demo gets them, what the systemd hosts are made with, and the shells that
-// convoyctl completes words in.
+// Before the tests: etcd and Redis, as the demo gets them, what the systemd hosts are made with, the shells that
+// convoyctl completes words in, and the servers of object stores.
 import { ensurePrograms } from '../../dist/agent/programs.js';
 
 const TEST_PROGRAMS = {
@@ -22,7 +22,9 @@ const TEST_PROGRAMS = {
   'swift-object-server': 'swift-object',
   memcached: 'memcached',
   'keystone-manage': 'python3-keystone',
-  nginx: 'nginx-extras',
+  '/usr/lib/python3/dist-packages/keystonemiddleware/__init__.py': 'python3-keystonemiddleware',
+  nginx: 'nginx',
+  '/usr/lib/nginx/modules/ngx_http_dav_ext_module.so': 'libnginx-mod-http-dav-ext',
 };
 
 try {

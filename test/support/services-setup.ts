@@ -5,7 +5,19 @@ import { spawnSync } from 'node:child_process';
  * `npm test`) a missing one fails the run by name; nothing is ever skipped.
  */
 export function setup(): void {
-  const wanted = ['etcd', 'redis-server', 'systemd-nspawn', 'dbus-daemon', 'ip', 'nft', 'nsenter', 'openssl'];
+  const wanted = [
+    'etcd',
+    'redis-server',
+    'nginx',
+    'swift-proxy-server',
+    'memcached',
+    'systemd-nspawn',
+    'dbus-daemon',
+    'ip',
+    'nft',
+    'nsenter',
+    'openssl',
+  ];
   const missing = wanted.filter((name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0);
   if (missing.length > 0)
     throw new Error(`not on PATH: ${missing.join(', ')}. \`npm test\` installs them as root.`);
