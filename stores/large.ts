@@ -10,11 +10,6 @@ import {
   type WritableStore,
 } from './store.js';
 
-export interface LargeCopyOptions {
-  /** Where the source's key is not the destination's. */
-  readonly destinationKey?: string;
-}
-
 export interface LargeCopy {
   /** Bytes. */
   readonly size: number;
@@ -39,7 +34,6 @@ export async function copyLarge(
   source: Store,
   key: string,
   destination: Store,
-  { destinationKey = key }: LargeCopyOptions = {},
   signal?: AbortSignal,
 ): Promise<LargeCopy> {
   if (!can(source, 'readStream'))
@@ -47,7 +41,7 @@ export async function copyLarge(
   const send = senderTo(destination);
   const reading = await openReading(source, key, signal);
   try {
-    await send(reading, destinationKey, signal);
+    await send(reading, key, signal);
   } catch (error) {
     await leave(reading.body);
     throw error;
