@@ -99,9 +99,18 @@ export function swiftStore(
     });
     missesUnasked = MISSES_UNASKED;
   };
-  /** An object that is missed in a container that is absent is not what is wrong. */
+  /**
+   * An object that is missed in a container that is absent is not what is wrong. Where only the container may not be
+   * looked at it is there: of objects in one that is absent Swift forbids to be asked as well.
+   */
   const expectContainer = async (signal: AbortSignal | undefined): Promise<void> => {
-    if (missesUnasked-- <= 0) await check(signal);
+    if (missesUnasked-- > 0) return;
+    try {
+      await check(signal);
+    } catch (error) {
+      if (!(error instanceof ConvoyError) || error.code !== 'forbidden') throw error;
+      missesUnasked = MISSES_UNASKED;
+    }
   };
   const missed = async ({ what, signal }: HttpRequest): Promise<never> => {
     await expectContainer(signal);

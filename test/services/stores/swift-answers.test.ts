@@ -106,6 +106,15 @@ test('a manifest taken for the object itself, where there are no large objects, 
   expect(sent).toBe(md5(text(md5(BYTES))));
 });
 
+test('a miss in a container that may not be looked at is a miss, and asked about once', async () => {
+  answers = (request) => (request.url?.endsWith('/box') === true ? [403] : [404]);
+  await expect(store.check()).rejects.toMatchObject(coded('forbidden'));
+  asked = [];
+  expect(await store.head('x')).toBeNull();
+  await expect(store.read('x', LIMIT)).rejects.toMatchObject(coded('not-found'));
+  expect(asked).toEqual(['HEAD /v1/AUTH_a/box/x', 'HEAD /v1/AUTH_a/box', 'GET /v1/AUTH_a/box/x']);
+});
+
 test('the container of segments has the storage policy of the container itself', async () => {
   let policy: string | undefined;
   answers = (request) => {
