@@ -25,7 +25,7 @@ export interface ProfilePath {
 }
 
 const STYLES = ['auto', 'path', 'virtual'] as const;
-const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** A bucket that is one DNS label: of another, no certificate of AWS holds the name. */
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -51,10 +51,9 @@ export function profilePaths(
  * all services. Throws a `UsageError` that names the variable, or profile and file, that is missing or wrong.
  */
 export function s3Settings(bucket: string, env: StoreEnvironment, files: ProfileFiles): S3Settings {
-  if (!BUCKET.test(bucket) || bucket.includes('..'))
-    throw new UsageError(
-      `s3://${scrub(bucket)} names a bucket that S3 cannot have: letters, digits, . _ - only`,
-    );
+  const wrong = wrongWithBucket(bucket);
+  if (wrong !== null)
+    throw new UsageError(`s3://${scrub(bucket)} names a bucket that S3 cannot have: ${wrong}`);
   const profile = profileOf(env, files);
   const setting = (name: string, ...variables: readonly string[]): Setting | null => {
     for (const variable of variables) {
@@ -135,4 +134,12 @@ function addressed(
       `${style.name} is "virtual", but the bucket ${bucket} can be no part of a host's name`,
     );
   return { origin: `${endpoint.protocol}//${bucket}.${endpoint.host}`, bucketPath: base };
+}
+
+/** By the rules that AWS has had for buckets of any age, in words; null if nothing. */
+function wrongWithBucket(bucket: string): string | null {
+  if (bucket.length < 3 || bucket.length > 255)
+    return `a name has 3 to 255 characters, this one ${bucket.length}`;
+  if (!BUCKET.test(bucket)) return 'letters, digits, . _ - only, the first a letter or digit';
+  return bucket.includes('..') ? 'two dots in a row' : null;
 }

@@ -206,8 +206,25 @@ describe('where requests go', () => {
     expect(message).not.toContain('hush');
   });
 
-  test.each(['..', 'a..b', 'a b', '-x', 'x?y', 'ü'])('the bucket %s is refused', (bucket) => {
-    expect(refusal({ env: KEYS, bucket })).toContain('names a bucket');
+  test.each<[string, string]>([
+    ['b', 'a name has 3 to 255 characters, this one 1'],
+    ['ab', 'a name has 3 to 255 characters, this one 2'],
+    ['x'.repeat(256), 'a name has 3 to 255 characters, this one 256'],
+    ['a..b', 'two dots in a row'],
+    ['...', 'letters, digits, . _ - only'],
+    ['a b', 'letters, digits, . _ - only'],
+    ['x?y', 'letters, digits, . _ - only'],
+    ['üüü', 'letters, digits, . _ - only'],
+    ['-xy', 'the first a letter or digit'],
+  ])('the bucket %s is refused', (bucket, words) => {
+    expect(refusal({ env: KEYS, bucket })).toContain(`s3://${bucket} names a bucket`);
+    expect(refusal({ env: KEYS, bucket })).toContain(words);
+  });
+
+  test.each(['abc', 'x'.repeat(255)])('the bucket %s is taken', (bucket) => {
+    expect(at({ AWS_S3_ADDRESSING_STYLE: 'path' }, bucket)).toBe(
+      `https://s3.eu-west-1.amazonaws.com/${bucket}`,
+    );
   });
 
   test('a bucket that is no name of a host is refused in virtual-host style', () => {
