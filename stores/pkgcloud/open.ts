@@ -50,19 +50,11 @@ async function openSwift(
 ): Promise<Store> {
   const { swiftCredentials } = await import('../swift/credentials.js');
   const { swiftStore } = await import('../swift/store.js');
-  const credentials = swiftCredentials(only(env, provider === 'rackspace' ? 'RAX_' : 'OS_'));
+  const credentials = swiftCredentials(env, [provider === 'rackspace' ? 'RAX_' : 'OS_']);
   const login = loginOf(credentials, env);
   const create = await loadPkgcloud(provider);
   const { session, carrier } = pkgcloudSession(() => create(login), credentials.variables, options.timeoutMs);
   return named(location, swiftStore(session, location, { ...options, carrier }));
-}
-
-/** The variables of one provider, as if the others were not set. */
-function only(env: StoreEnvironment, ...starts: readonly string[]): StoreEnvironment {
-  const common = ['OS_INTERFACE', 'OS_ENDPOINT_TYPE'];
-  const isOurs = (name: string): boolean =>
-    common.includes(name) || starts.some((start) => name.startsWith(start));
-  return { get: (name) => (isOurs(name) ? env.get(name) : undefined), nameOf: env.nameOf };
 }
 
 /** What pkgcloud logs in with. Its v1 login asks at every request, and it knows no application credentials. */

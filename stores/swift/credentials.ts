@@ -1,7 +1,7 @@
 import { UsageError } from '../../runtime/errors.js';
 import type { StoreEnvironment } from '../environment.js';
 import type { WantedEndpoint } from './catalog.js';
-import { httpAddress, type Variables, variablesOf } from './variables.js';
+import { httpAddress, listed, type Variables, variablesOf } from './variables.js';
 
 /** A name is unique only in its domain, an id everywhere. */
 export type Named =
@@ -45,8 +45,17 @@ export type ApplicationCredential = { readonly id: string } | { readonly name: s
 
 const RACKSPACE_AUTH_URL = 'https://identity.api.rackspacecloud.com/v2.0';
 
+/** What each kind of login needs, by how its variables' names begin. */
+const LOGINS = {
+  OS_: ['OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD', 'OS_PROJECT_NAME'],
+  ST_: ['ST_AUTH', 'ST_USER', 'ST_KEY'],
+  RAX_: ['RAX_USERNAME', 'RAX_API_KEY'],
+} as const;
+export type SwiftFamily = keyof typeof LOGINS;
+
 /**
- * Which credentials the environment holds. Where it holds several sets, the first of these counts:
+ * Which credentials the environment holds, of these families of variables: the others are taken for unset. Where it
+ * holds several sets, the first of these counts:
  * 1. OS_AUTH_TOKEN with OS_STORAGE_URL: no login.
  * 2. ST_AUTH with ST_USER and ST_KEY: v1.
  * 3. OS_AUTH_URL: v3 with a password or an application credential, or v2.0 with a password.
@@ -54,29 +63,31 @@ const RACKSPACE_AUTH_URL = 'https://identity.api.rackspacecloud.com/v2.0';
  *
  * Throws a `UsageError` that names the variable that is missing or cannot be right.
  */
-export function swiftCredentials(env: StoreEnvironment): SwiftCredentials {
-  const sets = [
-    { chosenBy: 'OS_AUTH_TOKEN', others: [], read: givenToken },
-    { chosenBy: 'ST_AUTH', others: ['ST_USER', 'ST_KEY'], read: v1 },
+export function swiftCredentials(
+  env: StoreEnvironment,
+  families: readonly SwiftFamily[] = ['OS_', 'ST_', 'RAX_'],
+): SwiftCredentials {
+  const all = [
+    { family: 'OS_', chosenBy: 'OS_AUTH_TOKEN', others: [], read: givenToken },
+    { family: 'ST_', chosenBy: 'ST_AUTH', others: ['ST_USER', 'ST_KEY'], read: v1 },
     {
+      family: 'OS_',
       chosenBy: 'OS_AUTH_URL',
       others: ['OS_USERNAME', 'OS_USER_ID', 'OS_PASSWORD', 'OS_APPLICATION_CREDENTIAL_SECRET'],
       read: keystone,
     },
-    { chosenBy: 'RAX_USERNAME', others: ['RAX_API_KEY', 'RAX_PASSWORD'], read: rackspace },
+    { family: 'RAX_', chosenBy: 'RAX_USERNAME', others: ['RAX_API_KEY', 'RAX_PASSWORD'], read: rackspace },
   ] as const;
+  const sets = all.filter(({ family }) => families.includes(family));
   const set =
     sets.find(({ chosenBy }) => env.get(chosenBy) !== undefined) ??
     sets.find(({ others }) => others.some((name) => env.get(name) !== undefined));
   if (set === undefined) {
-    const [keystoneUrl, user, password, project, v1Url, v1User, v1Key, rax, apiKey] = [
-      ...['OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD', 'OS_PROJECT_NAME'],
-      ...['ST_AUTH', 'ST_USER', 'ST_KEY', 'RAX_USERNAME', 'RAX_API_KEY'],
-    ].map((name) => env.nameOf(name));
-    throw new UsageError(
-      `no credentials for Swift: set ${keystoneUrl} with ${user}, ${password} and ${project}, or ${v1Url} with ` +
-        `${v1User} and ${v1Key}, or ${rax} with ${apiKey}`,
-    );
+    const ways = families.map((family) => {
+      const [first, ...rest] = LOGINS[family].map((name) => env.nameOf(name));
+      return `${first} with ${listed(rest)}`;
+    });
+    throw new UsageError(`no credentials for Swift: set ${ways.join(', or ')}`);
   }
   return set.read(variablesOf(env), env);
 }

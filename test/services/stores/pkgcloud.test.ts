@@ -239,6 +239,17 @@ async function inProcess(provider: PkgcloudProvider, env: Variables, before = ''
   return inNode(process.execPath, ['--input-type=module', '--eval', script], { timeout: 30_000 });
 }
 
+test.each<[PkgcloudProvider, string]>([
+  [
+    'openstack',
+    'no credentials for Swift: set OS_AUTH_URL with OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME',
+  ],
+  ['rackspace', 'no credentials for Swift: set RAX_USERNAME with RAX_API_KEY'],
+])('%s recommends no variable that it does not read', async (provider, message) => {
+  const env = { ST_AUTH: 'http://h/auth/v1.0', ST_USER: 'u', ST_KEY: 'secret-word' };
+  await expect(open(provider, env)).rejects.toMatchObject({ message });
+});
+
 test('without the package it says in one sentence how to install it', async () => {
   const hooks = `export const resolve = (name, context, next) => {
     if (name === 'pkgcloud') throw Object.assign(new Error('none'), { code: 'ERR_MODULE_NOT_FOUND' });
