@@ -120,15 +120,17 @@ async function checkStores(
     import('../runtime/log.js'),
   ]);
   const { env } = context;
-  const opened: Store[] = [];
+  const open: Store[] = [];
   const hold = <S extends Store>(store: S): S => {
-    opened.push(store);
+    open.push(store);
     return store;
   };
   try {
     const [source, destination] = await both(
-      opening.openSource(definition.source, { log, env }).then(hold),
-      opening.openDestination(definition.destination, { log, env }).then(hold),
+      checks.opened('source', definition.source, (at) => opening.openSource(at, { log, env }).then(hold)),
+      checks.opened('destination', definition.destination, (at) =>
+        opening.openDestination(at, { log, env }).then(hold),
+      ),
     );
     serverSideCopy(definition.serverSide, { source, destination, log });
     await ask({ source, destination }, createContainer, checks.preflight);
@@ -140,7 +142,7 @@ async function checkStores(
       { code: (error as ConvoyError).code ?? 'bug' },
     );
   } finally {
-    await Promise.all(opened.map((store) => store.close()));
+    await Promise.all(open.map((store) => store.close()));
   }
 }
 

@@ -12,7 +12,7 @@ import { openQueue } from './open-queue.js';
 import { FINDING_REDIS, LOG_LEVEL, MIGRATION } from './options.js';
 import { createOutage } from './outage.js';
 import { populate } from './populate.js';
-import { preflight, SOME_KEY } from './preflight.js';
+import { opened, preflight, SOME_KEY } from './preflight.js';
 import type { MigrationStatus, WorkQueue } from './work-queue.js';
 
 const TABLE = {
@@ -59,7 +59,7 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
 
   /** Nothing is written there yet, so one that is away holds up no planning. */
   async function lookAtDestination(location: string): Promise<void> {
-    const destination = await openDestination(location, { log, env });
+    const destination = await opened('destination', location, (at) => openDestination(at, { log, env }));
     try {
       await preflight('destination', destination, signal);
     } catch (error) {
@@ -72,7 +72,7 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
 
   async function plan({ definition }: MigrationStatus, from: string): Promise<number> {
     const random = Math.random;
-    const plain = await openSource(definition.source, { log, env });
+    const plain = await opened('source', definition.source, (at) => openSource(at, { log, env }));
     const source = await openSource(definition.source, { log, env, retry: { clock, random } });
     const outage = createOutage({
       ...{ clock, random, log },

@@ -1,5 +1,6 @@
-import { ConvoyError, messageOf } from '../runtime/errors.js';
+import { ConvoyError, messageOf, UsageError } from '../runtime/errors.js';
 import type { Side } from '../stores/environment.js';
+import { scrub } from '../stores/location.js';
 import type { Store } from '../stores/store.js';
 
 /** An object that may be asked for, just to hear an answer: it need not exist. */
@@ -18,12 +19,20 @@ export async function preflight(side: Side, store: Store, signal?: AbortSignal):
   } catch (error) {
     if (!(error instanceof ConvoyError) || error.kind === 'aborted') throw error;
     if (error.code === 'forbidden' && (await answers(store, signal))) return;
-    const { kind, code, status, retryAfterMs } = error;
-    throw new ConvoyError(kind, sentence(side, store, error), {
-      ...(code === undefined ? {} : { code }),
-      ...(status === undefined ? {} : { status }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    throw unusable(side, store.name, error);
+  }
+}
+
+/** The store that `open` opens at a migration's location; what is wrong is told as `preflight` tells it. */
+export async function opened<S extends Store>(
+  side: Side,
+  location: string,
+  open: (location: string) => Promise<S>,
+): Promise<S> {
+  try {
+    return await open(location);
+  } catch (error) {
+    throw error instanceof ConvoyError ? unusable(side, scrub(location), error) : error;
   }
 }
 
@@ -34,12 +43,19 @@ function answers(store: Store, signal: AbortSignal | undefined): Promise<boolean
   );
 }
 
-function sentence(side: Side, store: Store, error: ConvoyError): string {
+function unusable(side: Side, name: string, error: ConvoyError): ConvoyError {
   const message = messageOf(error);
-  const where = message.includes(store.name.replace('file://', '')) ? '' : ` ${store.name}`;
+  const where = message.includes(name.replace('file://', '')) ? '' : ` ${name}`;
   const advice =
     error.code === 'container-absent' && side === 'destination'
       ? ' (convoyctl migration create ... --create-container makes it)'
       : '';
-  return `the ${side}${where} cannot be used: ${message}${advice}`;
+  const sentence = `the ${side}${where} cannot be used: ${message}${advice}`;
+  if (error instanceof UsageError) return new UsageError(sentence);
+  const { kind, code, status, retryAfterMs } = error;
+  return new ConvoyError(kind, sentence, {
+    ...(code === undefined ? {} : { code }),
+    ...(status === undefined ? {} : { status }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }

@@ -7,7 +7,7 @@ import type { WritableStore } from '../stores/store.js';
 import type { Limiter } from '../stores/wrap.js';
 import { type CopyOutcome, copyItem } from './copy-tile.js';
 import { createOutage, type Outage } from './outage.js';
-import { preflight, SOME_KEY } from './preflight.js';
+import { opened, preflight, SOME_KEY } from './preflight.js';
 import { descriptorKey } from './pyramid.js';
 import { serverSideCopy } from './server-side.js';
 import type { Claim, MigrationDefinition } from './work-queue.js';
@@ -51,8 +51,10 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
   const retry = (side: Side) => ({ clock, random, onError: listen(side) });
   const limiter = options.limiter === undefined ? {} : { limiter: options.limiter };
   const plain = {
-    source: await openSource(definition.source, { log, env }),
-    destination: await openDestination(definition.destination, { log, env }),
+    source: await opened('source', definition.source, (at) => openSource(at, { log, env })),
+    destination: await opened('destination', definition.destination, (at) =>
+      openDestination(at, { log, env }),
+    ),
   };
   const source = await openSource(definition.source, { log, env, retry: retry('source'), ...limiter });
   const destination = await openDestination(definition.destination, {

@@ -217,7 +217,13 @@ describe('create, asking the stores', () => {
     const args = `migration create far --source swift://box --destination file://${ground.dir}`;
     const { stderr, exit } = await run(args);
     expect(exit).toBe(1);
-    expect(stderr).toMatch(/OS_AUTH_URL.*ST_KEY.*--no-check/);
+    expect(stderr).toMatch(
+      /the source swift:\/\/box cannot be used: no credentials .*OS_AUTH_URL.*ST_KEY.*--no-check/,
+    );
+    const both = await run(`migration create far --source swift://box --destination s3://tiles/in`);
+    expect(both.stderr).toMatch(
+      /the source swift:\/\/box cannot be used: .*; and the destination s3:\/\/tiles\/in cannot be used: .*AWS_ACCESS_KEY_ID/,
+    );
     expect(await run(`${args} --no-check`)).toMatchObject({ stdout: 'Created migration far\n', exit: 0 });
     await queue.cancel('far', 'the test');
   });
