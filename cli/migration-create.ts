@@ -113,7 +113,7 @@ async function checkStores(
   createContainer: boolean,
 ): Promise<void> {
   // Only here: they take longer to load than all the rest of the program.
-  const [opening, checks, { serverSideCopy }, { silentLog: log }] = await Promise.all([
+  const [opening, checks, { serverSideCopy, insistOnCopies }, { silentLog: log }] = await Promise.all([
     import('../stores/open.js'),
     import('../jobs/preflight.js'),
     import('../jobs/server-side.js'),
@@ -134,6 +134,7 @@ async function checkStores(
     );
     serverSideCopy(definition.serverSide, { source, destination, log });
     await ask({ source, destination }, createContainer, checks.preflight);
+    await insistOnCopies(definition.serverSide, { source, destination });
     const note = notKept(destination.traits);
     if (note !== '') context.err(`note: ${destination.name} ${note}`);
   } catch (error) {

@@ -9,7 +9,7 @@ import { type CopyOutcome, copyItem } from './copy-tile.js';
 import { createOutage, type Outage } from './outage.js';
 import { opened, preflight, SOME_KEY } from './preflight.js';
 import { descriptorKey } from './pyramid.js';
-import { serverSideCopy } from './server-side.js';
+import { insistOnCopies, serverSideCopy } from './server-side.js';
 import type { Claim, MigrationDefinition } from './work-queue.js';
 
 /** From one migration's source to its destination, with a watch on both. */
@@ -100,9 +100,15 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     }
   };
 
+  /** The check has told the outage already. */
+  const unlessAway = (error: unknown): void => {
+    if (kindOf(error) !== 'transient') throw error;
+  };
+
   try {
     const serverSide = serverSideCopy(definition.serverSide, { source, destination, log });
     await Promise.all(SIDES.map(check));
+    await insistOnCopies(definition.serverSide, plain, options.signal).catch(unlessAway);
     return {
       outage,
       copy(claim, index, signal) {

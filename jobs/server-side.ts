@@ -2,6 +2,7 @@ import { ConvoyError, kindOf, messageOf, permanent } from '../runtime/errors.js'
 import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
 import { can, type Store, type StoreErrorCode } from '../stores/store.js';
+import { SOME_KEY } from './preflight.js';
 import type { ServerSide } from './work-queue.js';
 
 /** Copies tiles from a source into a destination that does it by itself. */
@@ -26,6 +27,21 @@ export interface TileToCopy {
   check(start: Uint8Array): void;
 }
 
+/**
+ * Between stores that were asked already, and so have logged in: rejects `permanent`/`copy-refused` if the destination
+ * has to copy by itself and cannot from this source, though both have the role. Asks for no more than a token.
+ */
+export async function insistOnCopies(
+  mode: ServerSide,
+  { source, destination }: { readonly source: Store; readonly destination: Store },
+  signal?: AbortSignal,
+): Promise<void> {
+  if (mode !== 'always') return;
+  const canBoth = can(source, 'copyAddress') && can(destination, 'canCopyFrom');
+  if (!canBoth || !destination.canCopyFrom(await source.copyAddress(SOME_KEY, signal)))
+    throw cannotCopy(source, destination);
+}
+
 /** What failed, and whose trouble it may be, likeliest first. */
 export class StepError extends Error {
   constructor(
@@ -44,7 +60,8 @@ const STORE_WIDE: readonly StoreErrorCode[] = ['disk-full', 'wrong-credentials',
 
 /**
  * null where nothing is ever copied so: not asked for, or (with `auto`) one of the stores cannot. Whether two that can
- * will do it for each other is the destination's decision; with `auto` its first refusal holds for the whole route.
+ * will do it for each other is the destination's decision; with `auto` its first refusal holds for the whole route,
+ * with `always` `insistOnCopies` asks for it first.
  *
  * With `auto` a tile is carried if the source gives no beginning of it or tells no MD5 to verify by, if a copy of it failed once before, and if the
  * destination will have no such copy; carrying either heals it or tells the true reason.

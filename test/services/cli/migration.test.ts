@@ -7,6 +7,7 @@ import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
 import { program } from '../../support/programs.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
+import { startTelltale, type Telltale } from '../../support/stores/telltale.js';
 import { startTileSource } from '../../support/tile-source.js';
 import { until } from '../../support/until.js';
 
@@ -226,6 +227,30 @@ describe('create, asking the stores', () => {
     );
     expect(await run(`${args} --no-check`)).toMatchObject({ stdout: 'Created migration far\n', exit: 0 });
     await queue.cancel('far', 'the test');
+  });
+
+  test('refuses stores that both copy by themselves, but not for each other', async () => {
+    const [cluster, other] = [await startTelltale(), await startTelltale()];
+    const login = (side: string, { url }: Telltale) => ({
+      ...{ [`${side}ST_AUTH`]: `${url}/auth/v1.0`, [`${side}ST_USER`]: 'u', [`${side}ST_KEY`]: 'k' },
+    });
+    const env = {
+      ...{ REDIS_URL: redis.url, ...login('SOURCE_', cluster), ...login('DESTINATION_', other) },
+      ...{ AWS_ENDPOINT_URL: cluster.url, AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 's' },
+    };
+    for (const destination of ['s3://dst', 'swift://dst']) {
+      const args = `migration create ${destination.slice(0, 2)} --source swift://src --destination ${destination}`;
+      const { exit, stderr } = await run(`${args} --server-side always`, env);
+      expect([exit, stderr.trimEnd().split('\n').length]).toEqual([1, 1]);
+      expect(stderr).toContain(`${destination} cannot copy from swift://src by itself`);
+      expect(stderr).toContain('nothing is stored');
+      expect(await run(`${args} --server-side auto`, env)).toMatchObject({ exit: 0 });
+      await queue.cancel(destination.slice(0, 2), 'the test');
+    }
+    const within = 'migration create within --source swift://src --destination swift://dst';
+    const same = { ...env, ...login('DESTINATION_', cluster) };
+    expect(await run(`${within} --server-side always`, same)).toMatchObject({ exit: 0 });
+    await queue.cancel('within', 'the test');
   });
 
   test('makes the container when asked to, and says in a line what is not kept there', async () => {

@@ -49,9 +49,9 @@ beforeAll(async () => {
 afterAll(() => never.abort());
 
 /** Copies the tile and says what became of it, and whether that was told to be carried. */
-async function copy(kind: string, serverSide: ServerSide): Promise<CopyOutcome> {
+async function copy(kind: string, serverSide: ServerSide, to = kind): Promise<CopyOutcome> {
   const definition: MigrationDefinition = {
-    ...{ name: 'm', source: `${kind}://${kind}-source`, destination: `${kind}://${kind}-destination` },
+    ...{ name: 'm', source: `${kind}://${kind}-source`, destination: `${to}://${to}-destination` },
     ...{ rangeSize: 10, maxAttempts: 1, stopAfterFailures: 1, stopAfterTiles: 1, serverSide },
   };
   const route = await openRoute(definition, {
@@ -73,4 +73,12 @@ test.each(['swift', 's3'])('%s copies a tile by itself: same bytes, properties a
   await store.close();
   expect(Buffer.from(stored.bytes).equals(BODY)).toBe(true);
   expect(stored).toMatchObject({ contentType: 'image/jpeg', metadata: { by: 'a test' }, md5: MD5 });
+});
+
+test('stores that cannot for each other are refused before the first tile, or it is carried', async () => {
+  await expect(copy('swift', 'always', 's3')).rejects.toMatchObject({
+    ...{ kind: 'permanent', code: 'copy-refused' },
+    message: 's3://s3-destination cannot copy from swift://swift-source by itself',
+  });
+  expect(await copy('swift', 'auto', 's3')).toEqual({ kind: 'done', bytes: BODY.length, md5: MD5 });
 });
