@@ -197,7 +197,8 @@ const [FISH, ZSH] = await Promise.all([isThere('fish'), isThere('zsh')]);
 test.each(FISH ? ['bash', 'fish'] : ['bash'])(
   '%s completes commands, live names, files and values',
   async (shell) => {
-    expect(await offered(shell, 'convoyctl sto')).toEqual(['stop']);
+    expect(await offered(shell, 'convoyctl stor')).toEqual(['store']);
+    expect(await offered(shell, 'convoyctl store s')).toEqual(['stat']);
     expect(await offered(shell, 'convoyctl stop w')).toEqual(['web@1.service', 'worker.service']);
     expect(await offered(shell, 'convoyctl --debug cat wo')).toEqual(['worker.service']);
     expect(await offered(shell, 'convoyctl drain ')).toEqual([ID]);
