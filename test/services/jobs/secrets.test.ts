@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
@@ -29,9 +29,12 @@ let redisUrl: string;
 let queue: RedisQueue;
 let inspector: Inspector;
 
-/** A value with characters that mean something to URLs, JSON and shells. */
-function plant(name: string): string {
-  const value = `s3c+${randomBytes(9).toString('hex')}/="%${randomBytes(3).toString('hex')}`;
+/** A value with characters that mean something to URLs, JSON and shells, but for those that cannot be there. */
+function plant(name: string, except = /$^/g): string {
+  const value = `s3c+${randomBytes(9).toString('hex')}/="%${randomBytes(3).toString('hex')}`.replace(
+    except,
+    'x',
+  );
   secrets.set(name, value);
   return value;
 }
@@ -66,10 +69,25 @@ function formsOf(value: string): string[] {
   return [...new Set(forms)];
 }
 
+/** Of every process that runs; a server of the test's own is started with its password. */
+const commandLines = new Set<string>();
+function lookAtCommandLines(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (!/redis-server/.test(line)) commandLines.add(line);
+    } catch {
+      // It has ended.
+    }
+  }
+}
+const looking = setInterval(lookAtCommandLines, 50);
+afterAll(() => clearInterval(looking));
+
 /** `where: whose secret, in which form` for each that can be found. */
 function leaks(): string[] {
   const all = [...secrets, ...server.tokens.map((token, at) => [`token ${at}`, token] as const)];
-  return [...said].flatMap(([where, text]) =>
+  return [...said, ['command lines', [...commandLines].join('\n')] as const].flatMap(([where, text]) =>
     all.flatMap(([name, value]) =>
       formsOf(value)
         .filter((form) => text.includes(form))
@@ -79,8 +97,7 @@ function leaks(): string[] {
 }
 
 beforeAll(async () => {
-  const password = plant('REDIS_PASSWORD').replace(/"/g, '');
-  secrets.set('REDIS_PASSWORD', password);
+  const password = plant('REDIS_PASSWORD', /"/g);
   const redis = await testRedis(ground, { flags: ['--requirepass', password] });
   redisUrl = `redis://:${encodeURIComponent(password)}@127.0.0.1:${redis.port}`;
   queue = new RedisQueue({ locate: async () => redisUrl, timeoutMs: 5_000 });
@@ -94,12 +111,15 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([queue.close(), inspector.close()]));
 
-const LOCATIONS = (url: string): Record<string, readonly [string, string]> => ({
-  swift: ['swift://src', 'swift://dst'],
-  azure: [`azure://${ACCOUNT}/src`, `azure://${ACCOUNT}/dst`],
-  s3: ['s3://src', 's3://dst'],
-  webdav: [`webdav+${url}/dav/src`, `webdav+${url}/dav/dst`],
-});
+function locations(set: string): Record<string, readonly [string, string]> {
+  const webdav = [`webdav+${server.url}/dav/src`, `webdav+${server.url}/dav/dst`] as const;
+  if (set === 'tokens') return { webdav, pkgcloud: ['swift://src', 'pkgcloud+openstack://dst'] };
+  return {
+    swift: ['swift://src', 'swift://dst'],
+    azure: [`azure://${ACCOUNT}/src`, `azure://${ACCOUNT}/dst`],
+    ...{ s3: ['s3://src', 's3://dst'], webdav },
+  };
+}
 
 /** Each set of variables has other ways to log in; side by side, so that no run needs only one store. */
 const SETS: Record<string, () => Record<string, string>> = {
@@ -110,7 +130,7 @@ const SETS: Record<string, () => Record<string, string>> = {
     ...{ ST_AUTH: `${server.url}/auth/v1.0`, ST_USER: 'u', ST_KEY: secrets.get('ST_KEY') ?? '' },
     AZURE_STORAGE_CONNECTION_STRING: `AccountName=${ACCOUNT};AccountKey=${plantKey('AZURE AccountKey')};BlobEndpoint=${server.url}/${ACCOUNT}`,
     ...{ AWS_ACCESS_KEY_ID: 'AKID', AWS_SECRET_ACCESS_KEY: plant('AWS_SECRET_ACCESS_KEY') },
-    ...{ AWS_SESSION_TOKEN: plant('AWS_SESSION_TOKEN').replaceAll(/["%]/g, 'x') },
+    ...{ AWS_SESSION_TOKEN: plant('AWS_SESSION_TOKEN', /["%]/g) },
     ...{ AWS_ENDPOINT_URL: server.url, AWS_REGION: 'r' },
     ...{ WEBDAV_USERNAME: 'u', WEBDAV_PASSWORD: plant('WEBDAV_PASSWORD') },
   }),
@@ -119,8 +139,7 @@ const SETS: Record<string, () => Record<string, string>> = {
     mkdirSync(credentials);
     writeFileSync(join(credentials, 'WEBDAV_PASSWORD'), `${plant('WEBDAV_PASSWORD file')}\n`);
     const profile = join(ground.dir, 'aws-credentials');
-    const secret = plant('AWS profile').replaceAll('"', '');
-    secrets.set('AWS profile', secret);
+    const secret = plant('AWS profile', /"/g);
     writeFileSync(profile, `[x]\naws_access_key_id = AKID\naws_secret_access_key = ${secret}\n`);
     return {
       ...{ SOURCE_RAX_AUTH_URL: `${server.url}/v2.0`, SOURCE_RAX_USERNAME: 'u' },
@@ -134,6 +153,15 @@ const SETS: Record<string, () => Record<string, string>> = {
       ...{ WEBDAV_USERNAME: 'u', CREDENTIALS_DIRECTORY: credentials },
     };
   },
+  tokens: () => ({
+    SOURCE_OS_STORAGE_URL: `${server.url}/v1/AUTH_test`,
+    SOURCE_OS_AUTH_TOKEN: plant('OS_AUTH_TOKEN'),
+    ...{ OS_STORAGE_URL: `${server.url}/v1/AUTH_test`, OS_AUTH_TOKEN: secrets.get('OS_AUTH_TOKEN') ?? '' },
+    ...{ DESTINATION_OS_AUTH_URL: `${server.url}/v3`, DESTINATION_OS_USERNAME: 'u' },
+    DESTINATION_OS_PASSWORD: plant('OS_PASSWORD of pkgcloud'),
+    ...{ DESTINATION_OS_PROJECT_NAME: 'p', DESTINATION_OS_REGION_NAME: 'R' },
+    WEBDAV_BEARER_TOKEN: plant('WEBDAV_BEARER_TOKEN', /["%]/g),
+  }),
 };
 
 const run = async (env: Record<string, string>, ...args: string[]) => {
@@ -142,14 +170,7 @@ const run = async (env: Record<string, string>, ...args: string[]) => {
   return result;
 };
 function start(job: JobProgram, env: Record<string, string>, ...args: string[]): Running {
-  const running = startJob(ground, job, [...args, '--log-level', 'debug'], { ...env, REDIS_URL: redisUrl });
-  const commandLine = until('its command line', () =>
-    readFileSync(`/proc/${running.child.pid}/cmdline`, 'utf8').includes(job),
-  );
-  void commandLine.then(() =>
-    said.set(`${running.name} cmdline`, readFileSync(`/proc/${running.child.pid}/cmdline`, 'utf8')),
-  );
-  return running;
+  return startJob(ground, job, [...args, '--log-level', 'debug'], { ...env, REDIS_URL: redisUrl });
 }
 const logOf = ({ name }: Running): string => readFileSync(join(ground.dir, `${name}.log`), 'utf8');
 
@@ -178,12 +199,12 @@ test.each(Object.keys(SETS))(
   'no secret is said by any program, right or refused, with %s',
   async (set) => {
     const env = SETS[set]!();
-    const locations = LOCATIONS(server.url);
-    const names = Object.keys(locations).map((kind) => `${set}-${kind}`);
+    const stores = locations(set);
+    const names = Object.keys(stores).map((kind) => `${set}-${kind}`);
     // Refused by everything: each command says what is wrong, in one sentence.
     server.refuse = 401;
     await Promise.all(
-      Object.entries(locations).map(async ([kind, [source, destination]]) => {
+      Object.entries(stores).map(async ([kind, [source, destination]]) => {
         const args = [
           'migration',
           'create',
@@ -203,7 +224,7 @@ test.each(Object.keys(SETS))(
         expect((await run(env, 'store', 'stat', source)).exit).toBe(1);
       }),
     );
-    const planner = start('populate', env, '--migration', `${set}-swift`);
+    const planner = start('populate', env, '--migration', names[0]!);
     expect(await exitOf(planner)).toBe(1);
     const importer = start('import-blobs', env);
     const publisher = start('upload-dzis', env);
@@ -227,10 +248,24 @@ test.each(Object.keys(SETS))(
       expect([name, status?.failures]).toEqual([name, { 'http-404': 1 }]);
     }
     server.refuse = 500;
-    for (const [source] of Object.values(locations)) await run(env, 'store', 'stat', `${source}/img.dzi`);
+    for (const [source] of Object.values(stores)) await run(env, 'store', 'stat', `${source}/img.dzi`);
     server.refuse = null;
     await run(env, 'migration', 'status');
     await run(env, 'migration', 'failures', names[0]!);
+    const stats = ground.spawn(
+      `zh-stats-${set}`,
+      process.execPath,
+      [...[program('cli/stats-main.js'), '--interval', '100ms', '--log-level', 'debug']],
+      { PATH: process.env.PATH, ...env, REDIS_URL: redisUrl },
+    );
+    const linesOfStats = (): string => readFileSync(join(ground.dir, `zh-stats-${set}.log`), 'utf8');
+    await until('a line of zh-stats about each', () =>
+      names.every((name) => linesOfStats().includes(`${name}: `)),
+    );
+    stats.kill('SIGKILL');
+    said.set(`zh-stats ${set}`, linesOfStats());
+    for (const each of ['cli/main.js', 'cli/stats-main.js', 'import-blobs', 'upload-dzis', 'populate'])
+      expect([...commandLines].filter((line) => line.includes(each))).not.toEqual([]);
     await Promise.all([importer.kill(), publisher.kill()]);
     for (const each of [planner, importer, publisher, ...planners]) said.set(each.name, logOf(each));
     expect(logOf(importer)).toContain('"level":20');
@@ -263,7 +298,7 @@ test('no secret is said by the fleet that runs the programs: registry, API, metr
   const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`);
   writeFileSync(join(folder, 'zh.env'), lines.join(''), { mode: 0o600 });
   server.refuse = 401;
-  const [source, destination] = LOCATIONS(server.url).s3!;
+  const [source, destination] = locations('keys').s3!;
   const created = ['migration', 'create', 'fleet', '--source', source, '--destination', destination];
   expect((await run(env, ...created, '--no-check')).exit).toBe(0);
   await queue.addImage('fleet', 'img', IMAGE);

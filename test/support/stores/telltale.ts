@@ -67,7 +67,8 @@ export async function startTelltale(): Promise<Telltale> {
     if (path === '/v3/auth/tokens') {
       const endpoint = { interface: 'public', region: 'R', region_id: 'R', url: storage };
       const catalog = [{ type: 'object-store', name: 'swift', endpoints: [endpoint] }];
-      return json(201, { token: { expires_at: expires, catalog } }, { 'x-subject-token': token() });
+      const project = { id: 't', name: 't' };
+      return json(201, { token: { expires_at: expires, catalog, project } }, { 'x-subject-token': token() });
     }
     if (path === '/v2.0/tokens') {
       const endpoints = [{ region: 'R', publicURL: storage, tenantId: 't' }];
