@@ -7,6 +7,12 @@ import { controlExit, type End, endOf, isEnded, isPristine, saidSoFar, whyOf } f
 import { typeInterface } from './unit-text.js';
 import { readProperty, type UnitWatch } from './unit-watch.js';
 
+/**
+ * Its processes may write before systemd has noted that the unit left `inactive`: seen up to a millisecond early, the
+ * journal's time being that of its own loop.
+ */
+const FIRST_WORDS_MS = 50;
+
 /** Writes down how units end, because systemd forgets it, and finds out why they failed. */
 export interface Endings {
   /** Something about the unit has changed. To be called while messages are read: looks a little later. */
@@ -83,7 +89,7 @@ export function createEndings({ bus, files, watch, journal, wake, log }: Endings
     const now = watch.properties(name);
     const [control, lines, tooOften] = await Promise.all([
       end.exit === null || end.exit === '0' ? badControl(name) : null,
-      journal.ofUnit(name, Number(now.InactiveExitTimestamp ?? 0n) / 1000),
+      journal.ofUnit(name, Number(now.InactiveExitTimestamp ?? 0n) / 1000 - FIRST_WORDS_MS),
       end.autoRestarts > 0 && startedTooOften(name, end),
     ]);
     const why = whyOf(tooOften ? { ...now, Result: 'start-limit-hit' } : now, control);
