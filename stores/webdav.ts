@@ -40,7 +40,8 @@ export function webdavStore(
   const { origin, pathname } = new URL(url);
   const base = pathname.replace(/\/+$/, '');
   const name = scrub(url);
-  const limits = { ...commonLimits(''), partBytes: 255 };
+  // How large an object may be is the server's own business: it answers 413.
+  const limits = { ...commonLimits(''), partBytes: 255, writeBytes: Number.MAX_SAFE_INTEGER };
   const login = davLogin(env);
   const client = httpClient(origin, { ...options, explain: explaining(login) });
   /** The container has been seen, or the server will not tell. */

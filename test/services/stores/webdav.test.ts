@@ -67,6 +67,11 @@ describe('before nginx', () => {
     expect(readFileSync(join(nginx.root, 'streamed'), 'utf8')).toBe('1234567890');
   });
 
+  test('an object of 6 GB is begun: how large one may be, the server says', async () => {
+    const writing = davAt(nginx.davUrl).writeStream('six', bodyOf('1'), 6e9, NO_PROPERTIES);
+    await expect(writing).rejects.toMatchObject({ kind: 'transient', code: 'truncated' });
+  });
+
   test('a prefix is taken letter by letter, whatever the letters', async () => {
     const store = davAt(`${nginx.davUrl}/letters`);
     await store.createContainer();
