@@ -1,18 +1,13 @@
 import type { FailureFilter, OperatorQueue } from '../jobs/work-queue.js';
 import { permanent } from '../runtime/errors.js';
-import { type OptionRow, parseChoice, parseText } from '../runtime/options.js';
+import { type OptionRow, parseText } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
 import { migrationCreate } from './migration-create.js';
 import { settledOf, stateWords, statusLines } from './migration-text.js';
 import { withQueue } from './queue.js';
 import { formatTable } from './table.js';
+import { TEXT_OR_JSON } from './text-or-json.js';
 
-const output = {
-  flag: '-o, --output <format>',
-  help: 'text, or json: one object a line',
-  parse: parseChoice(['text', 'json']),
-  default: 'text',
-} satisfies OptionRow<'text' | 'json'>;
 const reason: OptionRow<string> = {
   flag: '--reason <word>',
   help: 'only failures with this reason, such as http-404',
@@ -49,7 +44,7 @@ const status = command({
   name: 'migration status',
   arguments: '[name]',
   summary: 'show how a migration (or each of them) stands: states, rate, failures, workers',
-  options: { output },
+  options: { output: TEXT_OR_JSON },
   examples: ['convoyctl migration status zoom', 'convoyctl migration status -o json'],
   run: async (context, [name], options) => {
     await withQueue(context, async (queue) => {
@@ -74,7 +69,7 @@ const failures = command({
   name: 'migration failures',
   arguments: '<name>',
   summary: 'list what could not be migrated, and why',
-  options: { output, reason, image },
+  options: { output: TEXT_OR_JSON, reason, image },
   examples: [
     'convoyctl migration failures zoom',
     'convoyctl migration failures zoom --reason http-404 -o json',

@@ -1,23 +1,16 @@
 import { kindOf, permanent } from '../runtime/errors.js';
-import { type OptionRow, parseChoice } from '../runtime/options.js';
 import { scrub, splitObject } from '../stores/location.js';
 import { can, type ListableStore, type Store } from '../stores/store.js';
 import { type Command, type Context, command } from './command.js';
 import type { ListedStoreObject, ShownLocation } from './json-output.js';
 import { isoOrNull, listedObject, locationLines, objectLine } from './store-text.js';
-
-const output = {
-  flag: '-o, --output <format>',
-  help: 'text, or json: one object a line',
-  parse: parseChoice(['text', 'json']),
-  default: 'text',
-} satisfies OptionRow<'text' | 'json'>;
+import { TEXT_OR_JSON } from './text-or-json.js';
 
 const ls = command({
   name: 'store ls',
   arguments: '<location>',
   summary: 'list the objects below a location: size in bytes, time of the last change, name',
-  options: { output },
+  options: { output: TEXT_OR_JSON },
   examples: [
     'convoyctl store ls swift://zoom/dzis',
     'convoyctl store ls azure://account/container -o json | jq .size',
@@ -70,7 +63,7 @@ const stat = command({
   name: 'store stat',
   arguments: '<location>',
   summary: 'tell what is known of an object, or whether a container can be used and how its store behaves',
-  options: { output },
+  options: { output: TEXT_OR_JSON },
   examples: ['convoyctl store stat s3://bucket/dzis/abc.dzi', 'convoyctl store stat swift://zoom -o json'],
   run: async (context, [location = ''], options) => {
     const shown = await withStore(context, location, async (store): Promise<ShownLocation> => {
