@@ -63,8 +63,8 @@ const STORE_WIDE: readonly StoreErrorCode[] = ['disk-full', 'wrong-credentials',
  * will do it for each other is the destination's decision; with `auto` its first refusal holds for the whole route,
  * with `always` `insistOnCopies` asks for it first.
  *
- * With `auto` a tile is carried if the source gives no beginning of it or tells no MD5 to verify by, if a copy of it failed once before, and if the
- * destination will have no such copy; carrying either heals it or tells the true reason.
+ * With `auto` a tile is carried if the source gives no beginning of it or tells no MD5 to verify by, if a copy of it
+ * failed once before, and if the destination will have no such copy; carrying either heals it or tells the true reason.
  *
  * Throws `permanent`/`copy-refused` for `always` between stores that cannot.
  */

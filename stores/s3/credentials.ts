@@ -88,21 +88,19 @@ export function credentialsOf(env: StoreEnvironment, profile: Profile): NamedCre
   if (accessKeyId.value !== undefined || secretAccessKey.value !== undefined)
     return complete(accessKeyId, secretAccessKey, fromEnv('AWS_SESSION_TOKEN'));
 
+  const unsupported = (name: string) =>
+    new UsageError(
+      `${name} is a way to get credentials that is not supported: give ${accessKeyId.name} and ${secretAccessKey.name}${token(env)}`,
+    );
   for (const setting of UNSUPPORTED_SETTINGS)
-    if (profile.get(setting) !== undefined)
-      throw new UsageError(
-        `${profile.nameOf(setting)} is a way to get credentials that is not supported: give ${accessKeyId.name} and ${secretAccessKey.name}${token(env)}`,
-      );
+    if (profile.get(setting) !== undefined) throw unsupported(profile.nameOf(setting));
   const keyId = fromProfile('aws_access_key_id');
   const secret = fromProfile('aws_secret_access_key');
   if (keyId.value !== undefined || secret.value !== undefined)
     return complete(keyId, secret, fromProfile('aws_session_token'));
 
   for (const variable of UNSUPPORTED_VARIABLES)
-    if (env.get(variable) !== undefined)
-      throw new UsageError(
-        `${env.nameOf(variable)} is a way to get credentials that is not supported: give ${accessKeyId.name} and ${secretAccessKey.name}${token(env)}`,
-      );
+    if (env.get(variable) !== undefined) throw unsupported(env.nameOf(variable));
   throw new UsageError(
     `no credentials for S3: set ${accessKeyId.name} and ${secretAccessKey.name}, or ${env.nameOf('AWS_PROFILE')} to a profile that holds keys (a machine's own role is not asked for; a public bucket is read as https://)`,
   );
