@@ -125,10 +125,20 @@ export interface ListPage {
   readonly cursor: string | null;
 }
 
+export interface FolderPage extends ListPage {
+  /** Whole prefixes that end with `/`, each on one page only; never the prefix asked for. */
+  readonly folders: readonly string[];
+}
+
 /** A store whose keys can be listed. A page may be empty and not the last. */
 export interface ListableStore {
   /** One page (a thousand or so) of the keys that start with the prefix; the first with cursor null. */
   listPage(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<ListPage>;
+  /**
+   * One page of what lies directly under the prefix, which is '' or ends with `/`: the objects whose keys have no
+   * further `/`, and the folders that have one. Never looks deeper, however much is there. `a` and `a/` may both be.
+   */
+  listFolder(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<FolderPage>;
 }
 
 /** The body from an offset on. It ends after exactly `size - offset` bytes, or throws `transient`/`truncated`. */

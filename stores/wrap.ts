@@ -17,6 +17,7 @@ const OPERATIONS = {
   remove: { key: 0, signal: 1 },
   createContainer: { key: null, signal: 0 },
   listPage: { key: 0, signal: 2 },
+  listFolder: { key: 0, signal: 2 },
   readStream: { key: 0, signal: 2 },
   beginParts: { key: 0, signal: 3 },
   writeStream: { key: 0, signal: 4 },
