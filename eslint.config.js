@@ -17,7 +17,7 @@ const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli'];
 
 /** No await, clock, chance, environment or node: import (but createHash and createHmac); a pure file imports only pure files' values. */
 const PURE = [
-  'runtime/{backoff,errors}.ts',
+  'runtime/{backoff,errors,glob}.ts',
   'units/*.ts',
   'registry/{model,keys,codec,cluster-events}.ts',
   'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits}.ts',

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { compileGlob } from '../units/glob.js';
+import { compileGlob } from '../runtime/glob.js';
 
 /** A query parameter that names units: a name, or a shell pattern. Read as what tells whether a name fits. */
 export const unitGlob = v.optional(

@@ -1,6 +1,6 @@
 import type { MachineReport, UnitReport, WireState, WireUnit } from '../api/wire.js';
+import { compileGlob } from '../runtime/glob.js';
 import { readConstraints } from '../units/constraints.js';
-import { compileGlob } from '../units/glob.js';
 import { hashOf, valuesOf } from '../units/unit-file.js';
 import type { Command, Context } from './command.js';
 import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';

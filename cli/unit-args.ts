@@ -1,4 +1,4 @@
-import { compileGlob } from '../units/glob.js';
+import { compileGlob } from '../runtime/glob.js';
 import { FLEETCTL_SUFFIXES, nameFromArgument, nameParts, UNIT_SUFFIXES, whyBadName } from '../units/name.js';
 import type { Context } from './command.js';
 

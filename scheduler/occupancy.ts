@@ -1,5 +1,5 @@
+import { compileGlob, type Glob } from '../runtime/glob.js';
 import type { Neighbours, Placeable, Replaces } from '../units/eligibility.js';
-import { compileGlob, type Glob } from '../units/glob.js';
 import { templateOf } from '../units/name.js';
 import { Ranking } from './rank.js';
 

@@ -1,4 +1,4 @@
-import { compileGlob } from './glob.js';
+import { compileGlob } from '../runtime/glob.js';
 import { expandSpecifiers, isTemplate, nameParts, templateOf } from './name.js';
 import { nearest } from './nearest.js';
 import type { Requirement } from './requirement.js';

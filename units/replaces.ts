@@ -1,5 +1,5 @@
+import { compileGlob, type Glob } from '../runtime/glob.js';
 import type { Placeable, Replaces } from './eligibility.js';
-import { compileGlob, type Glob } from './glob.js';
 
 /**
  * Which units make which others move, over all units of a cluster. Where making room would lead back to the unit

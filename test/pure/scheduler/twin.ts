@@ -1,4 +1,5 @@
 import { type ClusterSnapshot, effectiveMetadata } from '../../../registry/model.js';
+import { compileGlob } from '../../../runtime/glob.js';
 import type { Memory } from '../../../scheduler/place.js';
 import {
   type Candidate,
@@ -8,7 +9,6 @@ import {
   type Refusal,
   whyNot,
 } from '../../../units/eligibility.js';
-import { compileGlob } from '../../../units/glob.js';
 import { isTemplate, templateOf } from '../../../units/name.js';
 
 /**

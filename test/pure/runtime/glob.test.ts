@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileGlob } from '../../../units/glob.js';
+import { compileGlob } from '../../../runtime/glob.js';
 
 const seed = Number(process.env.TEST_SEED ?? 20260103);
 
