@@ -1,9 +1,10 @@
+import { settledOf } from '../jobs/progress.js';
 import type { FailureFilter, OperatorQueue } from '../jobs/work-queue.js';
 import { permanent } from '../runtime/errors.js';
 import { type OptionRow, parseText } from '../runtime/options.js';
 import { type Command, type Context, command } from './command.js';
 import { migrationCreate } from './migration-create.js';
-import { settledOf, stateWords, statusLines } from './migration-text.js';
+import { stateWords, statusLines } from './migration-text.js';
 import { withQueue } from './queue.js';
 import { formatTable } from './table.js';
 import { TEXT_OR_JSON } from './text-or-json.js';

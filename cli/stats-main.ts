@@ -50,7 +50,7 @@ await runMain('zh-stats', async () => {
   shutdown.onClose('loop', () => loop?.stop());
   const queue = openQueue(process.env, { clock, log, shutdown });
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const stats = createStats({ queue, clock, json, say });
+  const stats = createStats({ queue, json, say });
   loop = startLoop({ name: 'stats', intervalMs: interval ?? 2000, round: () => stats.round(), clock, log });
   await shutdown.begun();
   await shutdown.close();

@@ -1,12 +1,10 @@
-import { keepSample, type Progress, progressOf, type Sample } from '../jobs/progress.js';
+import { type Progress, progressOf, settledOf } from '../jobs/progress.js';
 import type { MigrationStatus, OperatorQueue } from '../jobs/work-queue.js';
-import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
-import { duration, megabytes, settledOf, stateWords } from './migration-text.js';
+import { duration, megabytes, stateWords } from './migration-text.js';
 
 export interface StatsOptions {
   readonly queue: OperatorQueue;
-  readonly clock: Clock;
   readonly json: boolean;
   readonly say: (line: string) => void;
 }
@@ -15,8 +13,8 @@ export interface StatsOptions {
  * Prints a line about every migration per call. What does not change any more (finished, cancelled, lost, Redis away)
  * is said once, so that a service that runs for ever does not fill its log.
  */
-export function createStats({ queue, clock, json, say }: StatsOptions): { round(): Promise<void> } {
-  const samples = new Map<string, readonly Sample[]>();
+export function createStats({ queue, json, say }: StatsOptions): { round(): Promise<void> } {
+  const known = new Set<string>();
   const lastSaid = new Map<string, string>();
 
   function sayOnce(about: string, text: string, line: string): void {
@@ -34,13 +32,13 @@ export function createStats({ queue, clock, json, say }: StatsOptions): { round(
   async function one(name: string): Promise<void> {
     const status = await queue.status(name);
     if (status === null) return;
-    const sample = { at: clock.steady(), settled: settledOf(status.tiles), bytes: status.bytes };
-    const kept = keepSample(samples.get(name) ?? [], sample);
-    samples.set(name, kept);
-    const progress = progressOf(kept, status.tiles.total);
+    known.add(name);
+    const progress = progressOf(status);
     const line = json ? jsonLine(status, progress) : plainLine(status, progress);
     const resting = status.finished || status.state === 'cancelled';
-    const key = resting ? `${stateWords(status)} ${sample.settled} ${sample.bytes}` : `at ${sample.at}`;
+    const key = resting
+      ? `${stateWords(status)} ${settledOf(status.tiles)} ${status.bytes}`
+      : `at ${status.now}`;
     sayOnce(name, key, line);
   }
 
@@ -54,14 +52,14 @@ export function createStats({ queue, clock, json, say }: StatsOptions): { round(
         trouble('', error);
         return;
       }
-      for (const name of new Set([...samples.keys(), ...names])) {
+      for (const name of new Set([...known, ...names])) {
         try {
           await one(name);
         } catch (error) {
           trouble(name, error);
         }
       }
-      if (names.length === 0 && samples.size === 0)
+      if (names.length === 0 && known.size === 0)
         sayOnce('none', 'none', json ? '{"migrations":0}' : 'there is no migration yet');
     },
   };
