@@ -1,100 +1,188 @@
-import { keepSample, type Progress, progressOf } from '../jobs/progress.js';
-import type { MigrationStatus, StateCounts, WorkerReport } from '../jobs/work-queue.js';
+import { progressOf, settledOf, verificationProgress } from '../jobs/progress.js';
+import type {
+  Lane,
+  MigrationStatus,
+  StateCounts,
+  VerificationStatus,
+  VerifyOptions,
+  WorkerReport,
+} from '../jobs/work-queue.js';
+import { limitWords } from './limit-text.js';
+import { duration, rateWords, size } from './quantities.js';
+import { printable } from './store-text.js';
+import { counted } from './table.js';
+import { stamp } from './times.js';
 
 /** How migrations are put in words. */
 
-/** `running`, `finished`, or `paused (why)`. */
-export function stateWords({ state, finished, reason }: MigrationStatus): string {
-  if (finished) return 'finished';
+const WIDTH = 80;
+const LABEL = 16;
+const DAY_MS = 86_400_000;
+
+/** Tiles and descriptors failed, and images refused. */
+export function failureCount({ tiles, descriptors, images }: MigrationStatus): number {
+  return tiles.failed + descriptors.failed + images.refused;
+}
+
+/** `running`, `paused (why)`, `cancelled (why)`, `complete`, or `complete with 3 failures`. */
+export function stateWords(status: MigrationStatus): string {
+  const { state, finished, reason } = status;
+  if (finished && state !== 'cancelled') {
+    const failures = failureCount(status);
+    return failures === 0 ? 'complete' : `complete with ${counted(failures, 'failure')}`;
+  }
   return reason === '' ? state : `${state} (${reason})`;
 }
 
-export function settledOf({ done, skipped, failed }: StateCounts): number {
-  return done + skipped + failed;
-}
-
-/** Rates over the whole run, on the queue's own clock. */
-export function wholeRun({ tiles, bytes, startedAt, finishedAt, now }: MigrationStatus): Progress {
-  const at = finishedAt ?? now;
-  const begin = keepSample([], { at: startedAt ?? at, settled: 0, bytes: 0 });
-  return progressOf(keepSample(begin, { at, settled: settledOf(tiles), bytes }), tiles.total);
-}
-
-/** Everything `migration status` says of one. */
+/** Everything `migration status` says of one: what can be cut to fit a terminal of 80 columns is. */
 export function statusLines(status: MigrationStatus, workers: readonly WorkerReport[]): string[] {
-  const { definition, images, tiles, descriptors, planClosed } = status;
-  const plan = planClosed ? 'closed' : 'open, images may still come';
-  const progress = wholeRun(status);
-  const rows: [string, string][] = [
-    ['Source', definition.source],
-    ['Destination', definition.destination],
-    ['Plan', `${images.total} images, ${tiles.total} tiles, ${plan}`],
-    ['Images', `${images.published} published, ${images.withheld} withheld, ${images.refused} refused`],
+  const { definition, images, tiles, descriptors, startedAt, finishedAt, verification } = status;
+  const rows: [string, readonly string[]][] = [
+    ['Source', [definition.source]],
+    ['Destination', [definition.destination]],
+    ['Plan', planWords(status)],
+    ['Images', wrapped(named(images, ['published', 'withheld', 'incomplete', 'refused']))],
     ['Tiles', countWords(tiles)],
     ['Descriptors', countWords(descriptors)],
-    ['Stored', megabytes(status.bytes)],
-    ['Rate', rateWords(progress)],
+    ['Stored', [size(status.bytes)]],
+    ['Rate', ratesWords(status)],
+    ['Time left', leftWords(status)],
+    ['Limit', [limitWords(status.limit)]],
+    ['Digest', [status.digest]],
+    ['Reclaimed', status.reclaimed === 0 ? [] : [`${status.reclaimed} of lost claims handed out again`]],
+    ['Began', startedAt === null ? [] : [stamp(startedAt)]],
+    ['Ended', finishedAt === null ? [] : [endWords(startedAt, finishedAt)]],
+    ['Verification', verification === null ? [] : verificationWords(verification, status.now)],
   ];
-  if (!status.finished && progress.leftMs !== null && tiles.total > 0)
-    rows.push(['Time left', duration(progress.leftMs)]);
-  if (status.reclaimed > 0)
-    rows.push(['Reclaimed', `${status.reclaimed} tiles of lost claims handed out again`]);
   return [
     `${definition.name}: ${stateWords(status)}`,
-    ...rows.map(([name, words]) => `  ${`${name}:`.padEnd(13)}${words}`),
+    ...labelled(rows),
     ...section(
       'Failures',
       Object.entries(status.failures)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
         .map(([reason, count]) => `${reason}: ${count}`),
     ),
-    ...section('Workers', workers.map(workerWords)),
-  ];
+    ...section(
+      'Workers',
+      sortedWorkers(workers).flatMap((worker) => workerWords(worker, status.now)),
+    ),
+  ].map(printable);
 }
 
-function section(name: string, lines: readonly string[]): string[] {
+/** `  Name:         words`, with further lines of words below the first. */
+export function labelled(rows: readonly (readonly [string, readonly string[]])[]): string[] {
+  return rows.flatMap(([name, lines]) =>
+    lines.map((words, at) => `  ${(at === 0 ? `${name}:` : '').padEnd(LABEL - 2)}${words}`),
+  );
+}
+
+export function section(name: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [`  ${name}:`, ...lines.map((line) => `    ${line}`)];
 }
 
-function countWords({ total, ready, claimed, delayed, done, skipped, failed }: StateCounts): string {
-  const rest = { skipped, failed, delayed, claimed, ready };
+/** Parts in lines that fit behind a label. */
+function wrapped(parts: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const longer = `${lines.at(-1)}, ${part}`;
+    if (lines.length > 0 && longer.length <= WIDTH - LABEL - 1) lines[lines.length - 1] = longer;
+    else {
+      if (lines.length > 0) lines[lines.length - 1] += ',';
+      lines.push(part);
+    }
+  }
+  return lines;
+}
+
+function named<Key extends string>(counts: Readonly<Record<Key, number>>, keys: readonly Key[]): string[] {
+  return keys.map((key) => `${counts[key]} ${key}`);
+}
+
+function countWords(counts: StateCounts): string[] {
+  const rest = named(counts, ['skipped', 'failed', 'claimed', 'delayed', 'ready']);
+  return wrapped([`${counts.done} of ${counts.total} done`, ...rest]);
+}
+
+function planWords({ images, tiles, planClosed, planOpen }: MigrationStatus): string[] {
+  const planned = `${counted(images.total, 'image')}, ${counted(tiles.total, 'tile')}`;
+  if (planClosed) return [`${planned}, closed`];
+  if (planOpen.length === 0) return [`${planned}, open: no list of images was read yet`];
+  return [`${planned}, open: not read to the end yet`, ...planOpen];
+}
+
+function ratesWords(status: MigrationStatus): string[] {
+  const { last10s, lastMinute, whole } = progressOf(status);
+  const rates = [
+    ['last 10 s', last10s],
+    ['last minute', lastMinute],
+    ['whole run', whole],
+  ] as const;
+  const lines = rates.flatMap(([name, rate]) => (rate === null ? [] : [`${rateWords(rate)} (${name})`]));
+  return lines.length === 0 ? ['not known yet'] : lines;
+}
+
+function leftWords(status: MigrationStatus): string[] {
+  if (status.finished || status.state !== 'running' || settledOf(status.tiles) === status.tiles.total)
+    return [];
+  if (!status.planClosed) return ['not known: images may still come'];
+  const { leftMs, leftBy } = progressOf(status);
+  return [leftMs === null ? 'not known yet' : `${duration(leftMs)}, at the rate of the ${leftBy}`];
+}
+
+function endWords(startedAt: number | null, finishedAt: number): string {
+  return `${stamp(finishedAt)}${startedAt === null ? '' : `, after ${duration(finishedAt - startedAt)}`}`;
+}
+
+function verificationWords(status: VerificationStatus, now: number): string[] {
+  const { round, options, checks, images, finished, startedAt, finishedAt } = status;
+  const { leftMs } = verificationProgress(status, now);
   return [
-    `${done} of ${total} done`,
-    ...Object.entries(rest).map(([name, count]) => `${count} ${name}`),
-  ].join(', ');
-}
-
-function rateWords({ whole }: Progress): string {
-  if (whole === null) return 'not known yet';
-  return `${whole.tilesPerSecond.toFixed(1)} tiles/s, ${megabytes(whole.bytesPerSecond)}/s over the whole run`;
-}
-
-/** `zh-import-blobs@1.service on 472d6cb2: source unreachable since 12:00:07Z: connection refused` */
-function workerWords({ worker, unit, machine, state, since, detail }: WorkerReport): string {
-  const name = unit === '' ? worker : unit;
-  const where = machine === '' ? '' : ` on ${machine.slice(0, 8)}`;
-  const time = new Date(since).toISOString().replace(/^.*T|\.\d+/g, '');
-  return `${name}${where}: ${state} since ${time}${detail === '' ? '' : `: ${detail}`}`;
-}
-
-/** `12.3 MB` */
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes > 0 && bytes < 1e6 ? 3 : 1)} MB`;
-}
-
-/** `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`: the two largest units. */
-export function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  const parts: [number, string][] = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
+    `round ${round}: ${verifyWords(options)}`,
+    `begun ${stamp(startedAt)}`,
+    ...(finishedAt === null ? [] : [`ended ${endWords(startedAt, finishedAt)}`]),
+    ...countWords(checks),
+    ...wrapped(
+      named(images, ['matched', 'restarted', 'unproven']).map(
+        (part, at) => `${at === 0 ? 'images: ' : ''}${part}`,
+      ),
+    ),
+    ...(finished || leftMs === null ? [] : [`time left: ${duration(leftMs)}`]),
   ];
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first === -1) return '0 s';
-  return parts
-    .slice(first, first + 2)
-    .flatMap(([count, unit]) => (count > 0 ? [`${count} ${unit}`] : []))
-    .join(' ');
+}
+
+/** `every tile, read in full` */
+function verifyWords({ sample, read, unpublish }: VerifyOptions): string {
+  const tiles = sample >= 1 ? 'every tile' : `${Number((sample * 100).toPrecision(6))} % of the tiles`;
+  return `${tiles}, ${read ? 'read in full' : 'as the store tells'}${unpublish ? ', unpublishing' : ''}`;
+}
+
+/** Those in trouble first. */
+function sortedWorkers(workers: readonly WorkerReport[]): WorkerReport[] {
+  const key = ({ state, unit, worker, machine }: WorkerReport): string =>
+    `${state.endsWith('unreachable') ? 0 : 1} ${unit || worker} ${machine} ${worker}`;
+  return workers.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+const COPYING: Readonly<Record<Lane, string>> = {
+  tiles: 'copying tiles',
+  descriptors: 'publishing descriptors',
+  checks: 'checking',
+};
+
+/**
+ * `zh-import-blobs@1.service on 472d6cb2: source unreachable since 12:00:07Z: connection refused`, and what it has
+ * done since it started.
+ */
+function workerWords(report: WorkerReport, now: number): string[] {
+  const { worker, unit, machine, lane, state, since, detail } = report;
+  const where = machine === '' ? '' : ` on ${machine.slice(0, 8)}`;
+  const doing = state === 'copying' ? COPYING[lane] : state;
+  const iso = `${new Date(since).toISOString().slice(0, 19)}Z`;
+  const time = Math.abs(now - since) < DAY_MS / 2 ? iso.slice(11) : iso;
+  const counts = named(report, ['done', 'skipped', 'failed']).join(', ');
+  return [
+    `${unit === '' ? worker : unit}${where}: ${doing} since ${time}${detail === '' ? '' : `: ${detail}`}`,
+    `  ${counts}, ${size(report.bytes)}; ${report.rate.toFixed(1)}/s, limit ${report.limit}`,
+  ];
 }
