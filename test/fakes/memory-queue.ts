@@ -1,26 +1,10 @@
 import { checkpointProblem, settledBy } from '../../jobs/checkpoint.js';
-import { tileCount } from '../../jobs/pyramid.js';
 import type * as q from '../../jobs/work-queue.js';
+import { LANES } from '../../jobs/work-queue.js';
 import type { Clock } from '../../runtime/clock.js';
 import { conflict, permanent } from '../../runtime/errors.js';
-
-/**
- * The work queue as a model: one object per tile with its state, everything else counted from them when asked.
- * It passes the queue's contract, stands in for Redis in the workers' tests, and is what the property test
- * compares real Redis with. Slow and plain on purpose: it shares no idea with the Redis form but the seam.
- */
-type Tile =
-  | { state: 'ready'; attempt: number; losses: number; alone: boolean }
-  | { state: 'claimed'; token: string }
-  | { state: 'delayed'; due: number; failure: Failure }
-  | { state: 'failed'; failure: Failure }
-  | { state: 'done' | 'skipped' | 'dropped' };
-
-interface Failure {
-  readonly reason: string;
-  readonly status: number;
-  readonly attempt: number;
-}
+import { alike, type Failure, failureOf, fresh, indices } from './memory-items.js';
+import { MemoryMigration } from './memory-migration.js';
 
 interface HeldClaim {
   readonly migration: string;
@@ -38,32 +22,16 @@ interface HeldClaim {
   answer: q.CheckpointAnswer;
 }
 
-interface Migration {
-  readonly definition: q.MigrationDefinition;
-  readonly images: q.Image[];
-  readonly refused: Map<string, { reason: string; status: number }>;
-  /** Per lane and image: its tiles, or its one descriptor once that is released. */
-  readonly items: Record<q.Lane, Tile[][]>;
-  state: q.MigrationStatus['state'];
-  reason: string;
-  planClosed: boolean;
-  planCursor: number;
-  bytes: number;
-  reclaimed: number;
-  digest: string;
-  startedAt: number | null;
-  finishedAt: number | null;
-  /** Tiles settled since the migration last began to run, for stop-after-failures. */
-  settled: number;
-  failed: number;
-}
-
 const POISON_LOSSES = 3;
-const NO_DIGEST = '0'.repeat(32);
 
+/**
+ * The work queue as a model: one object per tile with its state, everything else counted from them when asked.
+ * It passes the queue's contract, stands in for Redis in the workers' tests, and is what the property test
+ * compares real Redis with. Slow and plain on purpose: it shares no idea with the Redis form but the seam.
+ */
 export class MemoryQueue implements q.WorkQueue {
   readonly #clock: Clock;
-  readonly #migrations = new Map<string, Migration>();
+  readonly #migrations = new Map<string, MemoryMigration>();
   readonly #seen = new Set<string>();
   readonly #claims = new Map<string, HeldClaim>();
   readonly #ended = new Map<string, HeldClaim>();
@@ -82,23 +50,7 @@ export class MemoryQueue implements q.WorkQueue {
       throw conflict(`migration ${name} exists with another definition`, { code: 'exists' });
     }
     this.#seen.add(name);
-    this.#migrations.set(name, {
-      definition,
-      images: [],
-      refused: new Map(),
-      items: { tiles: [], descriptors: [] },
-      state: 'running',
-      reason: '',
-      planClosed: false,
-      planCursor: 0,
-      bytes: 0,
-      reclaimed: 0,
-      digest: NO_DIGEST,
-      startedAt: null,
-      finishedAt: null,
-      settled: 0,
-      failed: 0,
-    });
+    this.#migrations.set(name, new MemoryMigration(definition, this.#clock));
     return 'created';
   }
 
@@ -106,35 +58,27 @@ export class MemoryQueue implements q.WorkQueue {
     return [...this.#migrations.keys()];
   }
 
-  async addImage(name: string, id: string, geometry: q.ImageGeometry): Promise<'added' | 'known'> {
+  async beginPlan(name: string, list: string): Promise<void> {
+    this.#active(name).beginList(list);
+  }
+
+  async knownImages(name: string, ids: readonly string[]): Promise<readonly boolean[]> {
     const migration = this.#active(name);
-    if (migration.images.some((image) => image.id === id)) return 'known';
-    migration.refused.delete(id);
-    const tiles = tileCount(geometry);
-    migration.images.push({ ...geometry, id, number: migration.images.length, tiles });
-    migration.items.tiles.push(Array.from({ length: tiles }, fresh));
-    migration.items.descriptors.push([]);
-    migration.finishedAt = null;
-    return 'added';
+    return ids.map((id) => migration.knows(id));
   }
 
-  async refuseImage(name: string, id: string, reason: string, status: number): Promise<void> {
+  async addImages(
+    name: string,
+    images: readonly q.PlannedImage[],
+  ): Promise<readonly ('added' | 'known' | 'refused')[]> {
     const migration = this.#active(name);
-    if (!migration.images.some((image) => image.id === id)) migration.refused.set(id, { reason, status });
+    const answers = images.map((image) => migration.add(image));
+    migration.note();
+    return answers;
   }
 
-  async planCursor(name: string): Promise<number> {
-    return this.#get(name).planCursor;
-  }
-
-  async movePlanCursor(name: string, line: number): Promise<void> {
-    this.#active(name).planCursor = line;
-  }
-
-  async closePlan(name: string): Promise<void> {
-    const migration = this.#active(name);
-    migration.planClosed = true;
-    this.#noteFinish(migration);
+  async closePlan(name: string, list: string | null): Promise<void> {
+    this.#active(name).closeList(list);
   }
 
   async claim(request: q.ClaimRequest): Promise<q.Claim | q.Idle> {
@@ -158,10 +102,10 @@ export class MemoryQueue implements q.WorkQueue {
     const names = asked.filter((name) => !request.except?.includes(name));
     if (names.length === 0) return idle('empty');
     const turn = this.#turn++ % names.length;
-    const open: Migration[] = [];
+    const open: MemoryMigration[] = [];
     for (const name of [...names.slice(turn), ...names.slice(0, turn)]) {
       const migration = this.#get(name);
-      if (migration.state === 'cancelled' || this.#isFinished(migration)) continue;
+      if (migration.state === 'cancelled' || migration.isOver(request.lane)) continue;
       open.push(migration);
       if (migration.state === 'paused') continue;
       const next = this.#nextReady(migration, request.lane);
@@ -171,19 +115,19 @@ export class MemoryQueue implements q.WorkQueue {
     if (running.length === 0 && names.length < asked.length) return idle('empty');
     if (running.length === 0) return idle(open.length === 0 ? 'finished' : 'paused');
     const dues = running.flatMap((migration) =>
-      migration.items[request.lane].flat().flatMap((tile) => (tile.state === 'delayed' ? [tile.due] : [])),
+      migration.items[request.lane].flat().flatMap((item) => (item.state === 'delayed' ? [item.due] : [])),
     );
     const due = dues.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
     return idle('empty', dues.length === 0 ? null : Math.max(0, due - this.#clock.now()));
   }
 
-  /** Claims exactly these tiles; throws unless they may be claimed together. The property test's way in. */
+  /** Claims exactly these items; throws unless they may be claimed together. The property test's way in. */
   take(request: q.ClaimRequest, name: string, image: number, first: number, end: number): q.Claim {
     const migration = this.#get(name);
-    const tiles = migration.items[request.lane][image]?.slice(first, end) ?? [];
-    const head = tiles[0];
-    if (head?.state !== 'ready' || tiles.some((tile) => !alike(tile, head)))
-      throw new Error(`tiles ${first}..${end} of image ${image} are not ready alike`);
+    const items = migration.items[request.lane][image]?.slice(first, end) ?? [];
+    const head = items[0];
+    if (head?.state !== 'ready' || items.some((item) => !alike(item, head)))
+      throw new Error(`items ${first}..${end} of image ${image} are not ready alike`);
     if (end - first > (head.alone ? 1 : migration.definition.rangeSize)) throw new Error('range too large');
     const held: HeldClaim = {
       migration: name,
@@ -199,13 +143,19 @@ export class MemoryQueue implements q.WorkQueue {
       sequence: 0,
       answer: 'kept',
     };
-    this.#put(held, first, end, () => ({ state: 'claimed', token: request.token }));
+    migration.put(held.lane, image, first, end, () => ({ state: 'claimed', token: request.token }));
     this.#claims.set(request.token, held);
-    migration.startedAt ??= this.#clock.now();
+    if (held.lane !== 'checks') migration.startedAt ??= this.#clock.now();
+    migration.note();
     return this.#show(request.token, held);
   }
 
-  async checkpoint(token: string, name: string, point: q.Checkpoint): Promise<q.CheckpointAnswer> {
+  async checkpoint(token: string, name: string, point: q.Checkpoint): Promise<q.CheckpointReply> {
+    const share = this.#get(name).share(workerOf(token));
+    return { answer: this.#checkpoint(token, name, point), share };
+  }
+
+  #checkpoint(token: string, name: string, point: q.Checkpoint): q.CheckpointAnswer {
     const migration = this.#get(name);
     const held = this.#claims.get(token);
     if (held === undefined) {
@@ -215,83 +165,99 @@ export class MemoryQueue implements q.WorkQueue {
     if (point.sequence <= held.sequence) return held.answer;
     const settled = settledBy(point);
     if (point.sequence > held.sequence + 1) {
-      migration.reclaimed += held.end - held.cursor;
+      this.#lose(migration, held);
       this.#giveBack(held, held.losses, held.alone);
       this.#claims.delete(token);
       return 'lost';
     }
     const badCursor = held.cursor + settled !== point.next || point.next > held.end;
-    const problem = badCursor ? 'it does not go on from the cursor' : checkpointProblem(point);
+    const badLane = (held.lane === 'checks') !== (point.found !== null);
+    const problem = badCursor || badLane ? 'it does not fit the claim' : checkpointProblem(point);
     if (problem !== null) throw permanent(`bad checkpoint: ${problem}`, { code: 'bad-checkpoint' });
 
+    this.#apply(migration, held, point);
+    if (settled > 0) held.losses = 0;
+    held.cursor = point.next;
+    held.sequence = point.sequence;
+    held.deadline = this.#clock.now() + held.leaseMs;
+    migration.account(held.lane, held.image, point);
+    if (point.release || point.next === held.end) {
+      this.#giveBack(held, held.losses, held.alone);
+      this.#claims.delete(token);
+      this.#ended.set(token, held);
+    }
+    held.answer = this.#ended.has(token) ? 'ended' : migration.state === 'running' ? 'kept' : 'pausing';
+    migration.note();
+    return held.answer;
+  }
+
+  /** The items not named as failed or delayed: which of them were skipped only the worker knows, so the first. */
+  #apply(migration: MemoryMigration, held: HeldClaim, point: q.Checkpoint): void {
+    const { lane, image } = held;
     const now = this.#clock.now();
     const named = [...point.failed, ...point.delayed].flatMap(({ first, count }) => indices(first, count));
-    this.#store(held, point.next, named, point.skipped);
+    const rest = indices(held.cursor, point.next - held.cursor).filter((index) => !named.includes(index));
+    for (const [place, index] of rest.entries())
+      migration.put(lane, image, index, index + 1, () => ({
+        state: place < point.skipped ? 'skipped' : 'done',
+      }));
     for (const range of point.failed)
-      this.#put(held, range.first, range.first + range.count, () => ({
+      migration.put(lane, image, range.first, range.first + range.count, () => ({
         state: 'failed',
         failure: failureOf(range),
       }));
     for (const range of point.delayed)
-      this.#put(held, range.first, range.first + range.count, () => ({
+      migration.put(lane, image, range.first, range.first + range.count, () => ({
         state: 'delayed',
         due: now + range.delayMs,
         failure: failureOf(range),
       }));
-    migration.bytes += point.bytes;
-    migration.digest = xor(migration.digest, point.digest);
-    if (settled > 0) held.losses = 0;
-    held.cursor = point.next;
-    held.sequence = point.sequence;
-    held.deadline = now + held.leaseMs;
-    this.#releaseDescriptor(migration, held);
-    this.#stopAfterFailures(migration, held.lane, settled, point);
-    if (migration.state === 'cancelled') this.#drop(migration);
-    if (point.release || point.next === held.end) {
-      this.#giveBack(held, held.losses, held.alone);
-      this.#end(token, held);
-    }
-    held.answer = this.#ended.has(token) ? 'ended' : migration.state === 'running' ? 'kept' : 'pausing';
-    this.#noteFinish(migration);
-    return held.answer;
   }
 
   async reclaim(limit: number): Promise<number> {
-    const now = this.#clock.now();
     let moved = 0;
-    for (const name of this.#migrations.keys()) moved += this.#reclaimOf(name, now, limit);
+    for (const [name, migration] of this.#migrations) {
+      moved += this.#reclaimClaims(name, migration, limit) + this.#wakeDelayed(migration, limit);
+      migration.note();
+    }
     return moved;
   }
 
-  #reclaimOf(name: string, now: number, limit: number): number {
-    const migration = this.#get(name);
+  #reclaimClaims(name: string, migration: MemoryMigration, limit: number): number {
     let moved = 0;
     for (const [token, held] of [...this.#claims]) {
-      if (held.migration !== name || held.deadline > now || moved >= limit) continue;
+      if (held.migration !== name || held.deadline > this.#clock.now() || moved >= limit) continue;
       moved++;
-      migration.reclaimed += held.end - held.cursor;
+      this.#lose(migration, held);
       this.#claims.delete(token);
       const losses = held.losses + 1;
       const single = held.end - held.cursor === 1;
       if (losses < POISON_LOSSES) this.#giveBack(held, losses, held.alone);
       else if (!single) this.#giveBack(held, 0, true);
       else {
-        const failure = { reason: 'worker-died', status: 0, attempt: held.attempt + 1 };
-        this.#put(held, held.cursor, held.end, () => ({ state: 'failed', failure }));
+        const failure: Failure = { reason: 'worker-died', status: 0, attempt: held.attempt + 1 };
+        migration.put(held.lane, held.image, held.cursor, held.end, () => ({ state: 'failed', failure }));
+        migration.settled(held.lane, held.image);
       }
-      if (migration.state === 'cancelled') this.#drop(migration);
+      if (migration.state === 'cancelled') migration.drop();
     }
-    for (const lane of ['tiles', 'descriptors'] as const)
-      for (const tiles of migration.items[lane])
-        tiles.forEach((tile, index) => {
-          if (tile.state !== 'delayed' || tile.due > now) return;
-          const before = tiles[index - 1];
-          const goesOn = before?.state === 'ready' && before.attempt === tile.failure.attempt;
-          if (!goesOn) moved++;
-          tiles[index] = { ...fresh(), attempt: tile.failure.attempt };
-        });
-    this.#noteFinish(migration);
     return moved;
+  }
+
+  /** Neighbours that are due with equal attempts were delayed together, as good as: they count as one. */
+  #wakeDelayed({ items }: MemoryMigration, limit: number): number {
+    let moved = 0;
+    for (const lane of LANES)
+      for (const ofImage of items[lane]) {
+        let goesOn: number | null = null;
+        ofImage.forEach((item, index) => {
+          const due = item.state === 'delayed' && item.due <= this.#clock.now() ? item.failure.attempt : null;
+          if (due !== null && due !== goesOn) moved++;
+          goesOn = due;
+          if (due !== null && moved <= limit) ofImage[index] = { ...fresh(), attempt: due };
+        });
+      }
+    return Math.min(moved, limit);
   }
 
   async report(report: q.WorkerReport, ttlMs: number): Promise<void> {
@@ -303,28 +269,12 @@ export class MemoryQueue implements q.WorkQueue {
     return [...this.#reports.values()].filter(({ until }) => until > now).map(({ report }) => report);
   }
 
+  async beginVerification(name: string, options: q.VerifyOptions): Promise<'begun' | 'joined'> {
+    return this.#active(name).beginVerification(options);
+  }
+
   async status(name: string): Promise<q.MigrationStatus | null> {
-    const migration = this.#look(name);
-    if (migration === null) return null;
-    const { definition, state, reason, planClosed, bytes, reclaimed, digest } = migration;
-    const failures: Record<string, number> = {};
-    for await (const record of this.failures(name, {}))
-      failures[record.reason] = (failures[record.reason] ?? 0) + record.count;
-    const descriptors = count(migration.items.descriptors);
-    return {
-      ...{ definition, state, reason, planClosed, bytes, reclaimed, digest, failures, descriptors },
-      finished: this.#isFinished(migration),
-      images: {
-        total: migration.images.length,
-        published: descriptors.done + descriptors.skipped,
-        withheld: migration.items.tiles.filter(isWithheld).length,
-        refused: migration.refused.size,
-      },
-      tiles: count(migration.items.tiles),
-      startedAt: migration.startedAt,
-      finishedAt: migration.finishedAt,
-      now: this.#clock.now(),
-    };
+    return this.#look(name)?.status() ?? null;
   }
 
   async pause(name: string, reason: string): Promise<void> {
@@ -332,48 +282,41 @@ export class MemoryQueue implements q.WorkQueue {
   }
 
   async resume(name: string): Promise<void> {
-    Object.assign(this.#active(name), { state: 'running', reason: '', settled: 0, failed: 0 });
+    this.#active(name).run();
   }
 
   async cancel(name: string, reason: string): Promise<void> {
     const migration = this.#get(name);
     Object.assign(migration, { state: 'cancelled', reason });
-    this.#drop(migration);
+    migration.drop();
+    migration.note();
   }
 
   async *failures(name: string, filter: q.FailureFilter): AsyncIterable<q.FailureRecord> {
-    const migration = this.#get(name);
-    const wanted = ({ image, reason }: q.FailureRecord): boolean =>
-      (filter.image ?? image) === image && (filter.reason ?? reason) === reason;
-    for (const [image, { reason, status }] of migration.refused) {
-      const record = { lane: 'images', image, first: 0, count: 1, reason, status, attempt: 1 } as const;
-      if (wanted(record)) yield record;
-    }
-    for (const lane of ['tiles', 'descriptors'] as const)
-      for (const { id, number } of migration.images) {
-        const runs: q.FailureRecord[] = [];
-        for (const [first, tile] of (migration.items[lane][number] ?? []).entries()) {
-          if (tile.state !== 'failed') continue;
-          const last = runs.at(-1);
-          if (last !== undefined && last.first + last.count === first && sameFailure(last, tile.failure))
-            runs[runs.length - 1] = { ...last, count: last.count + 1 };
-          else runs.push({ lane, image: id, first, count: 1, ...tile.failure });
-        }
-        yield* runs.filter(wanted);
-      }
+    yield* this.#get(name).failures(filter);
   }
 
   async requeueFailures(name: string, filter: q.FailureFilter): Promise<number> {
-    const migration = this.#active(name);
-    let moved = 0;
-    for await (const { lane, image, first, count } of this.failures(name, filter)) {
-      if (lane === 'images') continue;
-      const { number } = migration.images.find(({ id }) => id === image)!;
-      for (const index of indices(first, count)) migration.items[lane][number]![index] = fresh();
-      moved += count;
-    }
-    if (moved > 0) migration.finishedAt = null;
-    return moved;
+    return this.#active(name).requeue(filter);
+  }
+
+  async limit(name: string, limit: q.Limit): Promise<void> {
+    this.#active(name).limit = limit;
+  }
+
+  async accept(name: string, image: string): Promise<'accepted' | 'whole' | 'unsettled' | 'unknown'> {
+    return this.#active(name).accept(image);
+  }
+
+  async image(name: string, id: string): Promise<q.ImageStatus | null> {
+    const migration = this.#get(name);
+    const image = migration.images.find((one) => one.id === id);
+    return image === undefined ? null : migration.imageStatus(image);
+  }
+
+  async *images(name: string): AsyncIterable<q.ImageStatus> {
+    const migration = this.#get(name);
+    for (const image of migration.images) yield migration.imageStatus(image);
   }
 
   async close(): Promise<void> {}
@@ -388,28 +331,28 @@ export class MemoryQueue implements q.WorkQueue {
     return this.#claims.has(token);
   }
 
-  /** State of every tile, for comparing with the real queue: `ready`, `delayed`, ... per image and index. */
+  /** State of every item, for comparing with the real queue: `ready`, `delayed`, ... per image and index. */
   states(name: string, lane: q.Lane): string[][] {
-    return this.#get(name).items[lane].map((tiles) => tiles.map(({ state }) => state));
+    return this.#get(name).items[lane].map((items) => items.map(({ state }) => state));
   }
 
   #lost(name: string): Error {
     return permanent(`the queue lost migration ${name}: its record is gone`, { code: 'lost' });
   }
 
-  #look(name: string): Migration | null {
+  #look(name: string): MemoryMigration | null {
     const migration = this.#migrations.get(name);
     if (migration === undefined && this.#seen.has(name)) throw this.#lost(name);
     return migration ?? null;
   }
 
-  #get(name: string): Migration {
+  #get(name: string): MemoryMigration {
     const migration = this.#look(name);
     if (migration === null) throw permanent(`there is no migration ${name}`, { code: 'not-found' });
     return migration;
   }
 
-  #active(name: string): Migration {
+  #active(name: string): MemoryMigration {
     const migration = this.#get(name);
     if (migration.state === 'cancelled')
       throw permanent(`migration ${name} is cancelled`, { code: 'cancelled' });
@@ -418,137 +361,47 @@ export class MemoryQueue implements q.WorkQueue {
 
   #show(token: string, held: HeldClaim): q.Claim {
     const migration = this.#get(held.migration);
+    const { lane, image, cursor, end, attempt, leaseMs } = held;
     return {
-      token,
-      migration: migration.definition,
-      lane: held.lane,
-      image: migration.images[held.image]!,
-      first: held.cursor,
-      end: held.end,
-      attempt: held.attempt,
-      leaseMs: held.leaseMs,
+      ...{ token, migration: migration.definition, lane, image: migration.images[image]! },
+      ...{ first: cursor, end, attempt, leaseMs },
+      lookFirst: migration.lookFirst(lane, image),
+      share: migration.share(workerOf(token)),
+      check: lane === 'checks' ? migration.checked(image, cursor, end) : null,
     };
   }
 
-  #nextReady(migration: Migration, lane: q.Lane): { image: number; first: number; end: number } | null {
-    for (const [image, tiles] of migration.items[lane].entries()) {
-      const first = tiles.findIndex(({ state }) => state === 'ready');
-      const head = tiles[first];
+  #nextReady(
+    { items, definition }: MemoryMigration,
+    lane: q.Lane,
+  ): { image: number; first: number; end: number } | null {
+    for (const [image, ofImage] of items[lane].entries()) {
+      const first = ofImage.findIndex(({ state }) => state === 'ready');
+      const head = ofImage[first];
       if (head?.state !== 'ready') continue;
-      const most = first + (head.alone ? 1 : migration.definition.rangeSize);
+      const most = first + (head.alone ? 1 : definition.rangeSize);
       let end = first;
-      while (end < most && tiles[end] !== undefined && alike(tiles[end]!, head)) end++;
+      while (end < most && ofImage[end] !== undefined && alike(ofImage[end]!, head)) end++;
       return { image, first, end };
     }
     return null;
   }
 
-  #put(held: HeldClaim, first: number, end: number, make: () => Tile): void {
-    const tiles = this.#get(held.migration).items[held.lane][held.image]!;
-    for (let index = first; index < end; index++) tiles[index] = make();
-  }
-
-  /** The tiles not named as failed or delayed: which of them were skipped only the worker knows, so the first. */
-  #store(held: HeldClaim, next: number, named: readonly number[], skipped: number): void {
-    const unnamed = indices(held.cursor, next - held.cursor).filter((index) => !named.includes(index));
-    for (const [place, index] of unnamed.entries())
-      this.#put(held, index, index + 1, () => ({ state: place < skipped ? 'skipped' : 'done' }));
+  #lose(migration: MemoryMigration, { lane, cursor, end }: HeldClaim): void {
+    if (lane !== 'checks') migration.reclaimed += end - cursor;
   }
 
   #giveBack(held: HeldClaim, losses: number, alone: boolean): void {
-    const { state } = this.#get(held.migration);
-    const { attempt } = held;
-    this.#put(held, held.cursor, held.end, () =>
-      state === 'cancelled' ? { state: 'dropped' } : { state: 'ready', attempt, losses, alone },
+    const migration = this.#get(held.migration);
+    const { lane, image, cursor, end, attempt } = held;
+    migration.put(lane, image, cursor, end, () =>
+      migration.state === 'cancelled' ? { state: 'dropped' } : { state: 'ready', attempt, losses, alone },
     );
   }
-
-  #end(token: string, held: HeldClaim): void {
-    this.#claims.delete(token);
-    this.#ended.set(token, held);
-  }
-
-  #drop(migration: Migration): void {
-    for (const tiles of [...migration.items.tiles, ...migration.items.descriptors])
-      tiles.forEach((tile, index) => {
-        if (tile.state === 'ready' || tile.state === 'delayed') tiles[index] = { state: 'dropped' };
-      });
-  }
-
-  #releaseDescriptor(migration: Migration, { lane, image }: HeldClaim): void {
-    if (lane === 'descriptors' || migration.items.descriptors[image]!.length > 0) return;
-    const tiles = migration.items.tiles[image]!;
-    if (tiles.every(({ state }) => state === 'done' || state === 'skipped'))
-      migration.items.descriptors[image] = [fresh()];
-  }
-
-  #stopAfterFailures(migration: Migration, lane: q.Lane, settled: number, point: q.Checkpoint): void {
-    if (lane === 'descriptors') return;
-    const failed = point.failed.reduce((sum, range) => sum + range.count, 0);
-    migration.settled += settled - point.delayed.reduce((sum, range) => sum + range.count, 0);
-    migration.failed += failed;
-    const { stopAfterFailures, stopAfterTiles } = migration.definition;
-    if (migration.state !== 'running' || migration.settled < stopAfterTiles) return;
-    if (migration.failed <= stopAfterFailures * migration.settled) return;
-    migration.state = 'paused';
-    migration.reason = `${migration.failed} of ${migration.settled} tiles failed (more than ${stopAfterFailures * 100} %), the last with ${point.failed.at(-1)?.reason ?? 'worker-died'}`;
-  }
-
-  #isFinished({ planClosed, state, items }: Migration): boolean {
-    const settled = ({ total, done, skipped, failed }: q.StateCounts): boolean =>
-      done + skipped + failed === total;
-    return (
-      planClosed && state !== 'cancelled' && settled(count(items.tiles)) && settled(count(items.descriptors))
-    );
-  }
-
-  #noteFinish(migration: Migration): void {
-    if (this.#isFinished(migration)) migration.finishedAt ??= this.#clock.now();
-  }
 }
 
-function fresh(): Extract<Tile, { state: 'ready' }> {
-  return { state: 'ready', attempt: 0, losses: 0, alone: false };
-}
-
-function alike(tile: Tile, head: Extract<Tile, { state: 'ready' }>): boolean {
-  return (
-    tile.state === 'ready' &&
-    tile.attempt === head.attempt &&
-    tile.losses === head.losses &&
-    tile.alone === head.alone
-  );
-}
-
-function sameFailure(a: Failure, b: Failure): boolean {
-  return a.reason === b.reason && a.status === b.status && a.attempt === b.attempt;
-}
-
-function failureOf({ reason, status, attempt }: Failure): Failure {
-  return { reason, status, attempt };
-}
-
-function isWithheld(tiles: readonly Tile[]): boolean {
-  const settled = tiles.every(({ state }) => state === 'done' || state === 'skipped' || state === 'failed');
-  return settled && tiles.some(({ state }) => state === 'failed');
-}
-
-function count(images: readonly (readonly Tile[])[]): q.StateCounts {
-  const counts = { total: 0, ready: 0, claimed: 0, delayed: 0, done: 0, skipped: 0, failed: 0 };
-  for (const { state } of images.flat()) {
-    if (state === 'dropped') continue;
-    counts.total++;
-    counts[state]++;
-  }
-  return counts;
-}
-
-function indices(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, place) => first + place);
-}
-
-function xor(a: string, b: string): string {
-  return [...a]
-    .map((digit, place) => (Number.parseInt(digit, 16) ^ Number.parseInt(b[place]!, 16)).toString(16))
-    .join('');
+/** A token is its worker's id and a counter. */
+function workerOf(token: string): string {
+  const dash = token.lastIndexOf('-');
+  return dash < 0 ? token : token.slice(0, dash);
 }

@@ -106,6 +106,24 @@ export function memoryStore({ partBytes = 100_000, container = true }: MemoryOpt
         cursor: last === undefined || last === keys.at(-1) ? null : last,
       };
     },
+    async listFolder(prefix, cursor, signal) {
+      begin(signal);
+      const below = [...objects.keys()].filter((key) => key.startsWith(prefix) && key !== prefix);
+      const names = [
+        ...new Set(below.map((key) => key.slice(0, key.indexOf('/', prefix.length) + 1 || key.length))),
+      ].sort();
+      const page = names.filter((name) => cursor === null || name > cursor).slice(0, PAGE_KEYS);
+      const last = page.at(-1);
+      const files = page.filter((name) => !name.endsWith('/'));
+      return {
+        objects: files.map((key) => {
+          const { size, modifiedMs } = found(key);
+          return { key, size, modifiedMs };
+        }),
+        folders: page.filter((name) => name.endsWith('/')),
+        cursor: last === undefined || last === names.at(-1) ? null : last,
+      };
+    },
     async readStream(key, offset, signal) {
       begin(signal, key);
       const object = found(key);
