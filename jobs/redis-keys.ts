@@ -13,22 +13,29 @@ export const WORKER_REPORTS = `${ROOT}workers:reports`;
 const MIGRATION_KEYS = {
   /** Hash: definition, state, and every counter. */
   meta: 'meta',
-  /** Hash: reason -> number failed with it. */
+  /** Set of the lists of images that are being read. */
+  planOpen: 'plan',
+  /** Hash: reason -> number failed with it; checks that failed are counted apart. */
   failures: 'failures',
+  checksFailures: 'checks:failures',
   /** Hash: reason -> its short number in packed records. */
   reasons: 'reasons',
   /** Lists of packed items, next first. */
   tilesReady: 'tiles:ready',
   descriptorsReady: 'descriptors:ready',
+  checksReady: 'checks:ready',
   /** Sorted sets of packed items by due time. */
   tilesDelayed: 'tiles:delayed',
   descriptorsDelayed: 'descriptors:delayed',
+  checksDelayed: 'checks:delayed',
   /** Sorted sets of the buckets below that hold failures. */
   tilesFailed: 'tiles:failed',
   descriptorsFailed: 'descriptors:failed',
+  checksFailed: 'checks:failed',
   /** Hashes of packed failures, of 16 images each. */
   tilesFailedOf: 'tiles:failed:',
   descriptorsFailedOf: 'descriptors:failed:',
+  checksFailedOf: 'checks:failed:',
   /** Sorted set: token of a claim by the end of its lease. */
   leases: 'leases',
   /** Hashes by hashed id: id -> image number, or `!` and why it was refused. */

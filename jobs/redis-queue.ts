@@ -9,6 +9,7 @@ import { claimOf, idleOf, statusOf } from './redis-replies.js';
 import { packDefinition, packRow } from './redis-rows.js';
 import { loadScripts, type Script } from './redis-scripts.js';
 import type * as q from './work-queue.js';
+import { NO_LIMIT } from './work-queue.js';
 
 /**
  * The work queue in Redis. Every transition is one Lua script, so Redis makes it durable as a whole or not at all, and
@@ -21,9 +22,9 @@ import type * as q from './work-queue.js';
  *   range goes back to ready from Redis's cursor, and the answer is `lost`: these tiles are copied twice (writes are
  *   idempotent by key) and counted once.
  * - past the end of a claim: the claim is alive again and nobody's; its lease runs out and it is reclaimed.
- * - past images that were added: the place in the id list rolled back as well, but the populate job stands further on in
- *   its own memory. So the place moves only in the run of Redis in which it was read: otherwise `conflict`/`restarted`, and
- *   the job reads it again and goes on from there.
+ * - past images that were added: the populate job has heard that they were, and would not add them again. So a list is
+ *   closed only in the run of Redis in which it was begun: otherwise `conflict`/`restarted`, and the job begins it anew and
+ *   goes through it again.
  * - an emptied Redis: this object remembers the migrations it has seen, and says `lost` of them.
  *
  * Ended claims are remembered for ten minutes, so that a checkpoint whose answer got lost is answered again; after that
@@ -44,7 +45,7 @@ export interface RedisQueueOptions {
 export class RedisQueue implements q.WorkQueue {
   readonly #redis: RedisConnection;
   readonly #seen = new Set<string>();
-  /** Per migration: the run of Redis in which its place in the id list was read. */
+  /** Per migration and list of images: the run of Redis in which it was begun. */
   readonly #runs = new Map<string, string>();
   #turn = 0;
 
@@ -68,30 +69,37 @@ export class RedisQueue implements q.WorkQueue {
     return (await this.#redis.command('LRANGE', MIGRATIONS, 0, -1)) as string[];
   }
 
-  async addImage(migration: string, id: string, geometry: q.ImageGeometry): Promise<'added' | 'known'> {
-    const args = [id, idBucket(id), packRow(id, geometry), tileCount(geometry)];
-    return (await this.#change('add-image', migration, args)) as 'added' | 'known';
+  async beginPlan(migration: string, list: string): Promise<void> {
+    const run = (await this.#change('begin-plan', migration, [list])) as string;
+    this.#runs.set(listKey(migration, list), run);
   }
 
-  async refuseImage(migration: string, id: string, reason: string, status: number): Promise<void> {
-    await this.#change('refuse-image', migration, [id, idBucket(id), reason, status]);
+  async knownImages(migration: string, ids: readonly string[]): Promise<readonly boolean[]> {
+    const args = ids.flatMap((id) => [id, idBucket(id)]);
+    const known = (await this.#change('known-images', migration, args)) as number[];
+    return known.map((each) => each === 1);
   }
 
-  async planCursor(migration: string): Promise<number> {
-    const answer = await this.#run('plan-cursor', migration, []);
-    if (answer === null) throw this.#missing(migration);
-    const [line, run] = answer as [number, string];
-    this.#runs.set(migration, run);
-    this.#seen.add(migration);
-    return line;
+  async addImages(
+    migration: string,
+    images: readonly q.PlannedImage[],
+  ): Promise<readonly ('added' | 'known' | 'refused')[]> {
+    const args = images.flatMap((image) => [
+      ...[image.id, idBucket(image.id)],
+      ...('geometry' in image
+        ? [packRow(image.id, image.geometry), tileCount(image.geometry)]
+        : [`!${image.status}!${image.reason}`, 0]),
+    ]);
+    return (await this.#change('add-images', migration, args)) as ('added' | 'known' | 'refused')[];
   }
 
-  async movePlanCursor(migration: string, line: number): Promise<void> {
-    await this.#movePlan(migration, line);
-  }
-
-  async closePlan(migration: string): Promise<void> {
-    await this.#movePlan(migration, 'close');
+  async closePlan(migration: string, list: string | null): Promise<void> {
+    const run = list === null ? undefined : this.#runs.get(listKey(migration, list));
+    const answer = await this.#change('close-plan', migration, [list ?? '', run ?? '']);
+    if (answer === 'restarted')
+      throw conflict('Redis was started again and may have lost what was added last: read the list again', {
+        code: 'restarted',
+      });
   }
 
   async claim(request: q.ClaimRequest): Promise<q.Claim | q.Idle> {
@@ -119,7 +127,7 @@ export class RedisQueue implements q.WorkQueue {
     return idleOf(idle);
   }
 
-  async checkpoint(token: string, migration: string, point: q.Checkpoint): Promise<q.CheckpointAnswer> {
+  async checkpoint(token: string, migration: string, point: q.Checkpoint): Promise<q.CheckpointReply> {
     const problem = checkpointProblem(point);
     const { sequence, next, bytes, done, skipped, failed, delayed, digest, release } = point;
     const args = [
@@ -139,7 +147,7 @@ export class RedisQueue implements q.WorkQueue {
       throw permanent(`bad checkpoint: ${problem ?? 'it does not go on from the cursor'}`, {
         code: 'bad-checkpoint',
       });
-    return answer as q.CheckpointAnswer;
+    return { answer: answer as q.CheckpointAnswer, share: NO_LIMIT };
   }
 
   async reclaim(limit: number): Promise<number> {
@@ -198,6 +206,26 @@ export class RedisQueue implements q.WorkQueue {
     return moved;
   }
 
+  async beginVerification(_migration: string, _options: q.VerifyOptions): Promise<'begun' | 'joined'> {
+    throw unmade();
+  }
+
+  async limit(_migration: string, _limit: q.Limit): Promise<void> {
+    throw unmade();
+  }
+
+  async accept(_migration: string, _image: string): Promise<'accepted' | 'whole' | 'unsettled' | 'unknown'> {
+    throw unmade();
+  }
+
+  async image(_migration: string, _id: string): Promise<q.ImageStatus | null> {
+    throw unmade();
+  }
+
+  async *images(_migration: string): AsyncIterable<q.ImageStatus> {
+    yield await Promise.reject(unmade());
+  }
+
   async close(): Promise<void> {
     await this.#redis.close();
   }
@@ -209,14 +237,6 @@ export class RedisQueue implements q.WorkQueue {
       moved += (await this.#change('requeue', migration, [lane, bucket, ...step])) as number;
     }
     return moved;
-  }
-
-  async #movePlan(migration: string, to: number | 'close'): Promise<void> {
-    const answer = await this.#change('move-plan', migration, [to, this.#runs.get(migration) ?? '']);
-    if (answer === 'restarted')
-      throw conflict('Redis was started again and may have lost what was added last: read the plan again', {
-        code: 'restarted',
-      });
   }
 
   async #record(migration: string): Promise<q.MigrationStatus> {
@@ -251,4 +271,13 @@ function lost(migrations: string): ConvoyError {
 
 function cancelled(migration: string): ConvoyError {
   return permanent(`migration ${migration} is cancelled`, { code: 'cancelled' });
+}
+
+function unmade(): Error {
+  return permanent('the queue cannot do this yet');
+}
+
+/** A list's name may hold any character, a migration's name no NUL. */
+function listKey(migration: string, list: string): string {
+  return `${migration}\0${list}`;
 }

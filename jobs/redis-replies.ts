@@ -2,6 +2,7 @@ import { NO_DIGEST } from './digest.js';
 import type { Reply } from './redis-connection.js';
 import { pairs, unpackDefinition, unpackRow } from './redis-rows.js';
 import type * as q from './work-queue.js';
+import { NO_LIMIT } from './work-queue.js';
 
 /** What the scripts answer, as the seam wants it. */
 
@@ -19,6 +20,9 @@ export function claimOf(token: string, answer: readonly Reply[]): q.Claim {
     end,
     attempt,
     leaseMs,
+    lookFirst: false,
+    share: NO_LIMIT,
+    check: null,
   };
 }
 
@@ -36,7 +40,7 @@ export function idleOf(answers: readonly { readonly why: string; readonly due: n
 
 /** The answer of scripts/status.lua. */
 export function statusOf(answer: Reply): q.MigrationStatus {
-  const [now, finished, flat, failures] = answer as [number, number, string[], string[]];
+  const [now, finished, flat, failures, planOpen] = answer as [number, number, string[], string[], string[]];
   const meta = pairs(flat);
   const number = (name: string): number => Number(meta.get(name));
   const time = (name: string): number | null => (meta.has(name) ? number(name) : null);
@@ -54,11 +58,14 @@ export function statusOf(answer: Reply): q.MigrationStatus {
     state: meta.get('state') as q.MigrationStatus['state'],
     reason: meta.get('reason')!,
     planClosed: meta.get('planClosed') === '1',
+    planOpen: [...planOpen].sort(),
+    limit: NO_LIMIT,
     finished: finished === 1,
     images: {
       total: number('images'),
       published: number('published'),
       withheld: number('withheld'),
+      incomplete: 0,
       refused: number('refused'),
     },
     tiles: lane('tiles'),
@@ -70,5 +77,7 @@ export function statusOf(answer: Reply): q.MigrationStatus {
     startedAt: time('startedAt'),
     finishedAt: time('finishedAt'),
     now,
+    samples: [],
+    verification: null,
   };
 }

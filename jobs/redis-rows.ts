@@ -9,10 +9,11 @@ import type { Image, ImageGeometry, MigrationDefinition } from './work-queue.js'
  */
 export function packDefinition(definition: MigrationDefinition): string {
   const { name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles } = definition;
-  const { serverSide } = definition;
+  const { serverSide, incomplete } = definition;
   return JSON.stringify({
     ...{ name, source, destination, rangeSize, maxAttempts, stopAfterFailures, stopAfterTiles },
     ...(serverSide === LATER.serverSide ? {} : { serverSide }),
+    ...(incomplete === LATER.incomplete ? {} : { incomplete }),
   });
 }
 
@@ -20,7 +21,7 @@ export function unpackDefinition(text: string): MigrationDefinition {
   return { ...LATER, ...(JSON.parse(text) as Omit<MigrationDefinition, keyof typeof LATER>) };
 }
 
-const LATER = { serverSide: 'auto' } as const;
+const LATER = { serverSide: 'auto', incomplete: 'withhold' } as const;
 
 /** `width:height:tileSize:overlap:format:id`, numbers in base 36; the id may hold anything, the format is escaped. */
 export function packRow(id: string, image: ImageGeometry): string {

@@ -4,10 +4,10 @@ import { KEYS_IN_LUA } from './redis-keys.js';
 /** One Lua script per transition of the queue: `scripts/<name>.lua`, with `scripts/common.lua` before each. */
 const SCRIPTS = [
   'create-migration',
-  'add-image',
-  'refuse-image',
-  'plan-cursor',
-  'move-plan',
+  'begin-plan',
+  'known-images',
+  'add-images',
+  'close-plan',
   'claim',
   'checkpoint',
   'reclaim',

@@ -6,11 +6,16 @@
 -- failed    field <image in bucket>:first, value count:reason:status:attempt
 -- counters  meta's <lane>.<state> move in the script that moves the state: nothing is ever counted by scanning.
 
+local LANES = {'tiles', 'descriptors', 'checks'}
 local POISON_LOSSES = 3
 
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function runOfRedis()
+  return redis.call('INFO', 'server'):match('run_id:(%x+)')
 end
 
 local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'

@@ -22,7 +22,7 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMI
   moved = moved + 1
 end
 
-for _, lane in ipairs({'tiles', 'descriptors'}) do
+for _, lane in ipairs(LANES) do
   local delayed = K[lane .. 'Delayed']
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', time, 'LIMIT', 0, ARGV[1])) do
     local d = unpack36(member)

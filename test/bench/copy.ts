@@ -132,10 +132,15 @@ async function convoy(on: Ground, url: string, folder: string): Promise<Result> 
   mkdirSync(folder);
   await queue.createMigration({
     ...{ name: 'bench', source: url, destination: `file://${folder}`, rangeSize: 1000, maxAttempts: 5 },
-    ...{ stopAfterFailures: 0.01, stopAfterTiles: 10_000, serverSide: 'auto' as const },
+    ...{
+      stopAfterFailures: 0.01,
+      stopAfterTiles: 10_000,
+      serverSide: 'auto' as const,
+      incomplete: 'withhold' as const,
+    },
   });
-  await queue.addImage('bench', 'big', GEOMETRY);
-  await queue.closePlan('bench');
+  await queue.addImages('bench', [{ id: 'big', geometry: GEOMETRY }]);
+  await queue.closePlan('bench', null);
   const start = performance.now();
   const child = on.spawn('worker', process.execPath, [program('jobs/import-blobs-main.js')], {
     ...process.env,

@@ -24,12 +24,19 @@ try {
   const name = 'bench';
   await queue.createMigration({
     ...{ name, source: 'http://source/', destination: 'file:///destination', rangeSize: 500, maxAttempts: 3 },
-    ...{ stopAfterFailures: 1, stopAfterTiles: 1, serverSide: 'auto' as const },
+    ...{
+      stopAfterFailures: 1,
+      stopAfterTiles: 1,
+      serverSide: 'auto' as const,
+      incomplete: 'withhold' as const,
+    },
   });
 
   const empty = await memory();
   let began = performance.now();
-  await inFlight(IMAGES, (index) => queue.addImage(name, `a${index.toString(36)}Zq`, GEOMETRY));
+  await inFlight(IMAGES, (index) =>
+    queue.addImages(name, [{ id: `a${index.toString(36)}Zq`, geometry: GEOMETRY }]),
+  );
   const tiles = IMAGES * tileCount(GEOMETRY);
   const planned = await memory();
   print('images added', IMAGES, 'per image', planned - empty, IMAGES, began);
@@ -84,7 +91,18 @@ function settled(first: number, end: number, failures: number): Checkpoint {
     .map((index) => ({ first: index, count: 1, reason: 'http-404', status: 404, attempt: 1 }));
   const done = end - first - failed.length;
   const digest = '0123456789abcdef0123456789abcdef';
-  return { sequence: 1, next: end, bytes: 1, done, skipped: 0, failed, delayed: [], digest, release: false };
+  return {
+    sequence: 1,
+    next: end,
+    bytes: 1,
+    done,
+    skipped: 0,
+    failed,
+    delayed: [],
+    digest,
+    release: false,
+    found: null,
+  };
 }
 
 async function inFlight(count: number, run: (index: number) => Promise<unknown>): Promise<void> {

@@ -45,7 +45,7 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
   const rows = await ofImages('rowsOf', images);
   check('number of rows', rows.size, images);
   const sizes = Array.from({ length: images }, (_, number) =>
-    lane === 'tiles' ? unpackRow(number, rows.get(number)!).tiles : 1,
+    lane === 'descriptors' ? 1 : unpackRow(number, rows.get(number)!).tiles + (lane === 'checks' ? 1 : 0),
   );
   const states = sizes.map((size) => Array.from({ length: size }, () => 'gone'));
   const put = (state: string, image: number, first: number, count: number): void => {

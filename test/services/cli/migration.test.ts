@@ -49,6 +49,7 @@ describe('create', () => {
       stopAfterFailures: 0.05,
       stopAfterTiles: 10_000,
       serverSide: 'auto',
+      incomplete: 'withhold',
     });
     expect(await run(create)).toMatchObject({ stdout: 'Migration zoom exists already, as given\n', exit: 0 });
     const other = await run(CREATE);
@@ -88,15 +89,16 @@ describe('a migration with work done', () => {
     await run(`${CREATE} --range-size 4 --max-attempts 2 --stop-after-failures 5%`);
     // 8 x 8 with tiles of 4: levels of 1, 1, 1 and 4 tiles.
     const geometry = { width: 8, height: 8, tileSize: 4, overlap: 0, format: 'jpg' };
-    await queue.addImage('zoom', 'img1', geometry);
-    await queue.refuseImage('zoom', 'gone', 'http-404', 404);
-    await queue.closePlan('zoom');
+    await queue.addImages('zoom', [{ id: 'img1', geometry }]);
+    await queue.addImages('zoom', [{ id: 'gone', reason: 'http-404', status: 404 }]);
+    await queue.closePlan('zoom', null);
     const claim = await queue.claim({ token: 't1', lane: 'tiles', leaseMs: 60_000 });
     if (!('token' in claim)) throw new Error('nothing to claim');
     await queue.checkpoint('t1', 'zoom', {
       ...{ sequence: 1, next: claim.end, bytes: 3_000, done: 3, skipped: 0, delayed: [], release: false },
       failed: [{ first: claim.end - 1, count: 1, reason: 'http-404', status: 404, attempt: 1 }],
       digest: '0'.repeat(32),
+      found: null,
     });
     const since = Date.UTC(2026, 0, 2, 3, 4, 5);
     const outage = { state: 'source unreachable', since, detail: 'connection refused' } as const;
@@ -289,7 +291,12 @@ test('zh-stats prints lines while Redis comes and goes, until it is told to stop
     });
     await queue.createMigration({
       ...{ name: 'live', source: 'http://h/b', destination: 'file:///d', rangeSize: 10, maxAttempts: 1 },
-      ...{ stopAfterFailures: 1, stopAfterTiles: 1, serverSide: 'auto' as const },
+      ...{
+        stopAfterFailures: 1,
+        stopAfterTiles: 1,
+        serverSide: 'auto' as const,
+        incomplete: 'withhold' as const,
+      },
     });
     await until(
       'a line about each',

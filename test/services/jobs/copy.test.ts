@@ -53,6 +53,7 @@ async function harness(change: Partial<MigrationDefinition> = {}): Promise<Harne
       stopAfterFailures: 0.01,
       stopAfterTiles: 10_000,
       serverSide: 'auto' as const,
+      incomplete: 'withhold' as const,
     },
     ...change,
   };
@@ -83,9 +84,9 @@ async function harness(change: Partial<MigrationDefinition> = {}): Promise<Harne
 async function plan({ source, queue }: Harness, ...ids: string[]): Promise<void> {
   for (const id of ids) {
     source.addImage(id, IMAGE);
-    await queue.addImage('m', id, IMAGE);
+    await queue.addImages('m', [{ id, geometry: IMAGE }]);
   }
-  await queue.closePlan('m');
+  await queue.closePlan('m', null);
 }
 
 const finished = (h: Harness) =>
@@ -188,7 +189,7 @@ describe('a migration', () => {
     const wrong = { ...h.definition, name: 'wrong', source: `${h.source.url}/no/such/base` };
     await h.queue.createMigration(wrong);
     const image = { width: 1600, height: 1600, tileSize: 10, overlap: 0, format: 'jpg' };
-    await h.queue.addImage('wrong', 'a', image);
+    await h.queue.addImages('wrong', [{ id: 'a', geometry: image }]);
     h.start('tiles');
     const status = await until(
       'the migration to pause',
@@ -272,7 +273,7 @@ describe('a migration whose stores cannot be used', () => {
     const h = await harness();
     const absent = join(h.directory, 'absent');
     await h.queue.createMigration({ ...h.definition, name: 'wrong', destination: `file://${absent}` });
-    await h.queue.addImage('wrong', 'a', IMAGE);
+    await h.queue.addImages('wrong', [{ id: 'a', geometry: IMAGE }]);
     await plan(h, 'a', 'b');
     const { worker } = h.start('tiles');
     const tiles = async (name: string) => (await h.queue.status(name))!.tiles;

@@ -65,6 +65,7 @@ test(`${KILLS} workers and a Redis twice are killed in one migration, and every 
       stopAfterFailures: 0.01,
       stopAfterTiles: 10_000,
       serverSide: 'auto' as const,
+      incomplete: 'withhold' as const,
     },
   });
   const env = { REDIS_URL: redis.url, ZH_LOG_LEVEL: 'info' };

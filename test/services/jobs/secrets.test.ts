@@ -220,7 +220,7 @@ test.each(Object.keys(SETS))(
           /(SOURCE_|DESTINATION_)?(OS|ST|RAX|AWS|AZURE_STORAGE|WEBDAV)_[A-Z_]+/i,
         );
         expect((await run(env, ...args, '--no-check')).exit).toBe(0);
-        await queue.addImage(`${set}-${kind}`, 'img', IMAGE);
+        await queue.addImages(`${set}-${kind}`, [{ id: 'img', geometry: IMAGE }]);
         expect((await run(env, 'store', 'stat', source)).exit).toBe(1);
       }),
     );
@@ -301,7 +301,7 @@ test('no secret is said by the fleet that runs the programs: registry, API, metr
   const [source, destination] = locations('keys').s3!;
   const created = ['migration', 'create', 'fleet', '--source', source, '--destination', destination];
   expect((await run(env, ...created, '--no-check')).exit).toBe(0);
-  await queue.addImage('fleet', 'img', IMAGE);
+  await queue.addImages('fleet', [{ id: 'img', geometry: IMAGE }]);
   writeUnit(
     machine,
     'copy.service',

@@ -63,15 +63,15 @@ it('names a Redis that is out of memory, while claimed work goes on', async () =
   const redis = await testRedis(ground, { name: 'full' });
   const queue = open(redis.url);
   await queue.createMigration(definition());
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const admin = inspect(redis.url);
   await admin.command('CONFIG', 'SET', 'maxmemory', '1mb');
-  const error = await caught(queue.addImage('m', 'b', SMALL));
+  const error = await caught(queue.addImages('m', [{ id: 'b', geometry: SMALL }]));
   expect(error).toMatchObject({ kind: 'transient', code: 'out-of-memory' });
   expect(String(error)).toContain('maxmemory');
   const claim = await queue.claim({ token: 't', lane: 'tiles', leaseMs: 1000 });
   expect(claim).toMatchObject({ first: 0, end: 9 });
-  expect(await queue.checkpoint('t', 'm', point(1, 9, { done: 9 }))).toBe('ended');
+  expect(await queue.checkpoint('t', 'm', point(1, 9, { done: 9 }))).toMatchObject({ answer: 'ended' });
   await admin.close();
 });
 
@@ -79,7 +79,7 @@ it('gives up on an answer in time, and a call that was applied is answered when 
   const redis = await testRedis(ground, { name: 'frozen' });
   const queue = open(redis.url, 1000);
   await queue.createMigration(definition());
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const request = { token: 't', lane: 'tiles', leaseMs: 60_000 } as const;
   await redis.freeze();
   expect(await caught(queue.claim({ ...request, migration: 'm' }))).toMatchObject({ code: 'unreachable' });
@@ -89,7 +89,7 @@ it('gives up on an answer in time, and a call that was applied is answered when 
   await redis.freeze();
   expect(await caught(queue.checkpoint('t', 'm', checkpoint))).toMatchObject({ kind: 'transient' });
   redis.thaw();
-  expect(await queue.checkpoint('t', 'm', checkpoint)).toBe('kept');
+  expect(await queue.checkpoint('t', 'm', checkpoint)).toMatchObject({ answer: 'kept' });
   const admin = inspect(redis.url);
   await until('the connections given up are closed', async () =>
     String(await admin.command('INFO', 'clients')).includes('connected_clients:2\r'),
@@ -105,7 +105,7 @@ it('counts what was applied without an answer once', async () => {
   const redis = await testRedis(ground, { name: 'slow' });
   const queue = open(redis.url, 1000);
   await queue.createMigration(definition());
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   await queue.claim({ token: 't', lane: 'tiles', leaseMs: 60_000 });
   await redis.freeze();
   for (let times = 0; times < 3; times++)
@@ -113,7 +113,7 @@ it('counts what was applied without an answer once', async () => {
       code: 'unreachable',
     });
   redis.thaw();
-  expect(await queue.checkpoint('t', 'm', point(1, 4, { done: 4 }))).toBe('kept');
+  expect(await queue.checkpoint('t', 'm', point(1, 4, { done: 4 }))).toMatchObject({ answer: 'kept' });
   expect((await queue.status('m'))!.tiles).toMatchObject({ done: 4, claimed: 5, ready: 0 });
 });
 
@@ -142,7 +142,7 @@ it('goes on after a cut, with many calls in flight, and applies each checkpoint 
   const proxy = await startProxy(redis.port);
   const queue = open(`redis://127.0.0.1:${proxy.port}`, 2000);
   await queue.createMigration(definition({ rangeSize: 1 }));
-  for (const id of ['a', 'b', 'c', 'd']) await queue.addImage('m', id, SMALL);
+  for (const id of ['a', 'b', 'c', 'd']) await queue.addImages('m', [{ id, geometry: SMALL }]);
   const settle = async (token: string): Promise<void> => {
     for (let attempt = 0; ; attempt++) {
       try {

@@ -23,7 +23,8 @@ const failed = (first: number): Omit<FailureRecord, 'lane' | 'image'> => ({
 it('keeps everything that grows with the images in packed hashes', async () => {
   const images = 600;
   await queue.createMigration(definition({ name: 'packed' }));
-  for (let index = 0; index < images; index++) await queue.addImage('packed', `AbC${index}xyz`, SMALL);
+  for (let index = 0; index < images; index++)
+    await queue.addImages('packed', [{ id: `AbC${index}xyz`, geometry: SMALL }]);
   for (let index = 0; index < images; index++) {
     const token = `p${index}`;
     await queue.claim({ token, lane: 'tiles', leaseMs: LONG, migration: 'packed' });
@@ -41,7 +42,7 @@ it('keeps everything that grows with the images in packed hashes', async () => {
 it('lists and requeues thousands of failures of one image, each once and in bounded steps', async () => {
   const geometry: ImageGeometry = { width: 20_000, height: 20_000, tileSize: 254, overlap: 1, format: 'jpg' };
   await queue.createMigration(definition({ name: 'big', rangeSize: 100_000, stopAfterFailures: 1 }));
-  await queue.addImage('big', 'a', geometry);
+  await queue.addImages('big', [{ id: 'a', geometry }]);
   const claim = await queue.claim({ token: 'b', lane: 'tiles', leaseMs: LONG, migration: 'big' });
   if ('kind' in claim) throw new Error('nothing to claim');
   const firsts = Array.from({ length: 4000 }, (_, place) => place * 2);

@@ -74,34 +74,36 @@ async function drained(): Promise<number> {
 }
 
 it('past a checkpoint: the gap ends the claim, and its tiles are counted once', async () => {
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const { token } = await claim();
   await queue.checkpoint(token, 'm', point(1, 2, { done: 2, bytes: 2 }));
   const size = written();
   await queue.checkpoint(token, 'm', point(2, 5, { done: 3, bytes: 3 }));
   await rollBackTo(size);
   const third = point(3, 7, { done: 2, bytes: 2 });
-  expect(await again(() => queue.checkpoint(token, 'm', third))).toBe('lost');
+  expect(await again(() => queue.checkpoint(token, 'm', third))).toMatchObject({ answer: 'lost' });
   expect((await queue.status('m'))!).toMatchObject({ bytes: 2, tiles: { done: 2, ready: 7, claimed: 0 } });
   expect(await drained()).toBe(9);
 });
 
 it('past a claim: its range is ready again and its checkpoints are lost', async () => {
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const size = written();
   const { token } = await claim();
   await queue.checkpoint(token, 'm', point(1, 4, { done: 4 }));
   await rollBackTo(size);
-  expect(await again(() => queue.checkpoint(token, 'm', point(2, 9, { done: 5 })))).toBe('lost');
+  expect(await again(() => queue.checkpoint(token, 'm', point(2, 9, { done: 5 })))).toMatchObject({
+    answer: 'lost',
+  });
   expect(await drained()).toBe(9);
 });
 
 it('past the end of a claim: it comes to life again, runs out and is reclaimed', async () => {
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const { token } = await claim(SHORT);
   await queue.checkpoint(token, 'm', point(1, 4, { done: 4 }));
   const size = written();
-  expect(await queue.checkpoint(token, 'm', point(2, 9, { done: 5 }))).toBe('ended');
+  expect(await queue.checkpoint(token, 'm', point(2, 9, { done: 5 }))).toMatchObject({ answer: 'ended' });
   await rollBackTo(size);
   expect((await again(() => queue.status('m')))!.tiles).toMatchObject({ done: 4, claimed: 5 });
   await new Promise((resolve) => setTimeout(resolve, SHORT));
@@ -110,41 +112,40 @@ it('past the end of a claim: it comes to life again, runs out and is reclaimed',
 });
 
 it('past an answered checkpoint that is resent: applied again, once', async () => {
-  await queue.addImage('m', 'a', SMALL);
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const { token } = await claim();
   const size = written();
   const first = point(1, 4, { done: 4, bytes: 4 });
   await queue.checkpoint(token, 'm', first);
   await rollBackTo(size);
-  expect(await again(() => queue.checkpoint(token, 'm', first))).toBe('kept');
-  expect(await queue.checkpoint(token, 'm', first)).toBe('kept');
+  expect(await again(() => queue.checkpoint(token, 'm', first))).toMatchObject({ answer: 'kept' });
+  expect(await queue.checkpoint(token, 'm', first)).toMatchObject({ answer: 'kept' });
   expect((await queue.status('m'))!).toMatchObject({ bytes: 4, tiles: { done: 4, claimed: 5 } });
 });
 
-it('past added images: the plan does not move on without them', async () => {
-  expect(await queue.planCursor('m')).toBe(0);
-  await queue.addImage('m', 'a', SMALL);
-  await queue.movePlanCursor('m', 1);
+it('past added images: their list is not closed without them', async () => {
+  await queue.beginPlan('m', 'ids.txt');
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
   const size = written();
-  await queue.addImage('m', 'b', SMALL);
+  await queue.addImages('m', [{ id: 'b', geometry: SMALL }]);
   await rollBackTo(size);
   const restarted = { kind: 'conflict', code: 'restarted' };
-  await expect(again(() => queue.movePlanCursor('m', 2))).rejects.toMatchObject(restarted);
-  await expect(queue.closePlan('m')).rejects.toMatchObject(restarted);
-  expect(await queue.planCursor('m')).toBe(1);
-  expect(await queue.addImage('m', 'b', SMALL)).toBe('added');
-  await queue.movePlanCursor('m', 2);
-  await queue.closePlan('m');
+  await expect(again(() => queue.closePlan('m', 'ids.txt'))).rejects.toMatchObject(restarted);
+  await expect(queue.closePlan('m', 'ids.txt')).rejects.toMatchObject(restarted);
+  await queue.beginPlan('m', 'ids.txt');
+  expect(await queue.knownImages('m', ['a', 'b'])).toEqual([true, false]);
+  expect(await queue.addImages('m', [{ id: 'b', geometry: SMALL }])).toEqual(['added']);
+  await queue.closePlan('m', 'ids.txt');
   expect(await drained()).toBe(18);
   expect((await queue.status('m'))!.finished).toBe(true);
 });
 
 it('at any byte: a transition is there as a whole or not at all', { timeout: 60_000 }, async () => {
-  await queue.addImage('m', 'a', LARGE);
+  await queue.addImages('m', [{ id: 'a', geometry: LARGE }]);
   const from = written();
   const failed = { reason: 'http-404', status: 404, attempt: 1 };
   for (let round = 0; round < 6; round++) {
-    await queue.addImage('m', `b${round}`, SMALL);
+    await queue.addImages('m', [{ id: `b${round}`, geometry: SMALL }]);
     const { token, first, end } = await claim();
     const one = { ...failed, first, count: 1 };
     const rest = end - first - 1;
