@@ -4,7 +4,14 @@ import { aborted, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { createBell } from './bell.js';
 import type { Ledger } from './ledger.js';
-import type { Checkpoint, CheckpointAnswer, Claim, WorkerQueue } from './work-queue.js';
+import type {
+  Checkpoint,
+  CheckpointAnswer,
+  CheckpointReply,
+  Claim,
+  Limit,
+  WorkerQueue,
+} from './work-queue.js';
 
 /** Holds one claim: tells the queue what is settled, renews the lease with it, hears pauses and losses. */
 export interface ClaimKeeper {
@@ -34,6 +41,8 @@ export interface KeeperDeps {
   /** Nothing is in flight and nothing more will start. */
   readonly isDrained: () => boolean;
   readonly onConfirmed: () => void;
+  /** The queue has answered a checkpoint; with `lost` nothing of it counts. */
+  readonly onTold: (point: Checkpoint, answer: CheckpointAnswer, share: Limit) => void;
   /** The migration is paused or cancelled. */
   readonly onPausing: () => void;
 }
@@ -56,7 +65,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
   const isDue = (): boolean => ledger.pending >= deps.batch() || deps.isDrained();
 
   /** The same checkpoint until it is answered: it may have been applied although no answer came. */
-  async function send(point: Checkpoint): Promise<CheckpointAnswer> {
+  async function send(point: Checkpoint): Promise<CheckpointReply> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await deps.queue.checkpoint(claim.token, claim.migration.name, point);
@@ -89,7 +98,8 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
         const last = deps.isDrained();
         const point = ledger.cut(last && ledger.edge < claim.end, deps.random);
         const sentAt = clock.steady();
-        const answer = await send(point);
+        const { answer, share } = await send(point);
+        deps.onTold(point, answer, share);
         if (answer === 'lost')
           log.warn({ token: claim.token, next: point.next }, 'claim lost: its lease ran out');
         if (answer === 'lost' || answer === 'ended' || last) return;

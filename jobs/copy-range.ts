@@ -5,7 +5,7 @@ import { aborted, type ConvoyError, kindOf, messageOf } from '../runtime/errors.
 import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
 import { adaptPace, startPace } from './adapt.js';
-import { keepClaim } from './claim-keeper.js';
+import { type KeeperDeps, keepClaim } from './claim-keeper.js';
 import type { CopyOutcome } from './copy-tile.js';
 import { createLedger, type Settled } from './ledger.js';
 import type { Outage } from './outage.js';
@@ -71,6 +71,8 @@ export interface RangeDeps {
   readonly queue: WorkerQueue;
   readonly pool: TilePool;
   readonly outage: Outage;
+  /** Hears what the queue answered to each checkpoint. */
+  readonly onTold: KeeperDeps['onTold'];
   /** Copies one item of the claim; rejects only when the signal fired. */
   readonly copy: (index: number, signal: AbortSignal) => Promise<CopyOutcome>;
   readonly clock: Clock;
@@ -96,7 +98,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   const ledger = createLedger({
     first: claim.first,
     retry: { maxAttempts: claim.migration.maxAttempts, backoff: RETRY_BACKOFF },
-    digests: claim.lane === 'tiles',
+    lane: claim.lane,
   });
   /** Fires when nothing more may start: stop, pause, or the claim is over. */
   const winding = new AbortController();
@@ -150,11 +152,11 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
       await keeper.untilLeased(winding.signal);
       if (winding.signal.aborted) throw aborted('not started');
       const outcome = await deps.copy(index, cutShort.signal);
-      if (outcome.kind === 'done') {
+      if (outcome.kind !== 'failed') {
         outage.served();
         return outcome;
       }
-      const { sides, reason, error } = outcome;
+      const { sides, reason, error, restart } = outcome;
       if (await blamesOne(sides, error)) continue;
       return {
         kind: 'failed',
@@ -163,6 +165,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
         permanent: error.kind === 'permanent',
         retryAfterMs: error.retryAfterMs ?? 0,
         attempt: claim.attempt + 1,
+        ...(restart === undefined ? {} : { restart }),
       };
     }
   }

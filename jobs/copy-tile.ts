@@ -10,14 +10,25 @@ import type { Claim } from './work-queue.js';
 /** A tile over this is not a tile. */
 const MAX_TILE_BYTES = 64 * 1024 * 1024;
 
+/** What became of one item of a claim. `md5`: of the bytes that are at the destination; null adds nothing to the digest. */
 export type CopyOutcome =
-  | { readonly kind: 'done'; readonly bytes: number; readonly md5: string }
+  | {
+      readonly kind: 'done';
+      /** Carried, or copied by the destination itself. */
+      readonly bytes: number;
+      readonly md5: string | null;
+      readonly blind?: true;
+    }
+  /** `blind`, only in lane `checks`: what the destination holds is not known to the last tile. */
+  | { readonly kind: 'skipped'; readonly md5: string | null; readonly blind?: true }
   | {
       readonly kind: 'failed';
       /** Whose trouble it may be, likeliest first: a copy that the destination makes itself reads the source too. */
       readonly sides: readonly Side[];
       readonly reason: string;
       readonly error: ConvoyError;
+      /** Only in lane `checks`: the image has to be copied again. */
+      readonly restart?: true;
     };
 
 export interface CopyStores {

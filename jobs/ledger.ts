@@ -1,12 +1,18 @@
 import { joinDigests, NO_DIGEST, tileDigest } from './digest.js';
 import { coalesce, type TileFailure } from './ranges.js';
 import { decideRetry, type RetryPolicy } from './retry.js';
-import type { Checkpoint, DelayedRange, RangeFailure } from './work-queue.js';
+import type { Checkpoint, DelayedRange, Lane, RangeFailure } from './work-queue.js';
 
-/** What became of one tile of a claim. */
+/** What became of one item of a claim: `CopyOutcome` says what each means. */
 export type Settled =
-  | { readonly kind: 'done'; readonly bytes: number; readonly md5: string }
-  | ({ readonly kind: 'failed' } & Omit<TileFailure, 'index'>);
+  | {
+      readonly kind: 'done';
+      readonly bytes: number;
+      readonly md5: string | null;
+      readonly blind?: true;
+    }
+  | { readonly kind: 'skipped'; readonly md5: string | null; readonly blind?: true }
+  | ({ readonly kind: 'failed'; readonly restart?: true } & Omit<TileFailure, 'index'>);
 
 /** The tiles of one claim that are settled, and what of them has been told to the queue. */
 export interface Ledger {
@@ -22,11 +28,11 @@ export interface Ledger {
 export interface LedgerOptions {
   readonly first: number;
   readonly retry: RetryPolicy;
-  /** Whether tiles move the image's digest (descriptors do not). */
-  readonly digests: boolean;
+  /** Tiles move the image's digest, descriptors do not; only checks find anything out. */
+  readonly lane: Lane;
 }
 
-export function createLedger({ first, retry, digests }: LedgerOptions): Ledger {
+export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
   const outcomes = new Map<number, Settled>();
   let sequence = 0;
   let told = first;
@@ -47,18 +53,25 @@ export function createLedger({ first, retry, digests }: LedgerOptions): Ledger {
       const failures: TileFailure[] = [];
       const parts: string[] = [];
       let done = 0;
+      let skipped = 0;
       let bytes = 0;
+      let blind = false;
+      let restart = false;
       for (let index = told; index < edge; index++) {
         const outcome = outcomes.get(index)!;
         outcomes.delete(index);
+        if (outcome.kind === 'failed') {
+          const { kind: _, restart: wrong, ...failure } = outcome;
+          failures.push({ index, ...failure });
+          restart ||= wrong === true;
+          continue;
+        }
         if (outcome.kind === 'done') {
           done++;
           bytes += outcome.bytes;
-          if (digests) parts.push(tileDigest(index, outcome.md5));
-        } else {
-          const { kind: _, ...failure } = outcome;
-          failures.push({ index, ...failure });
-        }
+        } else skipped++;
+        blind ||= outcome.blind === true;
+        if (outcome.md5 !== null && lane !== 'descriptors') parts.push(tileDigest(index, outcome.md5));
       }
       told = edge;
       return {
@@ -66,10 +79,11 @@ export function createLedger({ first, retry, digests }: LedgerOptions): Ledger {
         next: edge,
         bytes,
         done,
-        skipped: 0,
+        skipped,
         ...sortFailures(failures, retry, random),
         digest: parts.length === 0 ? NO_DIGEST : joinDigests(parts),
         release,
+        found: lane === 'checks' ? { blind, restart } : null,
       };
     },
   };

@@ -6,25 +6,45 @@ import { createBell } from './bell.js';
 import { copyRange, createTilePool } from './copy-range.js';
 import { NO_DIGEST } from './digest.js';
 import type { Route, RouteOptions } from './route.js';
-import type { Claim, Idle, Lane, MigrationDefinition, WorkerQueue, WorkerReport } from './work-queue.js';
+import { createTally } from './tally.js';
+import type {
+  Claim,
+  Idle,
+  Lane,
+  MigrationDefinition,
+  OperatorQueue,
+  WorkerQueue,
+  WorkerReport,
+} from './work-queue.js';
 
 export interface WorkerOptions {
-  readonly queue: WorkerQueue;
+  readonly queue: WorkerQueue & Pick<OperatorQueue, 'migrations' | 'status'>;
   readonly lane: Lane;
   /** Random, of this process alone. */
   readonly id: string;
   /** Serve only this migration. */
   readonly migration?: string;
-  /** Most tiles in flight. */
+  /** Most objects in flight, over all migrations. */
   readonly concurrency: number;
+  /** Most requests to sources per second, over all migrations; absent = no limit. */
+  readonly maxRps?: number;
+  /** Tiles are looked for at the destination before they are carried, whatever the claim says. */
+  readonly skipExisting: boolean;
+  /** `run` resolves once there is nothing left to do in this lane. */
+  readonly untilEmpty: boolean;
   readonly openRoute: (definition: MigrationDefinition, hooks: RouteHooks) => Promise<Route>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
 }
-type RouteHooks = Pick<RouteOptions, 'onThrottled' | 'onOutageChange' | 'signal'>;
+export type RouteHooks = Pick<RouteOptions, 'onThrottled' | 'onOutageChange' | 'signal'>;
 
-export type WorkerState = Pick<WorkerReport, 'state' | 'since' | 'detail'>;
+export type WorkerState = Omit<WorkerReport, 'worker' | 'lane' | 'unit' | 'machine'>;
+
+export interface WorkerOutcome {
+  /** With `untilEmpty`: some item of a migration served, or an image of its plan, has failed for good. */
+  readonly failures: boolean;
+}
 
 export interface Worker {
   /** What it is doing now. */
@@ -33,7 +53,7 @@ export interface Worker {
    * Claims and copies until the signal fires; then finishes what is in flight, gives the rest back, resolves.
    * Rejects with a `UsageError` if the queue can never be reached as it is configured.
    */
-  run(signal: AbortSignal): Promise<void>;
+  run(signal: AbortSignal): Promise<WorkerOutcome>;
 }
 
 const LEASE_MS = 15_000;
@@ -70,6 +90,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   let slack = true;
   let doing = 'idle';
   let since = clock.now();
+  const tally = createTally(clock.steady());
 
   function routeOf(definition: MigrationDefinition, signal: AbortSignal): Promise<Route> {
     const known = opening.get(definition.name);
@@ -133,6 +154,9 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       outage: route.outage,
       copy: (index, cut) => route.copy(claim, index, cut),
       stop: signal,
+      onTold(point, answer) {
+        if (answer !== 'lost') tally.add(point, clock.steady());
+      },
       giveUp: giveUp.signal,
       onSlack() {
         slack = true;
@@ -152,7 +176,15 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   }
 
   async function giveBack(claim: Claim): Promise<void> {
-    const nothing = { bytes: 0, done: 0, skipped: 0, failed: [], delayed: [], digest: NO_DIGEST };
+    const nothing = {
+      bytes: 0,
+      done: 0,
+      skipped: 0,
+      failed: [],
+      delayed: [],
+      digest: NO_DIGEST,
+      found: null,
+    };
     await queue.checkpoint(claim.token, claim.migration.name, {
       ...{ sequence: 1, next: claim.first, release: true },
       ...nothing,
@@ -189,13 +221,19 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
 
   return {
     get state(): WorkerState {
+      const sums = { ...tally.totals(clock.steady()), limit: pool.limit };
       for (const { outage } of routes)
         if (outage.away !== null && claims.size > 0) {
           const { side, since: awaySince, detail } = outage.away;
-          return { state: `${side} unreachable`, since: awaySince, detail };
+          return { state: `${side} unreachable`, since: awaySince, detail, ...sums };
         }
       const troubles = [...avoided].map(([name, { why }]) => `migration ${name} is not served: ${why}`);
-      return { state: claims.size > 0 ? 'copying' : 'idle', since, detail: [doing, ...troubles].join('; ') };
+      return {
+        state: claims.size > 0 ? 'copying' : 'idle',
+        since,
+        detail: [doing, ...troubles].join('; '),
+        ...sums,
+      };
     },
     async run(signal) {
       while (!signal.aborted) {
@@ -216,6 +254,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
         await clock.sleep(waitMs, signal).catch(() => undefined);
       }
       await windDown();
+      return { failures: false };
     },
   };
 }
