@@ -50,7 +50,7 @@ const ls = command({
   },
 });
 
-async function* pagesOf(store: ListableStore) {
+async function* pagesOf(store: Pick<ListableStore, 'listPage'>) {
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<ListableStore['listPage']>> = await store.listPage('', cursor);

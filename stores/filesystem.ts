@@ -105,6 +105,7 @@ export function filesystemStore(directory: string): FilesystemStore {
         await synced.flush(dirname(path));
       }),
     listPage: (prefix, cursor, signal) => listing.page(prefix, cursor, signal),
+    listFolder: (prefix, cursor, signal) => listing.folder(prefix, cursor, signal),
     close: () => synced.close(),
   };
 }

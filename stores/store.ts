@@ -136,7 +136,8 @@ export interface ListableStore {
   listPage(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<ListPage>;
   /**
    * One page of what lies directly under the prefix, which is '' or ends with `/`: the objects whose keys have no
-   * further `/`, and the folders that have one. Never looks deeper, however much is there. `a` and `a/` may both be.
+   * further `/`, and the folders that have one. Never looks deeper, however much is there. `a` and `a/` may both be. An object that
+   * is called like the prefix, as some tools make to have a folder, is left out; a folder with nothing in it may be told.
    */
   listFolder(prefix: string, cursor: string | null, signal?: AbortSignal): Promise<FolderPage>;
 }
@@ -242,7 +243,7 @@ export function can<A extends Ability>(
 
 /** All keys with the prefix, page after page. */
 export async function* listAll(
-  store: ListableStore,
+  store: Pick<ListableStore, 'listPage'>,
   prefix: string,
   signal?: AbortSignal,
 ): AsyncGenerator<ListedObject> {

@@ -6,6 +6,7 @@ import { checkKey, encodeKey } from './key.js';
 import { checkHeldKey, commonLimits, refuseUnheld } from './limits.js';
 import { scrub } from './location.js';
 import {
+  type FolderPage,
   type ListableStore,
   type ListedObject,
   NO_PROPERTIES,
@@ -63,6 +64,24 @@ export function webdavStore(
       const bytes = await answer.bytes(LISTING_BYTES);
       return readMultistatus(request.what, Buffer.from(bytes).toString('utf8'), request.path);
     });
+  }
+
+  /** What is in a folder, '' or with its slash; nothing where there is none. */
+  async function collection(folder: string, signal: AbortSignal | undefined): Promise<FolderPage> {
+    const { entries } = await propfind(`/${encodeKey(folder)}`, 1, signal).catch(async (error: unknown) => {
+      // It has gone, or there never was one, or the whole container is absent.
+      if (!isNotFound(error)) throw error;
+      await check(signal);
+      return { entries: [] };
+    });
+    const objects: ListedObject[] = [];
+    const folders: string[] = [];
+    for (const { name: last, isCollection, size, modifiedMs } of entries) {
+      const key = folder + last;
+      if (isCollection) folders.push(`${key}/`);
+      else objects.push({ key, size, modifiedMs });
+    }
+    return { objects, folders, cursor: null };
   }
 
   async function check(signal?: AbortSignal): Promise<void> {
@@ -166,21 +185,16 @@ export function webdavStore(
       const first = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       if (first !== '') checkKey(first.slice(0, -1));
       const [folder = '', ...rest] = cursor === null ? [first] : (JSON.parse(cursor) as string[]);
-      const { entries } = await propfind(`/${encodeKey(folder)}`, 1, signal).catch(async (error: unknown) => {
-        // It has gone, or there is none with this prefix, or the whole container is absent.
-        if (!isNotFound(error)) throw error;
-        await check(signal);
-        return { entries: [] };
-      });
-      const objects: ListedObject[] = [];
-      const folders: string[] = [];
-      for (const { name: last, isCollection, size, modifiedMs } of entries) {
-        const key = folder + last;
-        if (isCollection && key.concat('/').startsWith(prefix)) folders.push(`${key}/`);
-        if (!isCollection && key.startsWith(prefix)) objects.push({ key, size, modifiedMs });
-      }
-      const left = [...folders, ...rest];
-      return { objects, cursor: left.length === 0 ? null : JSON.stringify(left) };
+      const { objects, folders } = await collection(folder, signal);
+      const left = [...folders.filter((key) => key.startsWith(prefix)), ...rest];
+      return {
+        objects: objects.filter(({ key }) => key.startsWith(prefix)),
+        cursor: left.length === 0 ? null : JSON.stringify(left),
+      };
+    },
+    async listFolder(prefix, _cursor, signal) {
+      if (prefix !== '') checkKey(prefix.slice(0, -1));
+      return collection(prefix, signal);
     },
     close: () => client.close(),
   };

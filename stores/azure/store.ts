@@ -141,7 +141,11 @@ export function azureStore(options: AzureOptions): AzureStore {
     },
     async listPage(wanted, cursor, signal) {
       const { listPage } = await import('./sdk.js');
-      return listPage(blobs, blobs.listPrefix(wanted), pageObjects, cursor, signal);
+      return listPage(blobs, { prefix: blobs.listPrefix(wanted), pageObjects, cursor, signal });
+    },
+    async listFolder(wanted, cursor, signal) {
+      const { listFolder } = await import('./sdk.js');
+      return listFolder(blobs, { prefix: blobs.listPrefix(wanted), pageObjects, cursor, signal });
     },
     close: () => service.close(),
   };

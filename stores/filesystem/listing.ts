@@ -2,13 +2,15 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aborted, permanent } from '../../runtime/errors.js';
 import { checkKey } from '../key.js';
-import type { ListedObject, ListPage } from '../store.js';
+import type { FolderPage, ListedObject, ListPage } from '../store.js';
 import { attempt, codeOf, refuseUnmounted } from './attempt.js';
 import { INCOMING } from './names.js';
 import type { Place } from './place.js';
 
 export interface Listing {
   page(prefix: string, cursor: string | null, signal: AbortSignal | undefined): Promise<ListPage>;
+  /** The same of one folder: '' or with its slash. */
+  folder(prefix: string, cursor: string | null, signal: AbortSignal | undefined): Promise<FolderPage>;
 }
 
 /** A folder on the way to where the listing is. Names are sorted; those of folders end with a slash. */
@@ -30,21 +32,25 @@ const KEPT_NAMES = 2_000_000;
  */
 export function listingOf(place: Place): Listing {
   let kept = new Map<string, readonly string[]>();
+  /** Of single folders that have a next page: several may be read side by side. */
+  const begun = new Map<string, readonly string[]>();
 
   async function namesOf(folder: string): Promise<readonly string[]> {
-    const known = kept.get(folder);
-    if (known !== undefined) return known;
     const entries = await readdir(join(place.directory, folder), { withFileTypes: true });
     const names = entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
     return names.filter((name) => folder !== '' || name !== `${INCOMING}/`).sort();
   }
 
   /** A folder that has gone in the meantime holds nothing. */
-  async function level(folder: string, after: string): Promise<Level> {
-    const names = await namesOf(folder).catch(async (error: unknown) => {
+  async function namesLeft(folder: string): Promise<readonly string[]> {
+    return namesOf(folder).catch(async (error: unknown) => {
       if (!isGone(error) || !(await isFolder(place.directory))) throw error;
       return [];
     });
+  }
+
+  async function level(folder: string, after: string): Promise<Level> {
+    const names = kept.get(folder) ?? (await namesLeft(folder));
     return { folder, names, next: firstAfter(names, after) };
   }
 
@@ -100,24 +106,60 @@ export function listingOf(place: Place): Listing {
       }
     }
     keep(levels);
+    return { objects: await filesAmong(keys), cursor: levels.length === 0 ? null : last };
+  }
+
+  async function filesAmong(keys: readonly string[]): Promise<ListedObject[]> {
     const found = await Promise.all(keys.map((key) => lookAt(place.directory, key)));
+    return found.filter((object) => object !== null);
+  }
+
+  async function folder(prefix: string, cursor: string | null): Promise<FolderPage> {
+    if (prefix.startsWith(`${INCOMING}/`)) return { objects: [], folders: [], cursor: null };
+    const known = cursor === null ? undefined : begun.get(prefix);
+    const names = known ?? (await namesLeft(prefix));
+    const first = firstAfter(names, cursor ?? '');
+    const page = names.slice(first, first + PAGE_NAMES);
+    const isLast = first + page.length >= names.length;
+    if (isLast) begun.delete(prefix);
+    else if (known === undefined) keepBegun(prefix, names);
+    const keys = page.filter((name) => !name.endsWith('/')).map((name) => prefix + name);
     return {
-      objects: found.filter((object) => object !== null),
-      cursor: levels.length === 0 ? null : last,
+      objects: await filesAmong(keys),
+      folders: page.filter((name) => name.endsWith('/')).map((name) => prefix + name),
+      cursor: isLast ? null : (page.at(-1) ?? null),
     };
   }
 
+  /** The oldest make room: who goes on with one of them has it read anew. */
+  function keepBegun(prefix: string, names: readonly string[]): void {
+    begun.set(prefix, names);
+    let held = 0;
+    for (const one of begun.values()) held += one.length;
+    for (const [oldest, one] of begun) {
+      if (held <= KEPT_NAMES) return;
+      begun.delete(oldest);
+      held -= one.length;
+    }
+  }
+
+  async function inPlace<Page>(
+    prefix: string,
+    signal: AbortSignal | undefined,
+    list: () => Promise<Page>,
+  ): Promise<Page> {
+    const what = `list ${join(place.directory, prefix)}`;
+    return attempt({ what, purpose: 'directory', place, signal }, async () => {
+      const [, parent] = /^(.*)\//s.exec(prefix) ?? [];
+      if (parent !== undefined) checkKey(parent);
+      await refuseUnmounted(`list ${place.directory}`, place);
+      return list();
+    });
+  }
+
   return {
-    page: (prefix, cursor, signal) =>
-      attempt(
-        { what: `list ${join(place.directory, prefix)}`, purpose: 'directory', place, signal },
-        async () => {
-          const [, folder] = /^(.*)\//s.exec(prefix) ?? [];
-          if (folder !== undefined) checkKey(folder);
-          await refuseUnmounted(`list ${place.directory}`, place);
-          return walk(prefix, cursor, signal);
-        },
-      ),
+    page: (prefix, cursor, signal) => inPlace(prefix, signal, () => walk(prefix, cursor, signal)),
+    folder: (prefix, cursor, signal) => inPlace(prefix, signal, () => folder(prefix, cursor)),
   };
 }
 

@@ -163,10 +163,11 @@ async function openAzure(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(pageKeys === undefined ? {} : { pageObjects: pageKeys }),
   });
-  const { check, head, read, remove, createContainer, listPage, readStream, close } = whole;
+  const { check, head, read, remove, createContainer, listPage, listFolder, readStream, close } = whole;
   const limits = { ...whole.traits.limits, writeBytes: AZURE_WRITE_BYTES };
   const store: WritableStore & ListableStore & StreamReadableStore = {
-    ...{ name: whole.name, check, head, read, remove, createContainer, listPage, readStream, close },
+    ...{ name: whole.name, check, head, read, remove, createContainer, readStream, close },
+    ...{ listPage, listFolder },
     traits: { ...whole.traits, limits },
     async write(key, bytes, properties, signal) {
       refuseUnheld(limits, key, bytes.length, properties);

@@ -174,7 +174,13 @@ export function s3Store(settings: S3Settings, options: S3StoreOptions): S3Store 
 
     async listPage(from, cursor, signal) {
       const text = await listed(pageQuery(folder, from, cursor, pageKeys), signal);
-      return parsePage(client.what('GET', null), text, folder);
+      const { folders: _, ...page } = parsePage(client.what('GET', null), text, folder);
+      return page;
+    },
+    async listFolder(from, cursor, signal) {
+      const text = await listed(pageQuery(folder, from, cursor, pageKeys, '/'), signal);
+      const page = parsePage(client.what('GET', null), text, folder);
+      return { ...page, objects: page.objects.filter(({ key }) => key !== from) };
     },
 
     partBytes: (size) => Math.max(partBytes, Math.ceil(size / MAX_PARTS / MIB) * MIB),

@@ -1,5 +1,5 @@
 import type { HttpAnswer, StatusMeaning } from '../http-client.js';
-import type { ListedObject } from '../store.js';
+import type { FolderPage, ListedObject } from '../store.js';
 
 /** What a status means to Swift beyond what it means in HTTP. `body` is the beginning of the answer's body. */
 export function explainSwift(answer: Pick<HttpAnswer, 'status'> & Headers, body: string): StatusMeaning {
@@ -52,24 +52,27 @@ export function rangedSizeOf(answer: Headers, first: number): number | null {
 
 /**
  * One page of a container's listing, null if the text is none. Keys are below `prefix` (with its slash at the
- * end); the object that is called like the prefix itself has no key. `last` is what the next page comes after,
- * null if there was nothing.
+ * end); the object that is called like the prefix itself has no key. The cursor is what the next page comes after,
+ * null if there was nothing. Folders (`subdir`) come only where they were asked for.
  */
-export function readListing(
-  text: string,
-  prefix: string,
-): { readonly objects: readonly ListedObject[]; readonly last: string | null } | null {
+export function readListing(text: string, prefix: string): FolderPage | null {
   const entries = parsed(text);
   if (!Array.isArray(entries)) return null;
   const objects: ListedObject[] = [];
-  let last: string | null = null;
-  for (const { name, bytes, last_modified } of entries as readonly Record<string, unknown>[]) {
+  const folders: string[] = [];
+  let cursor: string | null = null;
+  for (const { name, bytes, last_modified, subdir } of entries as readonly Record<string, unknown>[]) {
+    if (typeof subdir === 'string') {
+      cursor = subdir;
+      folders.push(subdir.slice(prefix.length));
+      continue;
+    }
     if (typeof name !== 'string' || typeof bytes !== 'number') return null;
-    last = name;
+    cursor = name;
     if (name.length > prefix.length)
       objects.push({ key: name.slice(prefix.length), size: bytes, modifiedMs: modifiedOf(last_modified) });
   }
-  return { objects, last };
+  return { objects, folders, cursor };
 }
 
 /** Swift writes UTC without saying so. */

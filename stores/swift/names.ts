@@ -15,6 +15,11 @@ export function objectPath(container: string, name: string): string {
   return `${containerPath(container)}/${encodeKey(name)}`;
 }
 
+/** A page of a container's names that start with `prefix` and come after `marker`, as JSON; folders in place of what is in them. */
+export function folderPath(container: string, prefix: string, marker: string | null, limit: number): string {
+  return `${listingPath(container, prefix, marker, limit)}&delimiter=/`;
+}
+
 /** A page of a container's names that start with `prefix` and come after `marker`, as JSON. */
 export function listingPath(container: string, prefix: string, marker: string | null, limit: number): string {
   const after = marker === null ? '' : `&marker=${encodeURIComponent(marker)}`;

@@ -5,6 +5,7 @@ import { checkHeldKey } from '../limits.js';
 import type {
   CopyDestination,
   CopySource,
+  FolderPage,
   ListableStore,
   ObjectInfo,
   PartWritableStore,
@@ -16,7 +17,7 @@ import { parsed, rangedSizeOf, readListing } from './answers.js';
 import { capabilitiesOf, partBytesOf, refuseUnheldBySwift, type SwiftCapabilities } from './capabilities.js';
 import { copyWithin } from './copy.js';
 import { objectUnder, removeLarge, removeSmall, segmentRemover } from './large-objects.js';
-import { accountInCluster, containerPath, listingPath } from './names.js';
+import { accountInCluster, containerPath, folderPath, listingPath } from './names.js';
 import { beginSegments, segmentsHome } from './parts.js';
 import { containerAbsent, infoOf, readToEnd } from './put.js';
 import type { SwiftSession } from './session.js';
@@ -117,6 +118,19 @@ export function swiftStore(
     throw permanent(`${what}: HTTP 404`, { code: 'not-found', status: 404 });
   };
 
+  async function listing(path: string, signal: AbortSignal | undefined): Promise<FolderPage> {
+    const request = { ...requestFor('GET', path, signal), accept: [200, 404], what: `GET swift:/${root}` };
+    const page = await account.send(request, async (answer) => {
+      if (answer.status === 404) {
+        answer.discard();
+        throw containerAbsent(request.what);
+      }
+      return readListing(Buffer.from(await answer.bytes(PAGE_BYTES)).toString(), below);
+    });
+    if (page === null) throw transient(`${request.what}: no listing came`, { code: 'bad-answer' });
+    return page;
+  }
+
   async function head(key: string, signal: AbortSignal | undefined): Promise<ObjectInfo | null> {
     const request = requestFor('HEAD', pathOf(key), signal, MAYBE_FOUND);
     const info = await account.send(request, (answer) => {
@@ -203,17 +217,16 @@ export function swiftStore(
     },
 
     async listPage(start, cursor, signal) {
-      const path = listingPath(container, below + start, cursor, pageKeys);
-      const request = { ...requestFor('GET', path, signal), accept: [200, 404], what: `GET swift:/${root}` };
-      const page = await account.send(request, async (answer) => {
-        if (answer.status === 404) {
-          answer.discard();
-          throw containerAbsent(request.what);
-        }
-        return readListing(Buffer.from(await answer.bytes(PAGE_BYTES)).toString(), below);
-      });
-      if (page === null) throw transient(`${request.what}: no listing came`, { code: 'bad-answer' });
-      return { objects: page.objects, cursor: page.last };
+      const { folders: _, ...page } = await listing(
+        listingPath(container, below + start, cursor, pageKeys),
+        signal,
+      );
+      return page;
+    },
+
+    async listFolder(folder, cursor, signal) {
+      const page = await listing(folderPath(container, below + folder, cursor, pageKeys), signal);
+      return { ...page, objects: page.objects.filter(({ key }) => key !== folder) };
     },
 
     partBytes: (size) => partBytesOf(capabilities, size, partBytes),

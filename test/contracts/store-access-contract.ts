@@ -23,6 +23,7 @@ export function storeAccess({ test, under }: Contract): void {
       if (can(store, 'write'))
         await expect(store.write('x', text('x'), properties(text('x')))).rejects.toMatchObject(absent);
       if (can(store, 'listPage')) await expect(store.listPage('', null)).rejects.toMatchObject(absent);
+      if (can(store, 'listFolder')) await expect(store.listFolder('', null)).rejects.toMatchObject(absent);
       if (can(store, 'readStream')) await expect(store.readStream('x', 0)).rejects.toMatchObject(absent);
     } finally {
       await store.close();

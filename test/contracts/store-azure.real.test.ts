@@ -10,7 +10,16 @@ import { type StoreSetUp, storeContract } from './store-contract.js';
 import { storeFaults } from './store-faults.js';
 
 const ABILITIES: readonly Ability[] = [
-  ...(['write', 'remove', 'createContainer', 'listPage', 'readStream', 'partBytes', 'beginParts'] as const),
+  ...([
+    'write',
+    'remove',
+    'createContainer',
+    'listPage',
+    'listFolder',
+    'readStream',
+    'partBytes',
+    'beginParts',
+  ] as const),
   ...(['copyAddress', 'readStart', 'canCopyFrom', 'copyFrom'] as const),
 ];
 const SET_UP: StoreSetUp = {

@@ -106,7 +106,7 @@ export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
 }
 
 /** All keys with the prefix, sorted. */
-export async function keysOf(store: ListableStore, prefix: string): Promise<string[]> {
+export async function keysOf(store: Pick<ListableStore, 'listPage'>, prefix: string): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of listAll(store, prefix)) keys.push(key);
   return keys.sort();

@@ -4,7 +4,7 @@ import { storeAccess } from './store-access-contract.js';
 import { type Contract, type Excuse, properties, registerCases, type StoreUnderTest } from './store-cases.js';
 import { storeCopies } from './store-copy-contract.js';
 import { storeLarge } from './store-large-contract.js';
-import { storeListing } from './store-listing-contract.js';
+import { storeFolders, storeListing } from './store-listing-contract.js';
 import { storeNames } from './store-names-contract.js';
 import { storeReading } from './store-reading-contract.js';
 import { storeWriting } from './store-writing-contract.js';
@@ -68,6 +68,7 @@ export function storeContract(
     storeNames(contract);
     storeWriting(contract);
     storeListing(contract);
+    storeFolders(contract);
     storeAccess(contract);
     storeLarge(contract);
     storeCopies(contract);

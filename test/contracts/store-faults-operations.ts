@@ -37,6 +37,11 @@ const ALL: readonly (Operation & { readonly needs: readonly Ability[] })[] = [
     ask: async (store, key, signal) => store.listPage?.(key, null, signal),
   },
   {
+    ...{ name: 'listFolder', needs: ['listFolder'], answersBody: true },
+    ask: async (store, key, signal) =>
+      store.listFolder?.(key.slice(0, key.lastIndexOf('/') + 1), null, signal),
+  },
+  {
     ...{ name: 'readStart', needs: ['readStart'], answersBody: true },
     ask: async (store, key, signal) => store.readStart?.(key, 12_000, signal),
   },

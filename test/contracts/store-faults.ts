@@ -145,7 +145,9 @@ export function storeFaults(
       });
 
     cases.test('a page of HTML is no listing and no proof of a write', ['write'], async () => {
-      const which = operationsOf(patient).filter((one) => ['listPage', 'write'].includes(one.name));
+      const which = operationsOf(patient).filter((one) =>
+        ['listPage', 'listFolder', 'write'].includes(one.name),
+      );
       expect(await befallen(HTML, which)).toEqual(each(expect.not.stringMatching(/^done/), which));
     });
 

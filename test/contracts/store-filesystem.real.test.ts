@@ -11,7 +11,16 @@ import { noCredentials, type StoreUnderTest } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';
 
 const ON_DISK: StoreSetUp = {
-  abilities: ['write', 'remove', 'createContainer', 'listPage', 'readStream', 'partBytes', 'beginParts'],
+  abilities: [
+    'write',
+    'remove',
+    'createContainer',
+    'listPage',
+    'listFolder',
+    'readStream',
+    'partBytes',
+    'beginParts',
+  ],
   skip: noCredentials('check', 'read', 'write', 'list'),
 };
 

@@ -15,7 +15,14 @@ const ground = useGround('store-pkgcloud');
 const swift = startSwift(ground);
 const azurite = startAzurite(ground);
 const PAGE_KEYS = 20;
-const SMALL: readonly Ability[] = ['write', 'remove', 'createContainer', 'listPage', 'readStream'];
+const SMALL: readonly Ability[] = [
+  'write',
+  'remove',
+  'createContainer',
+  'listPage',
+  'listFolder',
+  'readStream',
+];
 const ALL: readonly Ability[] = [
   ...SMALL,
   ...(['partBytes', 'beginParts', 'copyAddress', 'readStart', 'canCopyFrom', 'copyFrom'] as const),

@@ -11,7 +11,16 @@ const ground = useGround('store-swift');
 const swift = startSwift(ground);
 const PAGE_KEYS = 20;
 const ABILITIES = [
-  ...(['write', 'remove', 'createContainer', 'listPage', 'readStream', 'partBytes', 'beginParts'] as const),
+  ...([
+    'write',
+    'remove',
+    'createContainer',
+    'listPage',
+    'listFolder',
+    'readStream',
+    'partBytes',
+    'beginParts',
+  ] as const),
   ...(['copyAddress', 'readStart', 'canCopyFrom', 'copyFrom'] as const),
 ];
 let containers = 0;

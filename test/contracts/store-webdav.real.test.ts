@@ -8,7 +8,7 @@ import { storeFaults } from './store-faults.js';
 
 const ground = useGround('webdav-contract');
 const abilities: readonly Ability[] = [
-  ...['write', 'remove', 'createContainer', 'listPage'],
+  ...['write', 'remove', 'createContainer', 'listPage', 'listFolder'],
   ...['readStream', 'writeStream'],
 ] as Ability[];
 const login = { username: 'convoy', password: 'p4ss wörd' };

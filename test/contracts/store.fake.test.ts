@@ -7,7 +7,7 @@ import { noCredentials } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';
 
 const ABILITIES: readonly Ability[] = [
-  ...(['write', 'remove', 'createContainer', 'listPage', 'readStream'] as const),
+  ...(['write', 'remove', 'createContainer', 'listPage', 'listFolder', 'readStream'] as const),
   ...(['partBytes', 'beginParts', 'writeStream'] as const),
   ...(['copyAddress', 'readStart', 'canCopyFrom', 'copyFrom'] as const),
 ];

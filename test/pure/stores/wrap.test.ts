@@ -95,6 +95,7 @@ const EACH: [name: string, key: string, ask: Ask][] = [
   ['remove', 'other', (store, signal) => store.remove('other', signal)],
   ['createContainer', '', (store, signal) => store.createContainer(signal)],
   ['listPage', 'k', (store, signal) => store.listPage('k', null, signal)],
+  ['listFolder', 'k/', (store, signal) => store.listFolder('k/', null, signal)],
   ['readStream', 'k', (store, signal) => store.readStream('k', 0, signal)],
   ['beginParts', 'k', (store, signal) => store.beginParts('k', 1, NO_PROPERTIES, signal)],
   ['copyAddress', 'k', (store, signal) => store.copyAddress('k', signal)],
