@@ -33,7 +33,7 @@ const PURE = [
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-text,progress-text,quantities,scale-plan,ssh-line,store-text,table,times,unit-args}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-json,migration-text,progress-text,quantities,scale-plan,ssh-line,store-text,table,times,unit-args}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

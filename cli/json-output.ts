@@ -4,11 +4,11 @@
  */
 import * as v from 'valibot';
 
-const field = <Schema extends v.GenericSchema>(schema: Schema, what: string) =>
+export const field = <Schema extends v.GenericSchema>(schema: Schema, what: string) =>
   v.pipe(schema, v.description(what));
-const text = v.string();
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const orNull = <Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema);
+export const text = v.string();
+export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+export const orNull = <Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema);
 
 /** `list-units`: one for each unit and machine that has it, by unit and machine; and one for each that is wanted and nowhere. */
 export const ListedUnit = v.strictObject({

@@ -1,5 +1,11 @@
 import type { preflight } from '../jobs/preflight.js';
-import { type MigrationDefinition, SERVER_SIDE, type ServerSide } from '../jobs/work-queue.js';
+import {
+  INCOMPLETE,
+  type Incomplete,
+  type MigrationDefinition,
+  SERVER_SIDE,
+  type ServerSide,
+} from '../jobs/work-queue.js';
 import { type ConvoyError, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
 import { parseDestination, parseLocation } from '../stores/location.js';
@@ -24,6 +30,13 @@ const serverSideOption = {
   parse: parseChoice(SERVER_SIDE),
   default: 'auto',
 } satisfies OptionRow<ServerSide>;
+
+const incompleteOption = {
+  flag: '--incomplete <how>',
+  help: 'of an image of which tiles failed, withhold the descriptor, so that no viewer finds it, or publish it',
+  parse: parseChoice(INCOMPLETE),
+  default: 'withhold',
+} satisfies OptionRow<Incomplete>;
 
 export const migrationCreate = command({
   name: 'migration create',
@@ -52,6 +65,7 @@ export const migrationCreate = command({
       parse: parseSwitch,
     },
     serverSide: serverSideOption,
+    incomplete: incompleteOption,
     rangeSize: {
       flag: '--range-size <tiles>',
       help: 'most tiles a worker claims at once',
@@ -69,6 +83,7 @@ export const migrationCreate = command({
       help: `pause when more than this share of tiles failed, judged from ${STOP_AFTER_TILES} tiles on`,
       parse: parsePercentage,
       default: 0.01,
+      defaultText: '1%',
     },
   },
   examples: [
@@ -78,7 +93,8 @@ export const migrationCreate = command({
   run: async (context, [name = ''], options) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))
       throw new UsageError(`migration name "${name}": expected up to 63 letters, digits, ".", "_" or "-"`);
-    const { source, destination, rangeSize, maxAttempts, stopAfterFailures, serverSide } = options;
+    const { source, destination, rangeSize, maxAttempts, stopAfterFailures, serverSide, incomplete } =
+      options;
     if (source === undefined || destination === undefined)
       throw new UsageError(`migration create: --source and --destination are needed`);
     const check = options.check !== false;
@@ -90,7 +106,7 @@ export const migrationCreate = command({
     parseDestination(destination);
     const definition: MigrationDefinition = {
       ...{ name, source, destination, rangeSize, maxAttempts, stopAfterFailures, serverSide },
-      stopAfterTiles: STOP_AFTER_TILES,
+      ...{ stopAfterTiles: STOP_AFTER_TILES, incomplete },
     };
     if (check) await checkStores(context, definition, options.createContainer);
     const answer = await withQueue(context, (queue) => queue.createMigration(definition));

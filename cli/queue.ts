@@ -1,4 +1,4 @@
-import type { OperatorQueue } from '../jobs/work-queue.js';
+import type { MigrationStatus, OperatorQueue } from '../jobs/work-queue.js';
 import { permanent } from '../runtime/errors.js';
 import type { Context } from './command.js';
 
@@ -33,4 +33,15 @@ export async function withQueue<T>(
     const password = env.REDIS_PASSWORD ? `:${encodeURIComponent(env.REDIS_PASSWORD)}@` : '';
     return `redis://${password}${host}:${entry.port}`;
   }
+}
+
+/** Rejects `permanent`: `not-found`, or `lost` where Redis once had it. */
+export async function statusOf(queue: OperatorQueue, name: string): Promise<MigrationStatus> {
+  const found = await queue.status(name);
+  if (found !== null) return found;
+  const none = (await queue.migrations()).length === 0;
+  throw permanent(
+    `there is no migration ${name}${none ? ', nor any other: if there was one, Redis lost it' : ''}`,
+    { code: 'not-found' },
+  );
 }

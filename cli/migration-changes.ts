@@ -1,0 +1,158 @@
+import { settledOf } from '../jobs/progress.js';
+import type { OperatorQueue } from '../jobs/work-queue.js';
+import { type Command, type Context, command } from './command.js';
+import { mayGoAhead, yes } from './confirm.js';
+import { limitWords, parseBandwidth, parseRps } from './limit-text.js';
+import { statusOf, withQueue } from './queue.js';
+import { printable } from './store-text.js';
+import { counted } from './table.js';
+
+const limit = command({
+  name: 'migration limit',
+  arguments: '<name>',
+  summary: 'cap a migration, shared among its live workers; without options tell the caps',
+  options: {
+    rps: {
+      flag: '--rps <n>',
+      help: 'most requests a second to the source; off: as many as may be',
+      parse: parseRps,
+    },
+    bandwidth: {
+      flag: '--bandwidth <rate>',
+      help: 'most bytes a second with K, M or G, which are decimal: 10M is 10 MB/s; off: as many as may be',
+      parse: parseBandwidth,
+    },
+  },
+  examples: [
+    'convoyctl migration limit zoom --rps 500 --bandwidth 10M',
+    'convoyctl migration limit zoom --rps off',
+    'convoyctl migration limit zoom',
+  ],
+  run: async (context, [name = ''], { rps, bandwidth }) => {
+    await withQueue(context, async (queue) => {
+      const now = (await statusOf(queue, name)).limit;
+      const next = {
+        requestsPerSecond: rps === undefined ? now.requestsPerSecond : rps,
+        bytesPerSecond: bandwidth === undefined ? now.bytesPerSecond : bandwidth,
+      };
+      if (rps !== undefined || bandwidth !== undefined) await queue.limit(name, next);
+      context.out(`Limit of migration ${name}: ${limitWords(next)}`);
+    });
+    return 0;
+  },
+});
+
+const NOT_ACCEPTED = {
+  whole: 'none of its tiles is missing',
+  unsettled: 'tiles of it are still to come: accept it when they are done or failed',
+  unknown: 'the migration has no such image',
+} as const;
+
+const accept = command({
+  name: 'migration accept',
+  arguments: '<name> <images...>',
+  summary: 'publish the descriptors of these images although tiles of them failed',
+  options: {},
+  examples: ['convoyctl migration accept zoom abc', 'convoyctl migration accept zoom abc def ghi'],
+  exitCodes: '1 also if one of them could not be accepted',
+  run: async (context, [name = '', ...ids]) => {
+    let refused = 0;
+    await withQueue(context, async (queue) => {
+      for (const id of ids) {
+        const answer = await queue.accept(name, id);
+        if (answer === 'accepted') context.out(`${printable(id)}: accepted`);
+        else {
+          refused++;
+          context.err(`${printable(id)}: not accepted (${answer}): ${NOT_ACCEPTED[answer]}`);
+        }
+      }
+    });
+    return refused === 0 ? 0 : 1;
+  },
+});
+
+const close = command({
+  name: 'migration close',
+  arguments: '<name>',
+  summary:
+    'close the plan although a list of images was not read to its end: what is planned is all there will be',
+  options: { yes },
+  examples: ['convoyctl migration close zoom'],
+  run: async (context, [name = ''], options) =>
+    withQueue(context, async (queue) => {
+      const { planClosed, planOpen, images } = await statusOf(queue, name);
+      if (planClosed) {
+        context.out(`The plan of migration ${name} is closed already`);
+        return 0;
+      }
+      const lists =
+        planOpen.length === 0
+          ? ['No list of images was read']
+          : planOpen.map((list) => `Not read to its end: ${printable(list)}`);
+      const question = `Close the plan of migration ${name} with ${counted(images.total, 'image')}?`;
+      if (!(await mayGoAhead(context, { question, list: lists, yes: options.yes, unnamed: false }))) return 1;
+      await queue.closePlan(name, null);
+      for (const line of [...lists, `Closed the plan of migration ${name}`]) context.out(line);
+      return 0;
+    }),
+});
+
+interface Change {
+  readonly verb: 'pause' | 'resume';
+  readonly summary: string;
+  readonly done: string;
+  readonly change: (queue: OperatorQueue, name: string, why: string) => Promise<void>;
+}
+
+function changing({ verb, summary, done, change }: Change): Command {
+  return command({
+    name: `migration ${verb}`,
+    arguments: '<name>',
+    summary,
+    options: {},
+    examples: [`convoyctl migration ${verb} zoom`],
+    run: async (context, [name = '']) => {
+      await withQueue(context, (queue) => change(queue, name, who(context)));
+      context.out(`${done} migration ${name}`);
+      return 0;
+    },
+  });
+}
+
+function who({ env }: Context): string {
+  return `by ${env.USER || 'an operator'} with convoyctl`;
+}
+
+const pause = changing({
+  verb: 'pause',
+  summary: 'stop the work until it is resumed; workers finish the tiles in flight',
+  done: 'Paused',
+  change: (queue, name, why) => queue.pause(name, why),
+});
+const resume = changing({
+  verb: 'resume',
+  summary: 'go on with a paused migration',
+  done: 'Resumed',
+  change: (queue, name) => queue.resume(name),
+});
+
+const cancel = command({
+  name: 'migration cancel',
+  arguments: '<name>',
+  summary: 'give up what is left to do, for good; the record and the failures stay',
+  options: { yes },
+  examples: ['convoyctl migration cancel zoom'],
+  run: async (context, [name = ''], options) =>
+    withQueue(context, async (queue) => {
+      const { tiles } = await statusOf(queue, name);
+      const left = tiles.total - settledOf(tiles);
+      const list = [`${left} of ${counted(tiles.total, 'tile')} will never be migrated`];
+      const question = `Cancel migration ${name} for good?`;
+      if (!(await mayGoAhead(context, { question, list, yes: options.yes, unnamed: false }))) return 1;
+      await queue.cancel(name, who(context));
+      context.out(`Cancelled migration ${name}`);
+      return 0;
+    }),
+});
+
+export const changeCommands: readonly Command[] = [pause, resume, limit, accept, close, cancel];
