@@ -31,7 +31,8 @@ export function createLimiter(perSecond: number | null, clock: Clock): SettableL
   /** When the next turn is due, on the steady clock. */
   let free = clock.steady();
   let waiters: Waiter[] = [];
-  let nap: AbortController | null = null;
+  let nap = new AbortController();
+  let serving = false;
 
   const spend = (cost: number): void => {
     if (rate !== null) free += (cost * 1000) / rate;
@@ -42,6 +43,7 @@ export function createLimiter(perSecond: number | null, clock: Clock): SettableL
   };
 
   async function serve(): Promise<void> {
+    serving = true;
     for (let next = waiters[0]; next !== undefined; next = waiters[0]) {
       const waitMs = free - clock.steady();
       if (rate !== null && waitMs > 0) {
@@ -53,7 +55,7 @@ export function createLimiter(perSecond: number | null, clock: Clock): SettableL
       pay(next.cost);
       next.go();
     }
-    nap = null;
+    serving = false;
   }
 
   return {
@@ -66,7 +68,7 @@ export function createLimiter(perSecond: number | null, clock: Clock): SettableL
       const ahead = rate === null || next === null ? 0 : (Math.max(0, free - now) * rate) / next;
       free = now + ahead;
       rate = next;
-      nap?.abort();
+      nap.abort();
     },
     charge(cost) {
       if (cost > 0) free = Math.max(free, clock.steady());
@@ -89,12 +91,12 @@ export function createLimiter(perSecond: number | null, clock: Clock): SettableL
         };
         const leave = (): void => {
           waiters = waiters.filter((other) => other !== waiter);
-          if (waiters.length === 0) nap?.abort();
+          if (waiters.length === 0) nap.abort();
           reject(aborted('gave up waiting for its turn'));
         };
         signal?.addEventListener('abort', leave, { once: true });
         waiters.push(waiter);
-        if (nap === null && waiters.length === 1) void serve();
+        if (!serving) void serve();
       });
     },
   };

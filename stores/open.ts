@@ -1,9 +1,10 @@
 import type { Log } from '../runtime/log.js';
 import { readCredentialFiles } from './credential-files.js';
 import { type Side, type StoreEnvironment, storeEnvironment } from './environment.js';
+import type { Limiter } from './limiter.js';
 import { type Location, parseDestination, parseLocation } from './location.js';
 import { can, type Store, type WritableStore } from './store.js';
-import { type Limiter, type RetryOptions, withLimit, withLog, withRetry } from './wrap.js';
+import { type RetryOptions, withLimit, withLog, withRetry } from './wrap.js';
 
 export interface OpenOptions {
   readonly log: Log;

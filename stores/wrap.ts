@@ -2,6 +2,7 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import type { Limiter } from './limiter.js';
 import { scrub } from './location.js';
 import type { PartialWrite, Store } from './store.js';
 
@@ -109,24 +110,6 @@ export function withRetry<S extends Store>(store: S, options: RetryOptions): S {
       }
     }
   });
-}
-
-/** Hands out turns at a steady rate. Time that nobody used is gone: there are no bursts after a rest. */
-export interface Limiter {
-  turn(signal?: AbortSignal): Promise<void>;
-}
-
-export function createLimiter(perSecond: number, clock: Clock): Limiter {
-  const intervalMs = 1000 / perSecond;
-  let free = clock.steady();
-  return {
-    async turn(signal) {
-      const now = clock.steady();
-      const mine = Math.max(now, free);
-      free = mine + intervalMs;
-      if (mine > now) await clock.sleep(mine - now, signal);
-    },
-  };
 }
 
 /** Each operation, retries included, waits for its turn. One limiter may stand before many stores. */

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { filesystemStore } from '../../stores/filesystem.js';
+import { createLimiter } from '../../stores/limiter.js';
 import { openDestination } from '../../stores/open.js';
 import { can, type Store } from '../../stores/store.js';
-import { createLimiter } from '../../stores/wrap.js';
 import { noCredentials, type StoreUnderTest } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';
 

@@ -1,7 +1,8 @@
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
+import { createLimiter } from '../../stores/limiter.js';
 import type { Ability } from '../../stores/store.js';
-import { createLimiter, withLimit, withLog, withRetry } from '../../stores/wrap.js';
+import { withLimit, withLog, withRetry } from '../../stores/wrap.js';
 import { type MemoryOptions, memoryStore } from '../fakes/memory-store.js';
 import { noCredentials } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';

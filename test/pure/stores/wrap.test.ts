@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
+import { createLimiter } from '../../../stores/limiter.js';
 import { NO_PROPERTIES, type PartialWrite } from '../../../stores/store.js';
-import { createLimiter, withLimit, withLog, withRetry } from '../../../stores/wrap.js';
+import { withLimit, withLog, withRetry } from '../../../stores/wrap.js';
 import { collect } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 import { manualClock } from '../../support/clock.js';
