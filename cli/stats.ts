@@ -1,7 +1,8 @@
 import { type Progress, progressOf, settledOf } from '../jobs/progress.js';
 import type { MigrationStatus, OperatorQueue } from '../jobs/work-queue.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
-import { duration, megabytes, stateWords } from './migration-text.js';
+import { stateWords } from './migration-text.js';
+import { duration, megabytes } from '../jobs/quantities.js';
 
 export interface StatsOptions {
   readonly queue: OperatorQueue;

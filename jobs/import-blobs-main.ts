@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { runMain } from '../runtime/main.js';
-import { runWorkerProgram } from './worker-program.js';
+import { runWorkerProgram, SKIP_EXISTING, WORKER_OPTIONS } from './worker-program.js';
 
 const program = {
   name: 'zh-import-blobs',
   description:
     'Copies the tiles of running migrations. Run as many as the stores bear; waits when there is no work.',
   lane: 'tiles',
+  table: { ...WORKER_OPTIONS, skipExisting: SKIP_EXISTING },
 } as const;
 
 await runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));

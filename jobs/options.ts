@@ -17,6 +17,13 @@ export const LOG_LEVEL = {
   default: 'info' as LogLevel,
 };
 
+export const LISTEN: OptionRow<string> = {
+  flag: '--listen <host:port>',
+  env: 'ZH_LISTEN',
+  help: 'serve /metrics (Prometheus) and /healthz there; port 0 takes a free one, which the log tells; without it, nowhere',
+  parse: parseText,
+};
+
 export const FINDING_REDIS = `Redis is found at REDIS_URL, or else by asking the convoyd at CONVOY_API for the service "redis".
 Its password is REDIS_PASSWORD, or the file redis-password in CREDENTIALS_DIRECTORY.
 Stores are opened with AZURE_STORAGE_*, OS_*, ST_*, RAX_*, AWS_* and WEBDAV_*, as variables or as files of that name in

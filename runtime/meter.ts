@@ -28,6 +28,8 @@ export interface Metric<Label extends string> {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly Label[];
+  /** What several processes of one program tell together; `sum` if it is not said. */
+  readonly together?: 'sum' | 'min';
 }
 
 export type Labels<Label extends string> = Readonly<Record<Label, string>>;

@@ -24,6 +24,7 @@ export function processMetrics(meter: Meter): void {
     {
       name: 'process_start_time_seconds',
       help: 'Start time of the process since the Unix epoch, in seconds.',
+      together: 'min',
     },
     () => one(startedAt),
   );

@@ -1,14 +1,21 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Meter, Metric } from './meter.js';
 
 /** What `Meter.text` is, as a Content-Type. */
 export const PROMETHEUS_TEXT = Registry.PROMETHEUS_CONTENT_TYPE;
 
+/** All metrics of one process, in a form that a channel between processes carries. */
+export type MetricFamilies = readonly object[];
+
+export interface PrometheusMeter extends Meter {
+  families(): Promise<MetricFamilies>;
+}
+
 /** The numbers of one process, or of one convoyd among several in a test. */
-export function prometheusMeter(): Meter {
+export function prometheusMeter(): PrometheusMeter {
   const registry = new Registry();
-  const declared = <Label extends string>({ name, help, labels = [] }: Metric<Label>) => ({
-    ...{ name, help, labelNames: [...labels], registers: [registry] },
+  const declared = <Label extends string>({ name, help, labels = [], together = 'sum' }: Metric<Label>) => ({
+    ...{ name, help, labelNames: [...labels], registers: [registry], aggregator: together },
   });
 
   return {
@@ -31,5 +38,21 @@ export function prometheusMeter(): Meter {
       });
     },
     text: () => registry.metrics(),
+    families: () => registry.getMetricsAsJSON(),
   };
+}
+
+/** What several processes tell together, as one. */
+export async function joinFamilies(parts: readonly MetricFamilies[]): Promise<MetricFamilies> {
+  return AggregatorRegistry.aggregate([...parts]).getMetricsAsJSON();
+}
+
+/** In Prometheus's text format. */
+export function familiesText(parts: readonly MetricFamilies[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...parts]).metrics();
+}
+
+/** What only grows: it stays true of a process that has ended. */
+export function lastingFamilies(families: MetricFamilies): MetricFamilies {
+  return families.filter((family) => 'type' in family && family.type !== 'gauge');
 }
