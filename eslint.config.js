@@ -32,8 +32,8 @@ const PURE = [
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
-  'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,ranges,redis-keys,retry}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-json,migration-text,progress-text,quantities,scale-plan,ssh-line,store-text,table,times,unit-args}.ts',
+  'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,quantities,ranges,redis-keys,retry}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,store-text,table,times,unit-args}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

@@ -1,5 +1,5 @@
+import { megabytes } from '../jobs/quantities.js';
 import type { Limit } from '../jobs/work-queue.js';
-import { megabytes } from './quantities.js';
 
 /** How limits of a migration are typed and told. `off` is no limit, null. */
 

@@ -1,3 +1,4 @@
+import { size } from '../jobs/quantities.js';
 import type { ImageStatus, OperatorQueue } from '../jobs/work-queue.js';
 import { permanent } from '../runtime/errors.js';
 import { command } from './command.js';
@@ -5,7 +6,6 @@ import { located } from './migration-failures.js';
 import { shownImage } from './migration-json.js';
 import type { ListedFailure, ShownImage } from './migration-output.js';
 import { labelled, section } from './migration-text.js';
-import { size } from './quantities.js';
 import { withQueue } from './queue.js';
 import { ROW_FORMAT, type RowForms, writeRows } from './rows.js';
 import { printable } from './store-text.js';

@@ -1,4 +1,5 @@
 import { progressOf, settledOf, verificationProgress } from '../jobs/progress.js';
+import { duration, rateWords, size } from '../jobs/quantities.js';
 import type {
   Lane,
   MigrationStatus,
@@ -8,7 +9,6 @@ import type {
   WorkerReport,
 } from '../jobs/work-queue.js';
 import { limitWords } from './limit-text.js';
-import { duration, rateWords, size } from './quantities.js';
 import { printable } from './store-text.js';
 import { counted } from './table.js';
 import { stamp } from './times.js';

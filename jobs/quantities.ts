@@ -1,4 +1,4 @@
-import type { Rate } from '../jobs/progress.js';
+import type { Rate } from './progress.js';
 
 /** How sizes and times are put in words. Units of bytes are decimal: 1 MB is 1,000,000 bytes. */
 
