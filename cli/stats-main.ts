@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { openQueue } from '../jobs/open-queue.js';
-import { FINDING_REDIS, LOG_LEVEL } from '../jobs/options.js';
+import { EXIT_CODES, FINDING_REDIS, LOG_LEVEL } from '../jobs/options.js';
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
 import { type Loop, startLoop } from '../runtime/loop.js';
@@ -29,7 +29,8 @@ const table = {
 const EPILOGUE = `Runs until it is told to stop; waits while Redis is away.
 Examples: zh-stats
           zh-stats --interval 10s --json
-${FINDING_REDIS}`;
+${FINDING_REDIS}
+${EXIT_CODES}`;
 
 await runMain('zh-stats', async () => {
   const { interval, json, logLevel } = parseProgram(

@@ -27,5 +27,6 @@ export const LISTEN: OptionRow<string> = {
 export const FINDING_REDIS = `Redis is found at REDIS_URL, or else by asking the convoyd at CONVOY_API for the service "redis".
 Its password is REDIS_PASSWORD, or the file redis-password in CREDENTIALS_DIRECTORY.
 Stores are opened with AZURE_STORAGE_*, OS_*, ST_*, RAX_*, AWS_* and WEBDAV_*, as variables or as files of that name in
-CREDENTIALS_DIRECTORY; with SOURCE_ or DESTINATION_ before the name for one side of a migration alone.
-Exit codes: 0 done or told to stop, 1 failed, 2 wrong usage.`;
+CREDENTIALS_DIRECTORY; with SOURCE_ or DESTINATION_ before the name for one side of a migration alone.`;
+
+export const EXIT_CODES = 'Exit codes: 0 done or told to stop, 1 failed, 2 wrong usage.';

@@ -17,7 +17,7 @@ import { familiesText, prometheusMeter } from '../runtime/prometheus.js';
 import { createShutdown, type Shutdown } from '../runtime/shutdown.js';
 import { childEnvironment, type Parent, parentOf } from './child-process.js';
 import { type Job, type JobNeeds, openJob, serveStatus } from './open-job.js';
-import { FINDING_REDIS, LISTEN, LOG_LEVEL, MIGRATION } from './options.js';
+import { EXIT_CODES, FINDING_REDIS, LISTEN, LOG_LEVEL, MIGRATION } from './options.js';
 import { createProcesses } from './processes.js';
 import { openRoute } from './route.js';
 import { createRun, type RunningWorker } from './run-worker.js';
@@ -82,7 +82,8 @@ export async function runWorkerProgram(
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
   const { name, description, table } = program;
-  const options: Options = parseProgram({ name, description, table, epilogue: FINDING_REDIS }, argv, env);
+  const epilogue = `${FINDING_REDIS}\n${EXIT_CODES}`;
+  const options: Options = parseProgram({ name, description, table, epilogue }, argv, env);
   const parent = parentOf(env);
   const log = createLog(name, options.logLevel);
   if (parent !== null) return runChild(program, options, env, parent, log.child({ pid: process.pid }));
