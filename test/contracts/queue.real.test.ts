@@ -36,5 +36,9 @@ queueContract(async () => {
     // Leases run on Redis's clock, which only time moves.
     pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms + 5)),
     flush: () => tell('FLUSHALL'),
+    async restart() {
+      await redis.kill();
+      await redis.restart();
+    },
   };
 });
