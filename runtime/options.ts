@@ -16,6 +16,11 @@ export interface OptionRow<T> {
   readonly default?: T;
   /** The default as one would type it, where that is not its value as text; '' says nothing of it. */
   readonly defaultText?: string;
+  /**
+   * May be given several times: `parse` gets each text by itself, and the value is the list of what it answers, empty
+   * without any. In the environment, and in settings from elsewhere, spaces separate them.
+   */
+  readonly repeatable?: true;
 }
 
 /** The text of an option from a file or another program's environment, and where it stands, for complaints. */
@@ -27,9 +32,11 @@ export type Settings = Readonly<Record<string, Setting>>;
 
 export type OptionTable = Readonly<Record<string, OptionRow<unknown>>>;
 export type OptionValues<Table extends OptionTable> = {
-  readonly [K in keyof Table]: Table[K] extends { readonly default: unknown }
-    ? ReturnType<Table[K]['parse']>
-    : ReturnType<Table[K]['parse']> | undefined;
+  readonly [K in keyof Table]: Table[K] extends { readonly repeatable: true }
+    ? readonly ReturnType<Table[K]['parse']>[]
+    : Table[K] extends { readonly default: unknown }
+      ? ReturnType<Table[K]['parse']>
+      : ReturnType<Table[K]['parse']> | undefined;
 };
 
 /** Adds the table's flags to a commander command; the help text names default and environment variable. */
@@ -40,7 +47,10 @@ export function addOptions(command: Command, table: OptionTable): Command {
       text === '' ? undefined : `default: ${text}`,
       row.env === undefined ? undefined : `env: ${row.env}`,
     ].filter((fact) => fact !== undefined);
-    command.option(row.flag, facts.length === 0 ? row.help : `${row.help} (${facts.join(', ')})`);
+    const help = facts.length === 0 ? row.help : `${row.help} (${facts.join(', ')})`;
+    if (row.repeatable)
+      command.option(row.flag, help, (text: string, before: string[] = []) => [...before, text]);
+    else command.option(row.flag, help);
   }
   return command;
 }
@@ -59,9 +69,21 @@ export function readOptions<Table extends OptionTable>(
     const text = fromFlag ?? fromEnv ?? settings[key]?.text;
     const elsewhere = fromEnv === undefined ? settings[key]?.source : row.env;
     const source = fromFlag === undefined ? elsewhere : row.flag.split(/[ ,]/)[0];
-    values[key] = text === undefined ? row.default : parseValue(row, String(text), String(source));
+    const parsed = (one: unknown): unknown => parseValue(row, String(one), String(source));
+    if (row.repeatable) values[key] = severalIn(text).map(parsed);
+    else values[key] = text === undefined ? row.default : parsed(text);
   }
   return values as OptionValues<Table>;
+}
+
+/** The texts of a repeatable option: as commander gathered them, or one text with spaces between. */
+function severalIn(text: unknown): readonly unknown[] {
+  if (Array.isArray(text)) return text;
+  return text === undefined
+    ? []
+    : String(text)
+        .split(/ +/)
+        .filter((one) => one !== '');
 }
 
 function parseValue(row: OptionRow<unknown>, text: string, source: string): unknown {

@@ -35,6 +35,24 @@ test('a switch is true when given', () => {
   expect(read([]).json).toBe(false);
 });
 
+test('a repeatable option is a list: of flags as they are, of the environment what spaces separate', () => {
+  const several = {
+    flag: '--only <x>',
+    env: 'ONLY',
+    help: 'only these',
+    parse: parseInteger(1, 9),
+    repeatable: true,
+  };
+  const only = (argv: string[], env: NodeJS.ProcessEnv = {}) =>
+    parseProgram({ name: 'prog', description: 'd', table: { only: several } }, argv, env).only;
+  expect(only([])).toEqual([]);
+  expect(only(['--only', '1', '--only', '2'], { ONLY: '3' })).toEqual([1, 2]);
+  expect(only([], { ONLY: ' 3  4 ' })).toEqual([3, 4]);
+  expect(() => only(['--only', '1', '--only', '1 2'])).toThrow(
+    '--only: expected a whole number from 1 to 9, got "1 2"',
+  );
+});
+
 test.each([
   [['--max-rps', '0'], {}, '--max-rps: expected a whole number from 1 to 1000, got "0"'],
   [[], { ZH_MAX_RPS: 'many' }, 'ZH_MAX_RPS: expected a whole number from 1 to 1000, got "many"'],
