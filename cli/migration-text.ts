@@ -99,9 +99,9 @@ function named<Key extends string>(counts: Readonly<Record<Key, number>>, keys: 
   return keys.map((key) => `${counts[key]} ${key}`);
 }
 
-function countWords(counts: StateCounts): string[] {
+function countWords(counts: StateCounts, what = ''): string[] {
   const rest = named(counts, ['skipped', 'failed', 'claimed', 'delayed', 'ready']);
-  return wrapped([`${counts.done} of ${counts.total} done`, ...rest]);
+  return wrapped([`${what}${counts.done} of ${counts.total} done`, ...rest]);
 }
 
 function planWords({ images, tiles, planClosed, planOpen }: MigrationStatus): string[] {
@@ -141,7 +141,7 @@ function verificationWords(status: VerificationStatus, now: number): string[] {
     `round ${round}: ${verifyWords(options)}`,
     `begun ${stamp(startedAt)}`,
     ...(finishedAt === null ? [] : [`ended ${endWords(startedAt, finishedAt)}`]),
-    ...countWords(checks),
+    ...countWords(checks, 'checks: '),
     ...wrapped(
       named(images, ['matched', 'restarted', 'unproven']).map(
         (part, at) => `${at === 0 ? 'images: ' : ''}${part}`,

@@ -34,13 +34,29 @@ test('commands at first, and after help', () => {
   const names = ['list-units', 'ssh', 'migration', 'completion', 'help'];
   for (const line of ['', '--debug ', 'help ']) expect(at(line).words).toEqual(expect.arrayContaining(names));
   expect(at('help list-units ').words).toEqual([]);
-  expect(at('migration ').words).toEqual(expect.arrayContaining(['create', 'status']));
+  const verbs = [
+    'create',
+    'list',
+    'status',
+    'images',
+    'failures',
+    'retry',
+    'pause',
+    'resume',
+    'limit',
+    'accept',
+  ];
+  expect(at('migration ').words).toEqual(expect.arrayContaining([...verbs, 'close', 'cancel']));
 });
 
 test("a command's flags and those of all commands", () => {
   const flags = ['--full', '-l', '--no-legend', '--endpoint', '--help'];
   expect(at('list-units -').words).toEqual(expect.arrayContaining(flags));
   expect(at('list-units -').words).not.toContain('--accept');
-  expect(at('migration create -').words).toContain('--source');
+  expect(at('migration create -').words).toEqual(expect.arrayContaining(['--source', '--incomplete']));
+  expect(at('migration limit zoom -').words).toEqual(expect.arrayContaining(['--rps', '--bandwidth']));
+  const filters = ['--reason', '--image', '--status', '--lane', '--tiles'];
+  for (const verb of ['failures', 'retry'])
+    expect(at(`migration ${verb} -`).words).toEqual(expect.arrayContaining(filters));
   expect(at('-').words).not.toContain('--full');
 });

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { duration, megabytes, rateWords, size } from '../../../jobs/quantities.js';
+
+test.each([
+  [0, '0 s'],
+  [1, '1 s'],
+  [59_000, '59 s'],
+  [185_000, '3 min 5 s'],
+  [180_000, '3 min'],
+  [7_800_000, '2 h 10 min'],
+  [4 * 86_400_000 + 3 * 3_600_000 + 60_000, '4 d 3 h'],
+])('%d ms are %s', (ms, words) => {
+  expect(duration(ms)).toBe(words);
+});
+
+test.each([
+  [0, '0.0 MB'],
+  [1_500, '0.002 MB'],
+  [12_340_000, '12.3 MB'],
+])('%d bytes are %s', (bytes, words) => {
+  expect(megabytes(bytes)).toBe(words);
+  expect(size(bytes)).toBe(words);
+});
+
+test.each([
+  [9_999_000_000, '9999.0 MB'],
+  [10_000_000_000, '10.0 GB'],
+  [9_999_900_000_000, '9999.9 GB'],
+  [18_400_000_000_000, '18.4 TB'],
+])('%d bytes are %s', (bytes, words) => {
+  expect(size(bytes)).toBe(words);
+});
+
+test('a rate is tiles and bytes', () => {
+  expect(rateWords({ tilesPerSecond: 51.04, bytesPerSecond: 1_000_000 })).toBe('51.0 tiles/s, 1.0 MB/s');
+});
