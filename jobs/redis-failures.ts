@@ -40,7 +40,8 @@ export async function* failuresOf(
     }
     return reasons.get(number) ?? '';
   };
-  const wanted = ({ reason }: FailureRecord): boolean => (filter.reason ?? reason) === reason;
+  const lanes = LANES.filter((lane) => (filter.lane ?? lane) === lane);
+  const refusedToo = (filter.lane ?? 'images') === 'images';
 
   /** The fields of a hash in pages, each once. */
   async function* scan(hash: string, match: string): AsyncIterable<ReadonlyMap<string, string>> {
@@ -58,7 +59,9 @@ export async function* failuresOf(
 
   async function* refusedIn(bucket: number): AsyncIterable<StoredFailures> {
     for await (const page of scan(key('idsOf', bucket), '*')) {
-      const records = [...page].flatMap(([id, value]) => refusal(id, value)).filter(wanted);
+      const records = [...page]
+        .flatMap(([id, value]) => refusal(id, value))
+        .flatMap((record) => matching(record, filter));
       yield { lane: 'images', bucket, fields: [], records };
     }
   }
@@ -72,9 +75,9 @@ export async function* failuresOf(
       for (const { field, place, first, count, reason, status, attempt } of stored) {
         const image = ids.get(failedImage(bucket, place)) ?? '';
         const record = { lane, image, first, count, reason: await reasonOf(reason), status, attempt };
-        if (!wanted(record)) continue;
-        fields.push(field);
-        records.push(record);
+        const parts = matching(record, filter);
+        if (parts.length > 0) fields.push(field);
+        records.push(...parts);
       }
       if (records.length > 0) yield { lane, bucket, fields, records };
     }
@@ -93,16 +96,16 @@ export async function* failuresOf(
     const bucket = idBucket(filter.image);
     const known = (await redis.command('HGET', key('idsOf', bucket), filter.image)) as string | null;
     if (known === null) return;
-    const records = refusal(filter.image, known).filter(wanted);
-    if (records.length > 0) yield { lane: 'images', bucket, fields: [], records };
+    const records = refusal(filter.image, known).flatMap((record) => matching(record, filter));
+    if (refusedToo && records.length > 0) yield { lane: 'images', bucket, fields: [], records };
     if (known.startsWith('!')) return;
     const place = failureBucket(Number(known));
-    for (const lane of LANES) yield* failedIn(lane, place.bucket, `${place.field.toString(36)}:*`);
+    for (const lane of lanes) yield* failedIn(lane, place.bucket, `${place.field.toString(36)}:*`);
     return;
   }
-  for (const bucket of (await redis.command('SMEMBERS', key('refused'))) as string[])
-    yield* refusedIn(Number(bucket));
-  for (const lane of LANES) {
+  const refused = refusedToo ? ((await redis.command('SMEMBERS', key('refused'))) as string[]) : [];
+  for (const bucket of refused) yield* refusedIn(Number(bucket));
+  for (const lane of lanes) {
     let from = '-inf';
     for (;;) {
       const args = [key(`${lane}Failed`), from, '+inf', 'LIMIT', 0, PAGE];
@@ -112,6 +115,27 @@ export async function* failuresOf(
       from = `(${buckets.at(-1)}`;
     }
   }
+}
+
+/** The record as far as it matches: not at all, as it is, or cut to the range. Only tiles and checks have ranges. */
+function matching(
+  record: FailureRecord,
+  { lane, reason, image, status, range }: FailureFilter,
+): FailureRecord[] {
+  const asked = [
+    lane ?? record.lane,
+    reason ?? record.reason,
+    image ?? record.image,
+    status ?? record.status,
+  ];
+  const is = [record.lane, record.reason, record.image, record.status];
+  if (asked.some((value, place) => value !== is[place])) return [];
+  if (range === undefined) return [record];
+  const first = Math.max(record.first, range.first);
+  const count = Math.min(record.first + record.count, range.end) - first;
+  return count > 0 && (record.lane === 'tiles' || record.lane === 'checks')
+    ? [{ ...record, first, count }]
+    : [];
 }
 
 /** A refused id is stored as `!status!reason` where an added one has its number. */

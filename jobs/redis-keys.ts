@@ -15,9 +15,8 @@ const MIGRATION_KEYS = {
   meta: 'meta',
   /** Set of the lists of images that are being read. */
   planOpen: 'plan',
-  /** Hash: reason -> number failed with it; checks that failed are counted apart. */
+  /** Hash: reason -> number of tiles, descriptors and images failed with it. */
   failures: 'failures',
-  checksFailures: 'checks:failures',
   /** Hash: reason -> its short number in packed records. */
   reasons: 'reasons',
   /** Lists of packed items, next first. */
@@ -36,17 +35,28 @@ const MIGRATION_KEYS = {
   tilesFailedOf: 'tiles:failed:',
   descriptorsFailedOf: 'descriptors:failed:',
   checksFailedOf: 'checks:failed:',
+  /** List: `time:settled:bytes`, about one a second. */
+  samples: 'samples',
+  /** Sorted set, while there is a limit: worker by when it was last heard of. */
+  live: 'live',
   /** Sorted set: token of a claim by the end of its lease. */
   leases: 'leases',
   /** Hashes by hashed id: id -> image number, or `!` and why it was refused. */
   idsOf: 'ids:',
   /** Set of the buckets above that hold a refused id. */
   refused: 'refused',
-  /** Hashes of 256 images each: packed geometry and id; tiles not stored yet; tiles failed; digest. */
+  /**
+   * Hashes of 256 images each, in which an image has no field while there is nothing to say: packed geometry and id;
+   * tiles not stored yet; of them failed; of those stored skipped; bytes; digest; flags; its checks under way.
+   */
   rowsOf: 'rows:',
   openOf: 'open:',
   badOf: 'bad:',
+  skippedOf: 'skipped:',
+  bytesOf: 'bytes:',
   digestOf: 'digest:',
+  marksOf: 'marks:',
+  checkedOf: 'checked:',
 } as const;
 export type MigrationKey = keyof typeof MIGRATION_KEYS;
 
@@ -67,7 +77,7 @@ export const KEYS_IN_LUA = `local K = {${[...NAMES, 'migrations', 'claimOf']
   .join(',')}}\n`;
 
 /** Images whose rows share a hash: few enough for Redis to keep it packed (hash-max-listpack-entries is 512). */
-const ROWS_PER_BUCKET = 256;
+export const ROWS_PER_BUCKET = 256;
 /** Images whose failures share a hash: packed up to 32 records each. */
 const FAILURES_PER_BUCKET = 16;
 /** Buckets of ids: packed up to two million images, and still right beyond. */

@@ -4,12 +4,18 @@ import { NO_DIGEST } from './digest.js';
 import { tileCount } from './pyramid.js';
 import { RedisConnection, type Reply } from './redis-connection.js';
 import { failuresOf, type StoredFailures } from './redis-failures.js';
-import { idBucket, MIGRATIONS, migrationKeys, WORKER_EXPIRIES, WORKER_REPORTS } from './redis-keys.js';
-import { claimOf, idleOf, statusOf } from './redis-replies.js';
-import { packDefinition, packRow } from './redis-rows.js';
+import {
+  idBucket,
+  MIGRATIONS,
+  migrationKeys,
+  ROWS_PER_BUCKET,
+  WORKER_EXPIRIES,
+  WORKER_REPORTS,
+} from './redis-keys.js';
+import { claimOf, idleOf, imagesOf, limitOf, statusOf } from './redis-replies.js';
+import { packDefinition, packRow, packVerifyOptions } from './redis-rows.js';
 import { loadScripts, type Script } from './redis-scripts.js';
 import type * as q from './work-queue.js';
-import { NO_LIMIT } from './work-queue.js';
 
 /**
  * The work queue in Redis. Every transition is one Lua script, so Redis makes it durable as a whole or not at all, and
@@ -54,8 +60,8 @@ export class RedisQueue implements q.WorkQueue {
   }
 
   async createMigration(definition: q.MigrationDefinition): Promise<'created' | 'exists'> {
-    const { name, rangeSize, stopAfterFailures, stopAfterTiles } = definition;
-    const args = [name, packDefinition(definition), rangeSize, stopAfterFailures, stopAfterTiles];
+    const { name, rangeSize, stopAfterFailures, stopAfterTiles, incomplete } = definition;
+    const args = [name, packDefinition(definition), rangeSize, stopAfterFailures, stopAfterTiles, incomplete];
     const answer = await this.#run('create-migration', name, args);
     if (answer === 'conflict')
       throw conflict(`migration ${name} exists with another definition: choose another name`, {
@@ -129,7 +135,7 @@ export class RedisQueue implements q.WorkQueue {
 
   async checkpoint(token: string, migration: string, point: q.Checkpoint): Promise<q.CheckpointReply> {
     const problem = checkpointProblem(point);
-    const { sequence, next, bytes, done, skipped, failed, delayed, digest, release } = point;
+    const { sequence, next, bytes, done, skipped, failed, delayed, digest, release, found } = point;
     const args = [
       token,
       sequence,
@@ -140,14 +146,16 @@ export class RedisQueue implements q.WorkQueue {
       JSON.stringify(failed),
       JSON.stringify(delayed),
     ];
-    const rest = [digest === NO_DIGEST ? '' : digest, release ? 1 : 0, ENDED_CLAIM_MS];
+    const seen = found === null ? '' : `${found.blind ? 1 : 0}${found.restart ? 1 : 0}`;
+    const rest = [digest === NO_DIGEST ? '' : digest, release ? 1 : 0, seen, ENDED_CLAIM_MS];
     const answer = problem ?? (await this.#run('checkpoint', migration, [...args, ...rest]));
     if (answer === 'missing') throw lost(migration);
     if (problem !== null || answer === 'bad')
-      throw permanent(`bad checkpoint: ${problem ?? 'it does not go on from the cursor'}`, {
+      throw permanent(`bad checkpoint: ${problem ?? 'it does not fit the claim'}`, {
         code: 'bad-checkpoint',
       });
-    return { answer: answer as q.CheckpointAnswer, share: NO_LIMIT };
+    const [word, requests, bandwidth] = answer as [q.CheckpointAnswer, string, string];
+    return { answer: word, share: limitOf(requests, bandwidth) };
   }
 
   async reclaim(limit: number): Promise<number> {
@@ -173,7 +181,8 @@ export class RedisQueue implements q.WorkQueue {
   async status(migration: string): Promise<q.MigrationStatus | null> {
     const answer = await this.#run('status', migration, []);
     if (answer === null) {
-      if (this.#seen.has(migration)) throw this.#missing(migration);
+      const error = await this.#missing(migration);
+      if (error.code === 'lost') throw error;
       return null;
     }
     this.#seen.add(migration);
@@ -201,47 +210,67 @@ export class RedisQueue implements q.WorkQueue {
     if ((await this.#record(migration)).state === 'cancelled') throw cancelled(migration);
     let moved = 0;
     for await (const page of failuresOf(this.#redis, migration, filter)) {
-      if (page.lane !== 'images') moved += await this.#requeue(migration, page.lane, page);
+      if (page.lane !== 'images' && page.lane !== 'checks')
+        moved += await this.#requeue(migration, filter, page);
     }
     return moved;
   }
 
-  async beginVerification(_migration: string, _options: q.VerifyOptions): Promise<'begun' | 'joined'> {
-    throw unmade();
+  async beginVerification(migration: string, options: q.VerifyOptions): Promise<'begun' | 'joined'> {
+    const answer = await this.#change('begin-verification', migration, [packVerifyOptions(options)]);
+    if (answer === 'verifying')
+      throw conflict(`migration ${migration} is being verified with other options`, { code: answer });
+    if (answer === 'unfinished')
+      throw conflict(`migration ${migration} has work left: verify it when it is complete`, { code: answer });
+    return answer as 'begun' | 'joined';
   }
 
-  async limit(_migration: string, _limit: q.Limit): Promise<void> {
-    throw unmade();
+  async limit(migration: string, { requestsPerSecond, bytesPerSecond }: q.Limit): Promise<void> {
+    await this.#change('set-limit', migration, [requestsPerSecond ?? '', bytesPerSecond ?? '']);
   }
 
-  async accept(_migration: string, _image: string): Promise<'accepted' | 'whole' | 'unsettled' | 'unknown'> {
-    throw unmade();
+  async accept(migration: string, image: string): Promise<'accepted' | 'whole' | 'unsettled' | 'unknown'> {
+    const answer = await this.#change('accept', migration, [image, idBucket(image)]);
+    return answer as 'accepted' | 'whole' | 'unsettled' | 'unknown';
   }
 
-  async image(_migration: string, _id: string): Promise<q.ImageStatus | null> {
-    throw unmade();
+  async image(migration: string, id: string): Promise<q.ImageStatus | null> {
+    return (await this.#images(migration, ['id', id, idBucket(id)]))[0] ?? null;
   }
 
-  async *images(_migration: string): AsyncIterable<q.ImageStatus> {
-    yield await Promise.reject(unmade());
+  async *images(migration: string): AsyncIterable<q.ImageStatus> {
+    for (let bucket = 0; ; bucket++) {
+      const page = await this.#images(migration, ['page', bucket]);
+      yield* page;
+      if (page.length < ROWS_PER_BUCKET) return;
+    }
   }
 
   async close(): Promise<void> {
     await this.#redis.close();
   }
 
-  async #requeue(migration: string, lane: q.Lane, { bucket, fields }: StoredFailures): Promise<number> {
+  async #requeue(migration: string, { range }: q.FailureFilter, page: StoredFailures): Promise<number> {
+    const { lane, bucket, fields } = page;
     let moved = 0;
     for (let start = 0; start < fields.length; start += REQUEUE_STEP) {
       const step = fields.slice(start, start + REQUEUE_STEP);
-      moved += (await this.#change('requeue', migration, [lane, bucket, ...step])) as number;
+      const args = [lane, bucket, range?.first ?? 0, range?.end ?? '', ...step];
+      moved += (await this.#change('requeue', migration, args)) as number;
     }
     return moved;
   }
 
+  async #images(migration: string, args: readonly (string | number)[]): Promise<readonly q.ImageStatus[]> {
+    const answer = await this.#run('show-images', migration, args);
+    if (answer === null) throw await this.#missing(migration);
+    this.#seen.add(migration);
+    return imagesOf(answer);
+  }
+
   async #record(migration: string): Promise<q.MigrationStatus> {
     const status = await this.status(migration);
-    if (status === null) throw this.#missing(migration);
+    if (status === null) throw await this.#missing(migration);
     return status;
   }
 
@@ -252,15 +281,16 @@ export class RedisQueue implements q.WorkQueue {
   /** A script that needs a migration which is not cancelled. */
   async #change(script: Script, migration: string, args: readonly (string | number)[]): Promise<Reply> {
     const answer = await this.#run(script, migration, args);
-    if (answer === 'missing') throw this.#missing(migration);
+    if (answer === 'missing') throw await this.#missing(migration);
     this.#seen.add(migration);
     if (answer === 'cancelled') throw cancelled(migration);
     return answer;
   }
 
-  /** The error for a record that is not there: lost if this object has seen it. */
-  #missing(migration: string): ConvoyError {
-    if (this.#seen.has(migration)) return lost(migration);
+  /** The error for a record that is not there: lost if this object has seen it, or Redis remembers its name. */
+  async #missing(migration: string): Promise<ConvoyError> {
+    const known = this.#seen.has(migration) || (await this.migrations()).includes(migration);
+    if (known) return lost(migration);
     return permanent(`there is no migration ${migration}`, { code: 'not-found' });
   }
 }
@@ -271,10 +301,6 @@ function lost(migrations: string): ConvoyError {
 
 function cancelled(migration: string): ConvoyError {
   return permanent(`migration ${migration} is cancelled`, { code: 'cancelled' });
-}
-
-function unmade(): Error {
-  return permanent('the queue cannot do this yet');
 }
 
 /** A list's name may hold any character, a migration's name no NUL. */

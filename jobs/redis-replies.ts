@@ -1,16 +1,25 @@
 import { NO_DIGEST } from './digest.js';
+import type { Sample } from './progress.js';
 import type { Reply } from './redis-connection.js';
 import { pairs, unpackDefinition, unpackRow } from './redis-rows.js';
 import type * as q from './work-queue.js';
-import { NO_LIMIT } from './work-queue.js';
 
 /** What the scripts answer, as the seam wants it. */
 
 export function claimOf(token: string, answer: readonly Reply[]): q.Claim {
-  const [lane, image, row, first, end, attempt, leaseMs, definition] = answer as [
-    ...[lane: q.Lane, image: number, row: string, first: number, end: number],
-    ...[attempt: number, leaseMs: number, definition: string],
-  ];
+  const [lane, image, row, first, end, attempt, leaseMs, definition, requests, bytes, look, ...check] =
+    answer as [
+      ...[
+        lane: q.Lane,
+        image: number,
+        row: string,
+        first: number,
+        end: number,
+        attempt: number,
+        leaseMs: number,
+      ],
+      ...[definition: string, requests: string, bytes: string, look: number, ...check: Reply[]],
+    ];
   return {
     token,
     migration: unpackDefinition(definition),
@@ -20,11 +29,78 @@ export function claimOf(token: string, answer: readonly Reply[]): q.Claim {
     end,
     attempt,
     leaseMs,
-    lookFirst: false,
-    share: NO_LIMIT,
-    check: null,
+    lookFirst: look === 1,
+    share: limitOf(requests, bytes),
+    check: lane === 'checks' ? checkOf(check, first, end) : null,
   };
 }
+
+function checkOf(answer: readonly Reply[], first: number, end: number): q.CheckedImage {
+  const [round, options, settled, published, failed] = answer as [number, string, number, number, number[]];
+  const indices: Run[] = [];
+  for (let at = 0; at + 1 < failed.length; at += 2)
+    indices.push({ first: failed[at]!, end: failed[at]! + failed[at + 1]! });
+  return {
+    options: JSON.parse(options) as q.VerifyOptions,
+    round,
+    settled: settled === 1,
+    published: published === 1,
+    failed: joined(indices, first, end),
+  };
+}
+
+interface Run {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** The runs cut to `[first, end)`, in order, neighbours together. */
+function joined(runs: readonly Run[], first: number, end: number): { first: number; count: number }[] {
+  const parts: { first: number; count: number }[] = [];
+  for (const run of runs.toSorted((a, b) => a.first - b.first)) {
+    const from = Math.max(run.first, first);
+    const count = Math.min(run.end, end) - from;
+    const last = parts.at(-1);
+    if (count <= 0) continue;
+    if (last !== undefined && last.first + last.count === from) last.count += count;
+    else parts.push({ first: from, count });
+  }
+  return parts;
+}
+
+/** As the scripts tell it: two numbers as text, '' = none. */
+export function limitOf(requests: string, bytes: string): q.Limit {
+  const cap = (text: string): number | null => (text === '' ? null : Number(text));
+  return { requestsPerSecond: cap(requests), bytesPerSecond: cap(bytes) };
+}
+
+/** The answer of scripts/show-images.lua. */
+export function imagesOf(answer: Reply): q.ImageStatus[] {
+  const flat = answer as (string | number)[];
+  const statuses: q.ImageStatus[] = [];
+  for (let at = 0; at < flat.length; at += FIELDS_PER_IMAGE) {
+    const [number, row, open, bad, bytes, digest, released] = flat.slice(at, at + FIELDS_PER_IMAGE) as [
+      ...[
+        number: number,
+        row: string,
+        open: string,
+        bad: string,
+        bytes: string,
+        digest: string,
+        released: number,
+      ],
+    ];
+    const image = unpackRow(number, row);
+    const failed = Number(bad);
+    const withheld = failed > 0 && open === bad;
+    statuses.push({
+      ...{ image, stored: image.tiles - Number(open), failed, bytes: Number(bytes), digest },
+      descriptor: released === 1 ? 'released' : withheld ? 'withheld' : 'waiting',
+    });
+  }
+  return statuses;
+}
+const FIELDS_PER_IMAGE = 7;
 
 /** What the migrations asked answered together: each is empty, paused, finished or cancelled. */
 export function idleOf(answers: readonly { readonly why: string; readonly due: number | null }[]): q.Idle {
@@ -40,7 +116,10 @@ export function idleOf(answers: readonly { readonly why: string; readonly due: n
 
 /** The answer of scripts/status.lua. */
 export function statusOf(answer: Reply): q.MigrationStatus {
-  const [now, finished, flat, failures, planOpen] = answer as [number, number, string[], string[], string[]];
+  const [now, finished, checked, flat, failures, planOpen, samples] = answer as [
+    ...[now: number, finished: number, checked: number, flat: string[], failures: string[]],
+    ...[planOpen: string[], samples: string[]],
+  ];
   const meta = pairs(flat);
   const number = (name: string): number => Number(meta.get(name));
   const time = (name: string): number | null => (meta.has(name) ? number(name) : null);
@@ -53,31 +132,55 @@ export function statusOf(answer: Reply): q.MigrationStatus {
     skipped: number(`${name}.skipped`),
     failed: number(`${name}.failed`),
   });
+  const [tiles, descriptors, bytes] = [lane('tiles'), lane('descriptors'), number('bytes')];
   return {
     definition: unpackDefinition(meta.get('definition')!),
     state: meta.get('state') as q.MigrationStatus['state'],
     reason: meta.get('reason')!,
     planClosed: meta.get('planClosed') === '1',
     planOpen: [...planOpen].sort(),
-    limit: NO_LIMIT,
+    limit: limitOf(meta.get('limit.requests')!, meta.get('limit.bytes')!),
     finished: finished === 1,
     images: {
       total: number('images'),
-      published: number('published'),
+      published: descriptors.done + descriptors.skipped,
       withheld: number('withheld'),
-      incomplete: 0,
+      incomplete: number('incomplete'),
       refused: number('refused'),
     },
-    tiles: lane('tiles'),
-    descriptors: lane('descriptors'),
-    bytes: number('bytes'),
+    tiles,
+    descriptors,
+    bytes,
     reclaimed: number('reclaimed'),
     failures: Object.fromEntries([...pairs(failures)].map(([reason, count]) => [reason, Number(count)])),
     digest: meta.get('digest') ?? NO_DIGEST,
     startedAt: time('startedAt'),
     finishedAt: time('finishedAt'),
     now,
-    samples: [],
-    verification: null,
+    samples: [
+      ...samples.map(sampleOf),
+      { at: now, settled: tiles.done + tiles.skipped + tiles.failed, bytes },
+    ],
+    verification:
+      number('checks.round') === 0
+        ? null
+        : {
+            options: JSON.parse(meta.get('checks.options')!) as q.VerifyOptions,
+            round: number('checks.round'),
+            checks: lane('checks'),
+            images: {
+              matched: number('checks.matched'),
+              restarted: number('checks.restarted'),
+              unproven: number('checks.unproven'),
+            },
+            finished: checked === 1,
+            startedAt: number('checks.startedAt'),
+            finishedAt: time('checks.finishedAt'),
+          },
   };
+}
+
+function sampleOf(text: string): Sample {
+  const [at, settled, bytes] = text.split(':').map(Number) as [number, number, number];
+  return { at, settled, bytes };
 }

@@ -1,5 +1,5 @@
 import { tileCount } from './pyramid.js';
-import type { Image, ImageGeometry, MigrationDefinition } from './work-queue.js';
+import type { Image, ImageGeometry, MigrationDefinition, VerifyOptions } from './work-queue.js';
 
 /** How records look inside Redis values: packed small, because a large migration has millions of images. */
 
@@ -22,6 +22,11 @@ export function unpackDefinition(text: string): MigrationDefinition {
 }
 
 const LATER = { serverSide: 'auto', incomplete: 'withhold' } as const;
+
+/** JSON, compared as text with the options of the round under way. */
+export function packVerifyOptions({ sample, read, unpublish }: VerifyOptions): string {
+  return JSON.stringify({ sample, read, unpublish });
+}
 
 /** `width:height:tileSize:overlap:format:id`, numbers in base 36; the id may hold anything, the format is escaped. */
 export function packRow(id: string, image: ImageGeometry): string {

@@ -1,35 +1,39 @@
 import { readFileSync } from 'node:fs';
 import { KEYS_IN_LUA } from './redis-keys.js';
 
-/** One Lua script per transition of the queue: `scripts/<name>.lua`, with `scripts/common.lua` before each. */
-const SCRIPTS = [
-  'create-migration',
-  'begin-plan',
-  'known-images',
-  'add-images',
-  'close-plan',
-  'claim',
-  'checkpoint',
-  'reclaim',
-  'set-state',
-  'cancel',
-  'requeue',
-  'status',
-  'report',
-  'workers',
-] as const;
-export type Script = (typeof SCRIPTS)[number];
+/** One Lua script per transition of the queue, `scripts/<name>.lua`, and the parts that come before it. */
+const SCRIPTS = {
+  'create-migration': ['common'],
+  'begin-plan': ['common'],
+  'known-images': ['common'],
+  'add-images': ['common'],
+  'close-plan': ['common'],
+  claim: ['common', 'images', 'checks'],
+  checkpoint: ['common', 'images', 'checks'],
+  reclaim: ['common', 'images', 'checks'],
+  'begin-verification': ['common'],
+  'set-state': ['common'],
+  'set-limit': ['common'],
+  cancel: ['common'],
+  requeue: ['common', 'images', 'checks'],
+  accept: ['common', 'images'],
+  'show-images': ['common', 'images'],
+  status: ['common'],
+  report: [],
+  workers: [],
+} as const;
+export type Script = keyof typeof SCRIPTS;
 
-/** The text of each script. Its first line tells Redis the flags, so the shared part comes after that line. */
+/** The text of each script. Its first line tells Redis the flags, so the parts come after that line. */
 export function loadScripts(): ReadonlyMap<Script, string> {
   const read = (name: string): string =>
     readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
-  const common = KEYS_IN_LUA + read('common');
   return new Map(
-    SCRIPTS.map((name) => {
+    (Object.keys(SCRIPTS) as Script[]).map((name) => {
       const text = read(name);
       const body = text.indexOf('\n') + 1;
-      return [name, text.slice(0, body) + common + text.slice(body)];
+      const parts = SCRIPTS[name].map(read).join('');
+      return [name, text.slice(0, body) + KEYS_IN_LUA + parts + text.slice(body)];
     }),
   );
 }

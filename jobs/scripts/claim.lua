@@ -1,16 +1,35 @@
 #!lua flags=allow-oom
 -- ARGV: token, lane, lease in ms, the migration's name. Answers
---   claim, lane, image, row, first, end, attempt, lease, definition
+--   claim, lane, image, row, first, end, attempt, lease, definition, the worker's share of requests and of bytes, whether to
+--     look first; in lane checks: the round, its options (JSON), whether the image is at rest, whether its descriptor
+--     is stored, and of each stored failure of its tiles the first and the count
 --   elsewhere, migration      the token holds a claim in another migration: ask there
 --   missing | cancelled | finished | paused | empty, with the time until the next delayed item is due
 local token, lane, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local state = redis.call('HGET', K.meta, 'state')
+local meta = redis.call('HMGET', K.meta, 'state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes',
+  'checks.round', 'checks.options')
+local state = meta[1]
 if not state then return {'missing'} end
 
 local function show(claim)
-  local rows, field = rowOf(K.rowsOf, claim.image)
-  return {'claim', claim.lane, claim.image, redis.call('HGET', rows, field), claim.cursor, claim['end'],
-    claim.attempt, claim.lease, redis.call('HGET', K.meta, 'definition')}
+  local image = claim.image
+  local mark = markOf(image)
+  local look = claim.lane == 'tiles' and marked(mark, LOOK_FIRST) and 1 or 0
+  local requests, bytes = share(token, meta[4], meta[5])
+  local answer = {'claim', claim.lane, image, ofImage(K.rowsOf, image), claim.cursor, claim['end'], claim.attempt,
+    claim.lease, meta[2], requests, bytes, look}
+  if claim.lane ~= 'checks' then return answer end
+  local stored = marked(mark, STORED) or marked(mark, SKIPPED)
+  local failed = {}
+  if count(K.badOf, image, 0) > 0 then
+    for _, failure in ipairs(failuresOf('tiles', image)) do
+      failed[#failed + 1] = failure[2]
+      failed[#failed + 1] = failure[3][1]
+    end
+  end
+  local check = {tonumber(meta[6]), meta[7], isAtRest(image) and 1 or 0, stored and 1 or 0, failed}
+  for _, value in ipairs(check) do answer[#answer + 1] = value end
+  return answer
 end
 
 local held = readClaim(token)
@@ -21,26 +40,34 @@ if held then
   return show(held)
 end
 if state == 'cancelled' then return {state} end
-if finished() then return {'finished'} end
+if lane == 'checks' then
+  if meta[6] == '0' or roundFinished() then return {'finished'} end
+elseif finished() then
+  return {'finished'}
+end
 if state == 'paused' then return {state} end
 
 local ready = K[lane .. 'Ready']
 local item = redis.call('LPOP', ready)
+if not item and lane == 'checks' then
+  fillChecks()
+  item = redis.call('LPOP', ready)
+end
 if not item then
   local next = redis.call('ZRANGE', K[lane .. 'Delayed'], 0, 0, 'WITHSCORES')
   if not next[2] then return {'empty'} end
   return {'empty', math.max(0, next[2] - now())}
 end
 local i = unpack36(item)
-local image, first, count, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
-local size = math.min(count, alone == 1 and 1 or tonumber(redis.call('HGET', K.meta, 'rangeSize')))
-if size < count then
-  redis.call('LPUSH', ready, packItem(image, first + size, count - size, attempt, losses, alone))
+local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
+local size = math.min(left, alone == 1 and 1 or tonumber(meta[3]))
+if size < left then
+  redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
 end
 move(lane, 'ready', -size)
 move(lane, 'claimed', size)
 local time = now()
-redis.call('HSETNX', K.meta, 'startedAt', time)
+if lane ~= 'checks' then redis.call('HSETNX', K.meta, 'startedAt', time) end
 redis.call('HSET', K.claimOf .. token, 'migration', ARGV[4], 'lane', lane, 'image', image, 'cursor', first,
   'end', first + size, 'attempt', attempt, 'losses', losses, 'alone', alone, 'lease', lease, 'sequence', 0)
 redis.call('ZADD', K.leases, time + lease, token)

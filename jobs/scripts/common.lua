@@ -1,4 +1,4 @@
--- Shared by every script of one migration; K holds its keys by name (jobs/redis-keys.ts).
+-- Before every script of one migration; K holds its keys by name (jobs/redis-keys.ts).
 --
 -- item      image:first:count[:attempt[:losses[:alone]]] in base 36, zeros at the end left out. An item may be longer
 --           than a range: a claim cuts its range off the front. alone = 1: tile by tile, because workers died on it.
@@ -8,6 +8,10 @@
 
 local LANES = {'tiles', 'descriptors', 'checks'}
 local POISON_LOSSES = 3
+-- A worker that was heard of within so many ms shares the migration's limit.
+local LIVE_MS = 5000
+-- At least so far apart, so many of them are kept: what the rates of the last minute need.
+local SAMPLE_MS, SAMPLES = 1000, 65
 
 local function now()
   local time = redis.call('TIME')
@@ -48,8 +52,13 @@ local function packItem(image, first, count, attempt, losses, alone)
   return pack(image, first, count)
 end
 
+-- Key and field of an image in one of the hashes of 256 images each.
 local function rowOf(stem, image)
   return stem .. math.floor(image / 256), image % 256
+end
+
+local function ofImage(stem, image)
+  return redis.call('HGET', rowOf(stem, image))
 end
 
 local function move(lane, state, by)
@@ -61,74 +70,37 @@ local function countReason(reason, by)
   if redis.call('HINCRBY', K.failures, reason, by) == 0 then redis.call('HDEL', K.failures, reason) end
 end
 
-local function reasonNumber(reason)
-  local number = redis.call('HGET', K.reasons, reason)
-  if number then return tonumber(number) end
-  number = redis.call('HLEN', K.reasons)
-  redis.call('HSET', K.reasons, reason, number)
-  return number
-end
-
 local function finished()
   local meta = redis.call('HMGET', K.meta, 'planClosed', 'state',
     'tiles.total', 'tiles.done', 'tiles.skipped', 'tiles.failed',
     'descriptors.total', 'descriptors.done', 'descriptors.skipped', 'descriptors.failed')
   if meta[1] ~= '1' or meta[2] == 'cancelled' then return false end
-  for index = 3, 10 do meta[index] = tonumber(meta[index]) end
-  return meta[4] + meta[5] + meta[6] == meta[3] and meta[8] + meta[9] + meta[10] == meta[7]
+  return tonumber(meta[3]) == meta[4] + meta[5] + meta[6] and tonumber(meta[7]) == meta[8] + meta[9] + meta[10]
 end
 
 local function noteFinish()
   if finished() then redis.call('HSETNX', K.meta, 'finishedAt', now()) end
 end
 
--- Tiles of an image were stored or failed, or (by < 0) failed ones go back to ready. The last stored tile releases
--- the image's descriptor; an image with nothing left but failed tiles is withheld.
-local function imageMoved(image, stored, failed)
-  local openKey, field = rowOf(K.openOf, image)
-  local badKey = rowOf(K.badOf, image)
-  local open = tonumber(redis.call('HGET', openKey, field))
-  local bad = tonumber(redis.call('HGET', badKey, field) or 0)
-  local wasWithheld = bad > 0 and open == bad
-  if stored ~= 0 then open = redis.call('HINCRBY', openKey, field, -stored) end
-  if failed ~= 0 then
-    bad = redis.call('HINCRBY', badKey, field, failed)
-    if bad == 0 then redis.call('HDEL', badKey, field) end
-  end
-  local isWithheld = bad > 0 and open == bad
-  if isWithheld ~= wasWithheld then redis.call('HINCRBY', K.meta, 'withheld', isWithheld and 1 or -1) end
-  if open == 0 then
-    redis.call('HDEL', openKey, field)
-    if redis.call('HGET', K.meta, 'state') ~= 'cancelled' then
-      redis.call('RPUSH', K.descriptorsReady, packItem(image, 0, 1, 0, 0, 0))
-      move('descriptors', 'total', 1)
-      move('descriptors', 'ready', 1)
-    end
-  end
+-- Whether there was a round of verification and all its checks are settled.
+local function roundFinished()
+  local meta = redis.call('HMGET', K.meta, 'checks.round', 'state',
+    'checks.total', 'checks.done', 'checks.skipped', 'checks.failed')
+  if meta[1] == '0' or meta[2] == 'cancelled' then return false end
+  return tonumber(meta[3]) == meta[4] + meta[5] + meta[6]
 end
 
--- Stores failed tiles of one image; joins the range before it, stored under `tail` by the same claim, if it failed alike.
--- Answers under which first tile they are stored now.
-local function fail(lane, image, first, count, reason, status, attempt, tail)
-  local bucket = math.floor(image / 16)
-  local key = K[lane .. 'FailedOf'] .. bucket
-  local prefix = b36(image % 16) .. ':'
-  local number = reasonNumber(reason)
-  countReason(reason, count)
-  move(lane, 'failed', count)
-  if tail then
-    local last = redis.call('HGET', key, prefix .. b36(tail))
-    if last then
-      local f = unpack36(last)
-      if tail + f[1] == first and f[2] == number and f[3] == status and f[4] == attempt then
-        redis.call('HSET', key, prefix .. b36(tail), pack(f[1] + count, number, status, attempt))
-        return tail
-      end
-    end
+-- The worker of this token was heard of. Answers its part of the migration's limit, as two texts, '' = none.
+local function share(token, requests, bytes)
+  if requests == '' and bytes == '' then return '', '' end
+  local time = now()
+  redis.call('ZADD', K.live, time, token:match('^(.*)%-') or token)
+  redis.call('ZREMRANGEBYSCORE', K.live, '-inf', time - LIVE_MS)
+  local live = redis.call('ZCARD', K.live)
+  local function part(cap)
+    return cap == '' and cap or string.format('%.17g', cap / live)
   end
-  redis.call('HSET', key, prefix .. b36(first), pack(count, number, status, attempt))
-  redis.call('ZADD', K[lane .. 'Failed'], bucket, bucket)
-  return first
+  return part(requests), part(bytes)
 end
 
 local CLAIM = {'migration', 'lane', 'image', 'cursor', 'end', 'attempt', 'losses', 'alone', 'lease', 'sequence',
@@ -156,6 +128,11 @@ local function giveBack(claim, losses, alone)
   move(claim.lane, 'ready', count)
   redis.call('LPUSH', K[claim.lane .. 'Ready'],
     packItem(claim.image, claim.cursor, count, claim.attempt, losses, alone))
+end
+
+-- A claim was lost, and what is left of it is handed out again.
+local function countLoss(claim)
+  if claim.lane ~= 'checks' then redis.call('HINCRBY', K.meta, 'reclaimed', claim['end'] - claim.cursor) end
 end
 
 local function forgetClaim(token)

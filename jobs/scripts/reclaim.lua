@@ -6,17 +6,18 @@ local time, moved = now(), 0
 
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMIT', 0, ARGV[1])) do
   local claim = readClaim(token)
-  local count = claim['end'] - claim.cursor
+  local lane, image, left = claim.lane, claim.image, claim['end'] - claim.cursor
   local losses = claim.losses + 1
-  redis.call('HINCRBY', K.meta, 'reclaimed', count)
+  countLoss(claim)
   if losses < POISON_LOSSES then
     giveBack(claim, losses, claim.alone)
-  elseif count > 1 then
+  elseif left > 1 then
     giveBack(claim, 0, 1)
   else
-    move(claim.lane, 'claimed', -1)
-    fail(claim.lane, claim.image, claim.cursor, 1, 'worker-died', 0, claim.attempt + 1, nil)
-    if claim.lane == 'tiles' then imageMoved(claim.image, 0, 1) end
+    move(lane, 'claimed', -1)
+    fail(lane, image, claim.cursor, 1, 'worker-died', 0, claim.attempt + 1, nil)
+    if lane == 'tiles' then tilesMoved(image, 0, 1) end
+    if lane == 'checks' then checksMoved(image, 1, 1, false, false, nil, false) end
   end
   forgetClaim(token)
   moved = moved + 1

@@ -1,26 +1,37 @@
 #!lua
--- ARGV: lane, bucket, then fields of that bucket. Their failures go back to ready with no attempts counted. A field that
--- is gone was requeued by somebody else. Answers missing, cancelled, or how many tiles or descriptors moved.
+-- ARGV: lane, bucket, first and end ('' = all) of the tiles wanted, then fields of that bucket. Of their failures what lies
+-- within goes back to ready with no attempts counted, the rest stays. A field that is gone was requeued by somebody
+-- else. Answers missing, cancelled, or how many tiles or descriptors moved.
 local lane, bucket = ARGV[1], ARGV[2]
-local state = redis.call('HGET', K.meta, 'state')
+local meta = redis.call('HMGET', K.meta, 'state', 'checks.round', 'checks.images')
+local state = meta[1]
 if not state then return 'missing' end
 if state == 'cancelled' then return state end
 local key = K[lane .. 'FailedOf'] .. bucket
-local reasons = {}
-local names = redis.call('HGETALL', K.reasons)
-for index = 1, #names, 2 do reasons[tonumber(names[index + 1])] = names[index] end
+local names = reasonNames()
+local checking = meta[2] ~= '0' and not roundFinished()
 
 local moved = 0
-for index = 3, #ARGV do
+for index = 5, #ARGV do
   local value = redis.call('HGET', key, ARGV[index])
-  if value then
-    local place, f = unpack36(ARGV[index]), unpack36(value)
+  local place, f = unpack36(ARGV[index]), unpack36(value or '0')
+  local from, past = math.max(place[2], ARGV[3]), place[2] + f[1]
+  local till = ARGV[4] == '' and past or math.min(past, ARGV[4])
+  if from < till then
+    local function keep(first, size)
+      if size > 0 then
+        redis.call('HSET', key, b36(place[1]) .. ':' .. b36(first), pack(size, f[2], f[3], f[4]))
+      end
+    end
     local image = bucket * 16 + place[1]
     redis.call('HDEL', key, ARGV[index])
-    redis.call('LPUSH', K[lane .. 'Ready'], packItem(image, place[2], f[1], 0, 0, 0))
-    countReason(reasons[f[2]], -f[1])
-    if lane == 'tiles' then imageMoved(image, 0, -f[1]) end
-    moved = moved + f[1]
+    keep(place[2], from - place[2])
+    keep(till, past - till)
+    redis.call('LPUSH', K[lane .. 'Ready'], packItem(image, from, till - from, 0, 0, 0))
+    countReason(names[f[2]], from - till)
+    if lane == 'tiles' then tilesMoved(image, 0, from - till) end
+    if checking and image < tonumber(meta[3]) then blindChecks(image) end
+    moved = moved + till - from
   end
 end
 move(lane, 'failed', -moved)

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Everything of one moment: now, whether it is finished, meta and failures as flat lists, the open
--- lists of images; nil if missing.
+-- Everything of one moment: now, whether it is finished and whether its round of verification is, meta and failures as
+-- flat lists, the open lists of images, the samples; nil if missing.
 local meta = redis.call('HGETALL', K.meta)
 if #meta == 0 then return false end
 for index = 1, #meta, 2 do
@@ -8,4 +8,5 @@ for index = 1, #meta, 2 do
     meta[index + 1] = meta[index + 1]:gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
   end
 end
-return {now(), finished() and 1 or 0, meta, redis.call('HGETALL', K.failures), redis.call('SMEMBERS', K.planOpen)}
+return {now(), finished() and 1 or 0, roundFinished() and 1 or 0, meta, redis.call('HGETALL', K.failures),
+  redis.call('SMEMBERS', K.planOpen), redis.call('LRANGE', K.samples, 0, -1)}

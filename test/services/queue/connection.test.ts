@@ -2,7 +2,7 @@ import { inspect as show } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { WorkQueue } from '../../../jobs/work-queue.js';
-import { definition, point, SMALL } from '../../contracts/queue-contract.js';
+import { definition, point, SMALL } from '../../contracts/queue-cases.js';
 import { startProxy } from '../../support/proxy.js';
 import { inspect } from '../../support/queue-inspector.js';
 import { testRedis, useGround } from '../../support/services.js';

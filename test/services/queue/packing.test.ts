@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { FailureRecord, ImageGeometry, WorkQueue } from '../../../jobs/work-queue.js';
-import { definition, LONG, point, SMALL } from '../../contracts/queue-contract.js';
+import { definition, LONG, point, SMALL } from '../../contracts/queue-cases.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
 import { testRedis, useGround } from '../../support/services.js';
 

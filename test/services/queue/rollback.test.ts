@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { type Claim, LANES, type WorkQueue } from '../../../jobs/work-queue.js';
 import { kindOf } from '../../../runtime/errors.js';
-import { definition, LARGE, point, SMALL } from '../../contracts/queue-contract.js';
+import { definition, LARGE, point, SMALL } from '../../contracts/queue-cases.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
 

@@ -1,0 +1,121 @@
+-- Before the scripts that settle checks or begin with them, after images.lua.
+--
+-- checkedOf  of an image some of whose checks are settled in a round under way: round:left:flags:digest, the digest as
+--            16 raw bytes. Gone when its last check is settled; of an earlier round it means nothing.
+
+local BLIND, RESTARTED, WHOLE_SKIPPED = 1, 2, 4
+
+local function readChecked(image)
+  local round = redis.call('HGET', K.meta, 'checks.round')
+  local of, left, flags, digest = (ofImage(K.checkedOf, image) or ''):match('^(%d+):(%d+):(%d+):(.*)$')
+  if of == round then return {round = round, left = tonumber(left), flags = tonumber(flags), digest = digest} end
+  return {round = round, left = tilesOfRow(ofImage(K.rowsOf, image)) + 1, flags = 0, digest = NO_DIGEST}
+end
+
+local function writeChecked(image, checked)
+  local key, field = rowOf(K.checkedOf, image)
+  local value = string.format('%s:%d:%d:', checked.round, checked.left, checked.flags) .. checked.digest
+  redis.call('HSET', key, field, value)
+end
+
+local function raise(checked, flag)
+  if not marked(checked.flags, flag) then checked.flags = checked.flags + flag end
+end
+
+-- The image is as if added just now, but that its tiles may be there already.
+local function restartImage(image)
+  local tiles = tilesOfRow(ofImage(K.rowsOf, image))
+  local open, bad, skipped = count(K.openOf, image, 0), count(K.badOf, image, 0), count(K.skippedOf, image, 0)
+  local mark = markOf(image)
+  local function forget(lane)
+    local names = reasonNames()
+    local bucket = math.floor(image / 16)
+    local key = K[lane .. 'FailedOf'] .. bucket
+    for _, failure in ipairs(failuresOf(lane, image)) do
+      redis.call('HDEL', key, failure[1])
+      countReason(names[failure[3][2]], -failure[3][1])
+      move(lane, 'failed', -failure[3][1])
+    end
+    if redis.call('EXISTS', key) == 0 then redis.call('ZREM', K[lane .. 'Failed'], bucket) end
+  end
+
+  move('tiles', 'done', open + skipped - tiles)
+  move('tiles', 'skipped', -skipped)
+  move('tiles', 'ready', tiles)
+  if bad > 0 then forget('tiles') end
+  if marked(mark, RELEASED) then
+    move('descriptors', 'total', -1)
+    if marked(mark, STORED) then
+      move('descriptors', 'done', -1)
+    elseif marked(mark, SKIPPED) then
+      move('descriptors', 'skipped', -1)
+    else
+      forget('descriptors')
+    end
+  end
+  if bad > 0 then redis.call('HINCRBY', K.meta, marked(mark, RELEASED) and 'incomplete' or 'withheld', -1) end
+
+  redis.call('HINCRBY', K.meta, 'bytes', 0 - count(K.bytesOf, image, 0))
+  local digest = ofImage(K.digestOf, image)
+  if digest then moveDigest(image, digest) end
+  for _, stem in ipairs({K.badOf, K.skippedOf, K.bytesOf, K.digestOf}) do redis.call('HDEL', rowOf(stem, image)) end
+  local key, field = rowOf(K.openOf, image)
+  redis.call('HSET', key, field, tiles)
+  key, field = rowOf(K.marksOf, image)
+  redis.call('HSET', key, field, LOOK_FIRST)
+  redis.call('RPUSH', K.tilesReady, packItem(image, 0, tiles, 0, 0, 0))
+  redis.call('HDEL', K.meta, 'finishedAt')
+end
+
+-- The last check of an image is settled. Answers the counter it belongs to.
+local function verdict(image, checked)
+  if marked(checked.flags, RESTARTED) then return 'restarted' end
+  if marked(checked.flags, BLIND) or not isAtRest(image) then return 'unproven' end
+  if checked.digest == (ofImage(K.digestOf, image) or NO_DIGEST) then return 'matched' end
+  move('checks', marked(checked.flags, WHOLE_SKIPPED) and 'skipped' or 'done', -1)
+  fail('checks', image, tilesOfRow(ofImage(K.rowsOf, image)), 1, 'digest-differs', 0, 1, nil)
+  restartImage(image)
+  return 'restarted'
+end
+
+-- Checks of one image were settled, so many of them as failures.
+local function checksMoved(image, settled, failed, blind, restart, digest, wholeSkipped)
+  local works = redis.call('HGET', K.meta, 'state') ~= 'cancelled'
+  local checked = readChecked(image)
+  checked.left = checked.left - settled
+  if blind or failed > 0 then raise(checked, BLIND) end
+  if wholeSkipped then raise(checked, WHOLE_SKIPPED) end
+  if digest then checked.digest = xor(checked.digest, digest) end
+  if restart and works and isAtRest(image) then
+    restartImage(image)
+    raise(checked, RESTARTED)
+  end
+  if checked.left > 0 then return writeChecked(image, checked) end
+  redis.call('HDEL', rowOf(K.checkedOf, image))
+  if works then redis.call('HINCRBY', K.meta, 'checks.' .. verdict(image, checked), 1) end
+  if roundFinished() then redis.call('HSETNX', K.meta, 'checks.finishedAt', now()) end
+end
+
+-- Failures of the image are tried again: what its checks gather cannot be compared.
+local function blindChecks(image)
+  local checked = readChecked(image)
+  raise(checked, BLIND)
+  writeChecked(image, checked)
+end
+
+-- Takes the next images of the round into ready: a round of a million images begins with a cursor, not with a million
+-- items. A step lies within one hash of rows.
+local FILL_IMAGES = 64
+local function fillChecks()
+  local meta = redis.call('HMGET', K.meta, 'checks.cursor', 'checks.images')
+  local from, past = tonumber(meta[1]), math.min(meta[1] + FILL_IMAGES, meta[2])
+  if from >= past then return end
+  local rows, first = rowOf(K.rowsOf, from)
+  local fields, items = {}, {}
+  for field = first, first + past - from - 1 do fields[#fields + 1] = field end
+  for index, row in ipairs(redis.call('HMGET', rows, unpack(fields))) do
+    items[index] = packItem(from + index - 1, 0, tilesOfRow(row) + 1, 0, 0, 0)
+  end
+  redis.call('RPUSH', K.checksReady, unpack(items))
+  redis.call('HSET', K.meta, 'checks.cursor', past)
+end
