@@ -1,99 +1,107 @@
-import { type Progress, progressOf, settledOf } from '../jobs/progress.js';
-import type { MigrationStatus, OperatorQueue } from '../jobs/work-queue.js';
-import { kindOf, messageOf } from '../runtime/errors.js';
-import { stateWords } from './migration-text.js';
-import { duration, megabytes } from '../jobs/quantities.js';
+import type { MigrationStatus, OperatorQueue, WorkerReport } from '../jobs/work-queue.js';
+import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
+import { shownMigration } from './migration-json.js';
+import { awayWords, plainLine } from './stats-text.js';
+
+/** What Redis tells at one moment. */
+export interface Picture {
+  /** In the order created; one that cannot be read has its trouble in words, such as that Redis lost it. */
+  readonly migrations: ReadonlyMap<string, MigrationStatus | { readonly trouble: string }>;
+  readonly workers: readonly WorkerReport[];
+}
+
+const LOST = 'Redis lost it: its record was there and is gone';
+
+/** Looks at all migrations, also those that are no longer in the list but were when it was last looked. */
+export function createLook(queue: OperatorQueue): () => Promise<Picture> {
+  const known = new Set<string>();
+
+  async function one(name: string): Promise<MigrationStatus | { readonly trouble: string } | null> {
+    try {
+      return await queue.status(name);
+    } catch (error) {
+      // Of a Redis that is away, who asks for the whole picture hears.
+      if (kindOf(error) !== 'permanent') throw error;
+      return { trouble: error instanceof ConvoyError && error.code === 'lost' ? LOST : messageOf(error) };
+    }
+  }
+
+  return async () => {
+    for (const name of await queue.migrations()) known.add(name);
+    const migrations = new Map<string, MigrationStatus | { readonly trouble: string }>();
+    for (const name of known) {
+      const found = await one(name);
+      if (found !== null) migrations.set(name, found);
+    }
+    return { migrations, workers: await queue.workers() };
+  };
+}
 
 export interface StatsOptions {
-  readonly queue: OperatorQueue;
+  readonly look: () => Promise<Picture>;
   readonly json: boolean;
   readonly say: (line: string) => void;
 }
 
 /**
- * Prints a line about every migration per call. What does not change any more (finished, cancelled, lost, Redis away)
+ * Prints a line about every migration per call. What does not change (complete, paused, cancelled, lost, Redis away)
  * is said once, so that a service that runs for ever does not fill its log.
  */
-export function createStats({ queue, json, say }: StatsOptions): { round(): Promise<void> } {
-  const known = new Set<string>();
+export function createStats({ look, json, say }: StatsOptions): { round(): Promise<void> } {
   const lastSaid = new Map<string, string>();
 
-  function sayOnce(about: string, text: string, line: string): void {
+  function sayOnce(about: string, text: string, line = text): void {
     if (lastSaid.get(about) === text) return;
     lastSaid.set(about, text);
     say(line);
   }
-  function trouble(migration: string, error: unknown): void {
-    if (kindOf(error) === 'aborted') throw error;
-    const problem = messageOf(error);
+  function trouble(migration: string, problem: string): void {
+    const about = migration === '' ? {} : { migration };
     const name = migration === '' ? '' : `${migration}: `;
-    sayOnce(migration, problem, json ? JSON.stringify({ migration, problem }) : `${name}${problem}`);
+    sayOnce(migration, problem, json ? JSON.stringify({ ...about, problem }) : `${name}${problem}`);
   }
 
-  async function one(name: string): Promise<void> {
-    const status = await queue.status(name);
-    if (status === null) return;
-    known.add(name);
-    const progress = progressOf(status);
-    const line = json ? jsonLine(status, progress) : plainLine(status, progress);
-    const resting = status.finished || status.state === 'cancelled';
-    const key = resting
-      ? `${stateWords(status)} ${settledOf(status.tiles)} ${status.bytes}`
-      : `at ${status.now}`;
-    sayOnce(name, key, line);
+  function tell({ migrations, workers }: Picture): void {
+    const statuses = [...migrations].flatMap(([name, found]) => {
+      if (!('trouble' in found)) return [found];
+      trouble(name, found.trouble);
+      return [];
+    });
+    const away = awayWords(workers);
+    const running = statuses.filter(({ state, finished }) => state === 'running' && !finished);
+    for (const status of statuses) {
+      const { name } = status.definition;
+      // Workers do not say of which migration's store they speak: with one it is clear.
+      const plain = plainLine(status, running.length === 1 ? away : null);
+      const line = json ? JSON.stringify({ migration: name, ...shownMigration(status, workers) }) : plain;
+      if (isAtRest(status)) sayOnce(name, plain, line);
+      else {
+        lastSaid.delete(name);
+        say(line);
+      }
+    }
+    if (!json && running.length > 1 && away !== null) say(`workers: ${away}`);
+    if (migrations.size === 0)
+      sayOnce('none', 'there is no migration yet', json ? '{"migrations":0}' : undefined);
   }
 
   return {
     async round() {
-      let names: readonly string[];
+      let picture: Picture;
       try {
-        names = await queue.migrations();
-        lastSaid.delete('');
+        picture = await look();
       } catch (error) {
-        trouble('', error);
+        if (kindOf(error) === 'aborted') throw error;
+        trouble('', messageOf(error));
         return;
       }
-      for (const name of new Set([...known, ...names])) {
-        try {
-          await one(name);
-        } catch (error) {
-          trouble(name, error);
-        }
-      }
-      if (names.length === 0 && known.size === 0)
-        sayOnce('none', 'none', json ? '{"migrations":0}' : 'there is no migration yet');
+      lastSaid.delete('');
+      tell(picture);
     },
   };
 }
 
-/** `demo: 1034 of 2070 tiles, 59.1 tiles/s, 0.5 MB/s, 2 failed, 18 s left` */
-function plainLine(status: MigrationStatus, { last10s, leftMs }: Progress): string {
-  const { definition, tiles, planClosed, finished, state } = status;
-  const rate =
-    last10s === null || finished
-      ? []
-      : [`${last10s.tilesPerSecond.toFixed(1)} tiles/s`, `${megabytes(last10s.bytesPerSecond)}/s`];
-  const left =
-    finished || state !== 'running'
-      ? stateWords(status)
-      : !planClosed
-        ? 'still planning'
-        : leftMs === null
-          ? 'time left not known yet'
-          : `${duration(leftMs)} left`;
-  const parts = [`${settledOf(tiles)} of ${tiles.total} tiles`, ...rate, `${tiles.failed} failed`, left];
-  return `${definition.name}: ${parts.join(', ')}`;
-}
-
-function jsonLine(status: MigrationStatus, { last10s, share, leftMs }: Progress): string {
-  const { definition, now, ...shown } = status;
-  return JSON.stringify({
-    at: new Date(now).toISOString(),
-    migration: definition.name,
-    ...shown,
-    tilesPerSecond: last10s?.tilesPerSecond ?? null,
-    bytesPerSecond: last10s?.bytesPerSecond ?? null,
-    share,
-    leftMs,
-  });
+/** Its line stays the same until somebody does something. */
+function isAtRest({ finished, state, verification }: MigrationStatus): boolean {
+  return (finished || state !== 'running') && verification?.finished !== false;
 }

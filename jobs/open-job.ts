@@ -16,9 +16,15 @@ export interface Job {
   trouble(): string | null;
   /**
    * Serves /metrics and /healthz until the program is closed; without an address does nothing. /healthz is 503 with a
-   * sentence while Redis is away, or `more` says why the program can do nothing.
+   * sentence while Redis is away, or `trouble` says why the program can do nothing.
    */
-  listen(address: string | undefined, more?: () => string | null): Promise<void>;
+  listen(address: string | undefined, more?: Status): Promise<void>;
+}
+
+export interface Status {
+  readonly trouble?: () => string | null;
+  /** What is to be looked up before the numbers are told; must not reject. */
+  readonly look?: () => Promise<void>;
 }
 
 export interface JobNeeds {
@@ -45,12 +51,13 @@ export function openJob(env: NodeJS.ProcessEnv, needs: JobNeeds): Job {
   );
   return {
     ...{ queue, meter, trouble },
-    listen: (address, more) =>
-      serveStatus(
-        address,
-        { metrics: () => meter.text(), health: () => trouble() ?? more?.() ?? null },
-        needs,
-      ),
+    async listen(address, more = {}) {
+      const metrics = async (): Promise<string> => {
+        await more.look?.();
+        return meter.text();
+      };
+      await serveStatus(address, { metrics, health: () => trouble() ?? more.trouble?.() ?? null }, needs);
+    },
   };
 }
 

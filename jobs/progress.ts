@@ -42,7 +42,11 @@ const MINUTE_MS = 60_000;
 /** Samples come about one a second while there is work: where they are further apart nothing was settled. */
 const DENSE_MS = 3_000;
 
-export function settledOf({ done, skipped, failed }: StateCounts): number {
+export function settledOf({
+  done,
+  skipped,
+  failed,
+}: Pick<StateCounts, 'done' | 'skipped' | 'failed'>): number {
   return done + skipped + failed;
 }
 

@@ -90,7 +90,7 @@ export async function runWorkerProgram(
   if (options.processes > 1) return runParent(options, argv, env, log);
   const shutdown = createShutdown(log);
   const { job, worker } = openWorker(program, options, env, { log, shutdown });
-  await job.listen(options.listen, () => worker.trouble());
+  await job.listen(options.listen, { trouble: () => worker.trouble() });
   const { failures } = await worker.run(shutdown.signal);
   const code = exitCode(failures, shutdown);
   await shutdown.close();
