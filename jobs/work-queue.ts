@@ -126,8 +126,13 @@ export interface CheckedImage {
   readonly settled: boolean;
   /** Its descriptor must be at the destination. */
   readonly published: boolean;
-  /** Tiles that failed for good: they need not be there. */
+  /** Tiles of the claim that failed for good: they need not be there. */
   readonly failed: readonly { readonly first: number; readonly count: number }[];
+  /**
+   * With the check of the image as a whole, which comes back to ready for it: all other checks of the image found
+   * nothing wrong, but the digest they gathered is not the image's. To be settled as a failure that restarts the image.
+   */
+  readonly differs: boolean;
 }
 
 export interface Claim {
@@ -183,7 +188,8 @@ export interface Checkpoint {
   readonly delayed: readonly DelayedRange[];
   /**
    * XOR over the tiles done and skipped of MD5(index, tile's MD5), 32 hex digits; zeros if none. Moves the image's digest;
-   * in lane `checks` it gathers what the destination holds, and is compared when the image's last check is settled.
+   * in lane `checks` it gathers what the destination holds, which is compared when the image's last check is settled: what
+   * differs comes back as `CheckedImage.differs`.
    */
   readonly digest: string;
   /** Give up the rest `[next, end)`: it goes back to ready. With `next == end` the claim ends by itself. */

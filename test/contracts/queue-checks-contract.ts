@@ -73,6 +73,7 @@ export function queueChecks(open: OpenQueue): void {
           settled: true,
           published: true,
           failed: [],
+          differs: false,
         });
         for (let index = held.first; index < held.end; index++) seen.push(index);
       }
@@ -205,25 +206,42 @@ export function queueChecks(open: OpenQueue): void {
       expect((await status(queue)).finished).toBe(true);
     });
 
-    it('differing: the image as a whole has failed, and is restarted', async () => {
+    it('differing: the check of the image as a whole comes back, to be failed and to restart it', async () => {
       const { queue } = await begun(open, { rangeSize: 4 });
       const [one, two, three] = [await check(queue), await check(queue), await check(queue)];
-      // The check of the whole image is settled first: the last one settled brings it down.
+      // The check of the whole image was settled before: the last one settled brings it back.
       for (const held of [three, two]) await conclude(queue, held, {});
       await conclude(queue, one, { digest: OTHER });
-      expect(await all(queue)).toEqual([
-        {
-          ...{ lane: 'checks', image: 'a', first: 9, count: 1 },
-          reason: 'digest-differs',
-          status: 0,
-          attempt: 1,
-        },
-      ]);
+      expect(await round(queue)).toMatchObject({
+        ...{ finished: false, checks: { total: 10, done: 9, ready: 1, failed: 0 } },
+        images: { matched: 0, restarted: 0, unproven: 0 },
+      });
+      expect((await status(queue)).finished).toBe(true);
+      const again = await check(queue);
+      expect(again).toMatchObject({ first: 9, end: 10, attempt: 0, check: { settled: true, differs: true } });
+      const failed = [failure(9, 1, { reason: 'digest-differs', status: 0 })];
+      await conclude(queue, again, { done: 0, failed, found: WRONG });
+      expect(await all(queue)).toEqual([{ lane: 'checks', image: 'a', ...failed[0] }]);
       expect(await round(queue)).toMatchObject({
         ...{ finished: true, checks: { total: 10, done: 9, failed: 1 } },
         images: { matched: 0, restarted: 1, unproven: 0 },
       });
       expect(await status(queue)).toMatchObject({ finished: false, tiles: { ready: 9, done: 0 } });
+    });
+
+    it('differing, but put back to work before anybody looked again: unproven', async () => {
+      const { queue } = await small(open, { rangeSize: 100 });
+      const { token } = await claim(queue);
+      await tell(queue, token, point(1, 9, { done: 7, digest: DIGEST, failed: [failure(2, 2)] }));
+      await queue.closePlan('m', null);
+      await queue.beginVerification('m', OPTIONS);
+      await conclude(queue, await check(queue), { done: 0, skipped: 10, digest: OTHER });
+      expect((await round(queue)).checks).toMatchObject({ total: 10, skipped: 9, ready: 1 });
+      await queue.requeueFailures('m', {});
+      const again = await check(queue);
+      expect(again.check).toMatchObject({ settled: false, differs: true });
+      await conclude(queue, again, { done: 0, skipped: 1, found: { blind: true, restart: false } });
+      expect(await round(queue)).toMatchObject({ finished: true, images: { restarted: 0, unproven: 1 } });
     });
 
     it.each([

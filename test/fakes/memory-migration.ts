@@ -27,6 +27,8 @@ interface Inquiry {
   /** Its digest cannot be compared. */
   blind: boolean;
   restarted: boolean;
+  /** It was compared, and differs. */
+  differs: boolean;
   verdict: keyof q.VerificationStatus['images'] | null;
 }
 
@@ -234,7 +236,7 @@ export class MemoryMigration {
       options,
       round: (this.#round?.round ?? 0) + 1,
       inquiries: this.images.map(() => ({
-        ...{ digest: NO_DIGEST, blind: false, restarted: false, verdict: null },
+        ...{ digest: NO_DIGEST, blind: false, restarted: false, differs: false, verdict: null },
       })),
       startedAt: this.#clock.now(),
       finishedAt: null,
@@ -258,7 +260,8 @@ export class MemoryMigration {
     }
     const { options, round } = this.#round!;
     const published = this.items.descriptors[image]!.some(isStored);
-    return { options, round, settled: this.#isAtRest(image), published, failed };
+    const differs = this.#round!.inquiries[image]!.differs && end > this.images[image]!.tiles;
+    return { options, round, settled: this.#isAtRest(image), published, failed, differs };
   }
 
   /** The worker claimed or told a checkpoint; answers its part of the limit. */
@@ -340,12 +343,14 @@ export class MemoryMigration {
     if (this.state === 'cancelled' || !checks.every(isSettled)) return;
     const inquiry = this.#round!.inquiries[image]!;
     const comparable = !inquiry.blind && checks.every(isStored) && this.#isAtRest(image);
-    if (!inquiry.restarted && comparable && inquiry.digest !== this.#books[image]!.digest) {
-      const failure = { reason: 'digest-differs', status: 0, attempt: 1 };
-      checks[checks.length - 1] = { state: 'failed', failure };
-      this.#restart(image);
+    if (inquiry.restarted) inquiry.verdict = 'restarted';
+    else if (!comparable) inquiry.verdict = 'unproven';
+    else if (inquiry.digest === this.#books[image]!.digest) inquiry.verdict = 'matched';
+    else {
+      // Once: it cannot be proven any more.
+      Object.assign(inquiry, { differs: true, blind: true });
+      checks[checks.length - 1] = fresh();
     }
-    inquiry.verdict = inquiry.restarted ? 'restarted' : comparable ? 'matched' : 'unproven';
   }
 
   #stopAfterFailures({ done, skipped, failed }: q.Checkpoint): void {
