@@ -6,6 +6,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { openGround, startRedis } from '../../../agent/ground.js';
 import { joinDigests } from '../../../jobs/digest.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
@@ -115,7 +116,7 @@ function count(): number {
 }
 
 function check(what: string, is: unknown, should: unknown): void {
-  if (JSON.stringify(is) === JSON.stringify(should)) return;
+  if (isDeepStrictEqual(is, should)) return;
   console.log(`WRONG: ${what}: ${JSON.stringify(is)}, not ${JSON.stringify(should)}`);
   process.exitCode = 1;
 }
