@@ -167,7 +167,7 @@ export class MemoryMigration {
   /** Some items of the image may just have been settled: its descriptor may be due, or the verdict on it. */
   settled(lane: q.Lane, image: number): void {
     if (lane === 'checks') this.#conclude(image);
-    if (lane !== 'tiles' || this.#isReleased(image)) return;
+    if (lane !== 'tiles' || this.#isReleased(image) || this.state === 'cancelled') return;
     const tiles = this.items.tiles[image]!;
     if (tiles.every(isStored) || (tiles.every(isSettled) && this.definition.incomplete === 'publish'))
       this.items.descriptors[image] = [fresh()];
@@ -264,8 +264,9 @@ export class MemoryMigration {
     return { options, round, settled: this.#isAtRest(image), published, failed, differs };
   }
 
-  /** The worker claimed or told a checkpoint; answers its part of the limit. */
+  /** The worker claimed or told a checkpoint; answers its part of the limit. Without one nobody is remembered. */
   share(worker: string): q.Limit {
+    if (this.limit.requestsPerSecond === null && this.limit.bytesPerSecond === null) return NO_LIMIT;
     const now = this.#clock.now();
     this.#workers.set(worker, now);
     const live = [...this.#workers.values()].filter((at) => at > now - LIVE_MS).length;
@@ -277,9 +278,9 @@ export class MemoryMigration {
   imageStatus(image: q.Image): q.ImageStatus {
     const tiles = this.items.tiles[image.number]!;
     const { bytes, digest } = this.#books[image.number]!;
-    const waiting = tiles.every(isSettled) ? 'withheld' : 'waiting';
-    const descriptor = this.#isReleased(image.number) ? 'released' : waiting;
     const { done, skipped, failed } = countStates(tiles);
+    const unreleased = failed > 0 && tiles.every(isSettled) ? 'withheld' : 'waiting';
+    const descriptor = this.#isReleased(image.number) ? 'released' : unreleased;
     return { image, stored: done + skipped, failed, bytes, digest, descriptor };
   }
 
