@@ -100,9 +100,13 @@ function timeLeft(
 /** From the youngest sample that is as old as the window; where none is, from the start of the run or the oldest. */
 function rateOver(windowMs: number, samples: readonly Sample[], start: Sample | null, now: Sample) {
   const edge = now.at - windowMs;
-  const old = samples.findLast(({ at }) => at <= edge);
-  // After a rest it is much older than the window: nothing was settled from then to where the window begins.
-  if (old !== undefined) return rateBetween(old.at < edge - DENSE_MS ? { ...old, at: edge } : old, now);
+  const at = samples.findLastIndex((sample) => sample.at <= edge);
+  const old = samples[at];
+  if (old !== undefined) {
+    // After a rest it is much older than the window, and lacks what its own second settled; the next reading does not.
+    const rested = { ...(samples[at + 1] ?? now), at: edge };
+    return rateBetween(old.at < edge - DENSE_MS ? rested : old, now);
+  }
   const first = start !== null && start.at >= edge ? start : samples[0];
   return first === undefined ? null : rateBetween(first, now);
 }

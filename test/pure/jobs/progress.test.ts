@@ -43,11 +43,16 @@ describe('progress', () => {
   });
 
   test('after a rest only what was settled since counts, over the whole window', () => {
+    // 600 by second 60 and 650 by the end of that second; nothing for 15 minutes; then 50 within two seconds.
     const samples = [...samplesFrom(40, 60, faster), { at: START + 999_000, settled: 650, bytes: 65_000 }];
-    // 600 by second 60, then nothing for 15 minutes, then 100 more within two seconds.
     const { last10s, lastMinute } = progressOf(reading(1_000, 700, 1_000, samples));
-    expect(last10s?.tilesPerSecond).toBe(10);
-    expect(lastMinute?.tilesPerSecond).toBeCloseTo(100 / 60);
+    expect(last10s?.tilesPerSecond).toBe(5);
+    expect(lastMinute?.tilesPerSecond).toBeCloseTo(50 / 60);
+  });
+
+  test('at rest the rate is 0, though the last sample lacks what its own second settled', () => {
+    const { last10s, lastMinute } = progressOf(reading(200, 650, 1_000, samplesFrom(40, 60, faster)));
+    expect([last10s?.tilesPerSecond, lastMinute?.bytesPerSecond]).toEqual([0, 0]);
   });
 
   test('a minute in which nothing was settled leaves the whole run to reckon with', () => {
