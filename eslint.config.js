@@ -17,7 +17,7 @@ const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli'];
 
 /** No await, clock, chance, environment or node: import (but createHash and createHmac); a pure file imports only pure files' values. */
 const PURE = [
-  'runtime/{backoff,errors,glob}.ts',
+  'runtime/{backoff,errors,series,glob}.ts',
   'units/*.ts',
   'registry/{model,keys,codec,cluster-events}.ts',
   'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits}.ts',
@@ -32,8 +32,8 @@ const PURE = [
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
-  'jobs/{adapt,checkpoint,descriptor,digest,ids,ledger,progress,pyramid,quantities,ranges,redis-keys,retry}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,store-text,table,times,unit-args}.ts',
+  'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */
@@ -45,7 +45,7 @@ const SDK_HOME = {
   pino: 'runtime/log.ts',
   '@valibot/to-json-schema': 'api/openapi.ts',
   'prom-client': 'runtime/prometheus.ts',
-  'p-queue': 'jobs/copy-range.ts',
+  'p-queue': 'jobs/tile-pool.ts',
   'fast-xml-parser': '{jobs/descriptor,stores/xml}.ts',
   undici: '{stores/http-client,api/pass-on,api/peers}.ts',
   '@azure/storage-blob': 'stores/azure/sdk.ts',

@@ -49,7 +49,7 @@ export function readDescriptor(bytes: Uint8Array): DescriptorReading {
     );
   let document: Element;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
     // Entities can make a small file huge or read another; a descriptor needs none.
     if (/<!(DOCTYPE|ENTITY)/i.test(text))
       return refuse('not-a-descriptor', 'the descriptor declares a DOCTYPE');
@@ -67,6 +67,12 @@ export function readDescriptor(bytes: Uint8Array): DescriptorReading {
     return refuse('sparse-image', 'this is a sparse image (DisplayRects): only some of its tiles exist');
   if (!isElement(image.size)) return refuse('not-a-descriptor', 'Image does not hold one Size');
   return readGeometry(image, image.size);
+}
+
+/** Without a byte order mark that says otherwise, XML is UTF-8 (https://www.w3.org/TR/xml/#sec-guessing). */
+function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
 }
 
 function readGeometry(image: Element, size: Element): DescriptorReading {

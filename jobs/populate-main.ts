@@ -1,151 +1,100 @@
 #!/usr/bin/env node
-import { type Clock, systemClock } from '../runtime/clock.js';
-import { aborted, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
-import { createLog, type Log } from '../runtime/log.js';
+import { systemClock } from '../runtime/clock.js';
+import { kindOf, messageOf } from '../runtime/errors.js';
+import { createLog } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
-import { parseProgram, parseText } from '../runtime/options.js';
+import { parseProgram } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
-import { openDestination, openSource } from '../stores/open.js';
-import { openIdList } from './id-list.js';
+import { openDestination } from '../stores/open.js';
+import { dryRunProgram } from './dry-run-program.js';
+import { findMigration, whileRunning } from './find-migration.js';
 import { insist } from './insist.js';
-import { openQueue } from './open-queue.js';
-import { FINDING_REDIS, LOG_LEVEL, MIGRATION } from './options.js';
-import { createOutage } from './outage.js';
-import { populate } from './populate.js';
-import { opened, preflight, SOME_KEY } from './preflight.js';
-import type { MigrationStatus, WorkQueue } from './work-queue.js';
-
-const TABLE = {
-  migration: {
-    ...MIGRATION,
-    help: 'the migration to plan, waited for if it is not there yet; may be left out if exactly one has an open plan',
-  },
-  ids: {
-    flag: '--ids <list>',
-    env: 'ZH_IDS',
-    help: 'the ids, one `id` or `id:count` a line: - (stdin), a file (/... or ./...), the location of an object (azure://account/box/total.txt ...; with the credentials of the source), or the name of an object in the source',
-    parse: parseText,
-    default: 'total.txt',
-  },
-  logLevel: LOG_LEVEL,
-};
-
-const POLL_MS = 500;
+import { openImageList } from './open-image-list.js';
+import { openJob, serveStatus } from './open-job.js';
+import { openPatientSource } from './open-patient-source.js';
+import { EXIT_CODES, FINDING_REDIS } from './options.js';
+import { PLAN_OUTCOMES, populate } from './populate.js';
+import { imagesMeant, POPULATE_OPTIONS, type PopulateNeeds, refuseClashes } from './populate-options.js';
+import { opened, preflight } from './preflight.js';
 
 async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const name = 'zh-populate';
-  const description =
-    'Plans a migration: adds each image of a list of ids. Ends when the plan is closed; started again it continues.';
-  const options = parseProgram({ name, description, table: TABLE, epilogue: FINDING_REDIS }, argv, env);
-  const clock = systemClock();
+  const options = parseProgram(
+    {
+      name,
+      description:
+        'Plans a migration: adds each image of a list of ids, or of those it discovers. Ends when the list is read to its end; started again it adds what is missing.',
+      table: POPULATE_OPTIONS,
+      epilogue: `${FINDING_REDIS}\n${EXIT_CODES}`,
+    },
+    argv,
+    env,
+  );
+  refuseClashes(options);
   const log = createLog(name, options.logLevel);
   const shutdown = createShutdown(log);
-  const queue = openQueue(env, { clock, log, shutdown });
-  const { signal } = shutdown;
+  const needs = { options, clock: systemClock(), random: Math.random, log, shutdown, env };
   try {
-    const found = await findMigration(queue, options.migration, { clock, log }, signal);
-    if (found === null || found.planClosed) {
-      log.info({ migration: found?.definition.name }, 'nothing to do: the plan is closed');
-      return 0;
-    }
-    return await plan(found, options.ids);
+    return await (options.dryRun ? dryRunProgram(needs) : planProgram(needs));
   } catch (error) {
     if (kindOf(error) !== 'aborted') throw error;
-    log.info({}, 'told to stop; started again it continues here');
-    return 0;
+    log.info({}, options.dryRun ? 'told to stop' : 'told to stop; started again it continues here');
+    return options.dryRun ? 1 : 0;
   } finally {
     await shutdown.close();
   }
+}
 
-  /** Nothing is written there yet, so one that is away holds up no planning. */
-  async function lookAtDestination(location: string): Promise<void> {
-    const destination = await opened('destination', location, (at) => openDestination(at, { log, env }));
-    try {
-      await preflight('destination', destination, signal);
-    } catch (error) {
-      if (kindOf(error) !== 'transient') throw error;
-      log.warn({}, `planning all the same: ${messageOf(error)}`);
-    } finally {
-      await destination.close();
-    }
-  }
+async function planProgram(needs: PopulateNeeds): Promise<number> {
+  const { options, log, shutdown, env } = needs;
+  const { signal } = shutdown;
+  const { queue, meter, trouble } = openJob(env, needs);
+  await serveStatus(options.listen, { metrics: () => meter.text(), health: trouble }, { log, shutdown });
+  const outcomes = meter.counter({
+    name: 'convoy_zh_planned_images_total',
+    help: 'Ids of the list dealt with: known = planned before, duplicates = listed before.',
+    labels: ['outcome'],
+  });
+  for (const outcome of PLAN_OUTCOMES) outcomes({ outcome }, 0);
 
-  async function plan({ definition }: MigrationStatus, from: string): Promise<number> {
-    const random = Math.random;
-    const plain = await opened('source', definition.source, (at) => openSource(at, { log, env }));
-    const source = await openSource(definition.source, { log, env, retry: { clock, random } });
-    const outage = createOutage({
-      ...{ clock, random, log },
-      onChange: () => undefined,
-      probes: { source: (probing) => plain.head(SOME_KEY, probing), destination: () => Promise.resolve() },
-    });
-    shutdown.onClose('source', async () => {
-      await outage.stop();
-      await Promise.all([plain.close(), source.close()]);
-    });
-    await insist({ clock, random, log }, signal, () => preflight('source', plain, signal));
-    await lookAtDestination(definition.destination);
-    const lines = await insist({ clock, random, log }, signal, () =>
-      openIdList({ from, source, stdin: process.stdin, log, env }, signal),
-    );
-    const migration = definition.name;
-    const whileRunning = (until: AbortSignal): Promise<void> => pausedOut(queue, migration, clock, until);
-    const pause = (reason: string): Promise<void> => queue.pause(migration, reason);
-    const settings = { migration, queue, lines, source, outage, whileRunning, pause, clock, random, log };
-    const summary = await populate(settings, signal);
-    log.info({ migration, ...summary }, 'plan closed');
+  const found = await findMigration(queue, options.migration, needs, signal);
+  if (found === null) {
+    log.info({}, 'nothing to do: no plan is open');
     return 0;
   }
+  const { name: migration, source: location, destination } = found.definition;
+  const patient = await openPatientSource(location, { ...needs, meter });
+  await lookAtDestination(destination, needs);
+  const list = await openImageList({ ...needs, ...imagesMeant(options), source: patient.source }, signal);
+  const summary = await populate(
+    {
+      ...{ ...needs, ...patient, migration, queue, list },
+      whileRunning: (until) => whileRunning(queue, migration, needs, until),
+      pause: (reason) => queue.pause(migration, reason),
+      onOutcome: (outcome) => outcomes({ outcome }),
+    },
+    signal,
+  );
+  const open = (await insist(needs, signal, () => queue.status(migration)))?.planOpen ?? [];
+  if (open.length === 0) log.info({ migration, list: list.name, ...summary }, 'plan closed');
+  else
+    log.info(
+      { migration, list: list.name, ...summary },
+      `the list is read to its end; the plan stays open for ${open.join(', ')}, until that is read or given up (convoyctl migration close ${migration})`,
+    );
+  return 0;
 }
 
-interface Waiting {
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** The migration to plan; null if all there are have been planned. Waits as long as there is none. */
-async function findMigration(
-  queue: WorkQueue,
-  wanted: string | undefined,
-  { clock, log }: Waiting,
-  signal: AbortSignal,
-): Promise<MigrationStatus | null> {
-  let told = '';
-  for (;;) {
-    let waitingFor = wanted === undefined ? 'a migration' : `migration ${wanted}`;
-    try {
-      const names = wanted === undefined ? await queue.migrations() : [wanted];
-      const found = (await Promise.all(names.map((name) => queue.status(name)))).filter(
-        (one) => one !== null,
-      );
-      const open = found.filter(({ planClosed, state }) => !planClosed && state !== 'cancelled');
-      if (open.length > 1)
-        throw new UsageError(
-          `--migration is needed: ${open.map(({ definition }) => definition.name).join(', ')} have open plans`,
-        );
-      if (open[0] !== undefined) return open[0];
-      if (found.length > 0) return wanted === undefined ? null : (found[0] ?? null);
-    } catch (error) {
-      if (kindOf(error) !== 'transient') throw error;
-      waitingFor = messageOf(error);
-    }
-    if (told !== waitingFor) log.info({}, `waiting: ${waitingFor}`);
-    told = waitingFor;
-    await clock.sleep(POLL_MS, signal);
-  }
-}
-
-/** Resolves once the migration is running. */
-async function pausedOut(queue: WorkQueue, name: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const status = await queue.status(name).catch((error: unknown) => {
-      if (kindOf(error) !== 'transient') throw error;
-      return null;
-    });
-    if (status?.state === 'running') return;
-    if (status?.state === 'cancelled') throw permanent(`migration ${name} was cancelled`);
-    if (signal.aborted) throw aborted('told to stop');
-    await clock.sleep(POLL_MS, signal);
+/** Nothing is written there yet, so one that is away holds up no planning. */
+async function lookAtDestination(location: string, { env, log, shutdown }: PopulateNeeds): Promise<void> {
+  const destination = await opened('destination', location, (at) => openDestination(at, { log, env }));
+  try {
+    await preflight('destination', destination, shutdown.signal);
+  } catch (error) {
+    if (kindOf(error) !== 'transient') throw error;
+    log.warn({}, `planning all the same: ${messageOf(error)}`);
+  } finally {
+    await destination.close();
   }
 }
 

@@ -1,145 +1,158 @@
-import { setMaxListeners } from 'node:events';
-import { aborted, ConvoyError, messageOf } from '../runtime/errors.js';
-import type { ReadableStore } from '../stores/store.js';
-import { MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
-import { idOfLine, printableId, whyNotId } from './ids.js';
+import { ConvoyError, messageOf } from '../runtime/errors.js';
+import { createIdSet } from './id-set.js';
+import { printableId } from './ids.js';
+import type { ImageList, ListedImage } from './image-list.js';
+import { inOrder } from './in-order.js';
 import { insist, type Patience } from './insist.js';
-import type { Outage } from './outage.js';
-import { descriptorKey } from './pyramid.js';
-import type { ImageGeometry, PlanQueue } from './work-queue.js';
+import { type ImageReading, type PatientSource, readImage } from './read-image.js';
+import type { PlannedImage, PlanQueue } from './work-queue.js';
 
-export interface PopulateOptions extends Patience {
+export interface PopulateOptions extends Patience, PatientSource {
   readonly migration: string;
   readonly queue: PlanQueue;
-  /** The list of ids, from its first line, as often as asked. */
-  readonly lines: () => AsyncIterable<string>;
-  readonly source: ReadableStore;
-  readonly outage: Pick<Outage, 'open' | 'blames' | 'served'>;
+  readonly list: ImageList;
   /** Resolves as long as the migration runs, waits while it is paused. */
   readonly whileRunning: (signal: AbortSignal) => Promise<void>;
   /** Pauses the migration with this reason. */
   readonly pause: (reason: string) => Promise<void>;
+  /** Hears what became of each id, as it happens. */
+  readonly onOutcome: (outcome: PlanOutcome) => void;
 }
 
-export interface PlanSummary {
-  readonly lines: number;
-  /** Lines an earlier run had dealt with. */
-  readonly skipped: number;
-  readonly added: number;
-  /** Ids that were there already. */
-  readonly duplicates: number;
-  readonly refused: number;
+export const PLAN_OUTCOMES = ['known', 'added', 'duplicates', 'refused'] as const;
+/** `known`: was in the migration already. `duplicates`: stood in this list before. */
+export type PlanOutcome = (typeof PLAN_OUTCOMES)[number];
+
+/** Each id listed is counted once. */
+export interface PlanSummary extends Readonly<Record<PlanOutcome, number>> {
+  readonly listed: number;
+  /** Did not pass the filters. */
+  readonly filtered: number;
 }
 
-/** Descriptors read at once, and lines dealt with before the cursor moves. */
-const BATCH = 64;
+/** Descriptors read at once. */
+const AT_ONCE = 64;
+/** Of some hundred bytes each: a descriptor that takes half a minute does not hold up the rest meanwhile. */
+const AHEAD = 50_000;
+/** Images added in one step, which nothing else comes between in Redis: some milliseconds. */
+const ADD_AT_ONCE = 500;
 /** So many ids refused from the very first on, and none added: the list or the source is not the one meant. */
 const HOPELESS = 100;
+/** How often the migration is asked whether it is paused. */
+const LOOK_MS = 1_000;
 /** Redis syncs its file once a second: what it answered longer ago than this it has not lost. */
 const SETTLED_MS = 2_000;
-/** A descriptor whose own trouble does not pass in so many attempts is refused. */
-const ATTEMPTS = 3;
 
-type Reading =
-  | { readonly id: string; readonly geometry: ImageGeometry }
-  | { readonly id: string; readonly reason: string; readonly status: number; readonly detail: string };
+interface Wanted extends ListedImage {
+  /** Stood in the list before. */
+  readonly again: boolean;
+}
+
+interface Found {
+  readonly again: boolean;
+  readonly reading: ImageReading;
+}
 
 /**
  * Plans a migration: each id's image is added with the geometry of its descriptor, in the order of the list; an
- * id that cannot be migrated is captured with its reason and stops nothing. Continues where an earlier run was
- * ended, or where a queue that lost its last moments stands; closes the plan at the end. Rejects `aborted` when the
- * signal fires.
+ * id that cannot be migrated is captured with its reason and stops nothing. What is there already is not read again, so
+ * an earlier run is continued, and a queue that lost its last moments made whole; closes the list at the end. Rejects
+ * `aborted` when the signal fires.
  */
 export async function populate(options: PopulateOptions, signal: AbortSignal): Promise<PlanSummary> {
-  // A batch of descriptors is read at once, each listening.
-  setMaxListeners(0, signal);
   for (;;) {
     try {
       return await planOnce(options, signal);
     } catch (error) {
       if (!(error instanceof ConvoyError) || error.code !== 'restarted') throw error;
-      options.log.warn({}, `going back to where the queue stands: ${messageOf(error)}`);
+      options.log.warn({}, `going through the list again: ${messageOf(error)}`);
     }
   }
 }
 
 async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<PlanSummary> {
-  const { migration, queue, log } = options;
-  const keep = <T>(call: () => Promise<T>): Promise<T> => insist(options, signal, call);
-  const skipped = await keep(() => queue.planCursor(migration));
-  const count = { lines: 0, added: 0, duplicates: 0, refused: 0 };
+  const { migration, queue, list, clock, log } = options;
+  const keep = <T>(call: () => Promise<T>, until = signal): Promise<T> => insist(options, until, call);
+  const count = { listed: 0, filtered: 0, known: 0, added: 0, duplicates: 0, refused: 0 };
+  const seen = createIdSet();
+  let looked = Number.NEGATIVE_INFINITY;
   let asked = false;
-  if (skipped > 0) log.info({ skipped }, 'continuing where an earlier run ended');
+
+  function tally(outcome: PlanOutcome): void {
+    count[outcome]++;
+    options.onOutcome(outcome);
+  }
+
+  async function holdWhilePaused(until: AbortSignal): Promise<void> {
+    if (clock.steady() - looked < LOOK_MS) return;
+    await options.whileRunning(until);
+    looked = clock.steady();
+  }
 
   /** Asks the operator, once: whoever resumes means it. */
-  async function pauseIfHopeless(last: Reading | undefined): Promise<void> {
-    if (asked || last === undefined || !('reason' in last)) return;
-    if (skipped + count.added + count.duplicates > 0 || count.refused < HOPELESS) return;
+  async function pauseIfHopeless(reason: string): Promise<void> {
+    if (asked || count.known + count.added > 0 || count.refused < HOPELESS) return;
     asked = true;
-    const reason = `none of the first ${count.refused} ids could be added, the last was ${last.reason}: are the source and the list of ids right?`;
-    log.warn({}, `pausing the migration: ${reason}`);
-    await keep(() => options.pause(reason));
+    const why = `none of the first ${count.refused} ids could be added, the last was ${reason}: are the source and the list of ids right?`;
+    log.warn({}, `pausing the migration: ${why}`);
+    await keep(() => options.pause(why));
+    looked = Number.NEGATIVE_INFINITY;
   }
 
-  async function capture(reading: Reading): Promise<void> {
-    const { id } = reading;
-    if ('reason' in reading) {
-      count.refused++;
-      log.warn({ id: printableId(id), reason: reading.reason }, reading.detail);
-      await keep(() => queue.refuseImage(migration, printableId(id), reading.reason, reading.status));
-      return;
+  async function* wanted(until: AbortSignal): AsyncGenerator<readonly Wanted[]> {
+    for await (const { listed, images } of list.pages(until)) {
+      await holdWhilePaused(until);
+      count.listed += listed;
+      count.filtered += listed - images.length;
+      const page = images.map((image) => ({ ...image, again: !seen.add(image.id) }));
+      const known = await keep(
+        () =>
+          queue.knownImages(
+            migration,
+            page.map(({ id }) => id),
+          ),
+        until,
+      );
+      for (const [at, { again }] of page.entries()) if (known[at]) tally(again ? 'duplicates' : 'known');
+      yield page.filter((_, at) => !known[at]);
     }
-    const answer = await keep(() => queue.addImage(migration, id, reading.geometry));
-    if (answer === 'added') count.added++;
-    else count.duplicates++;
   }
 
-  async function add(batch: readonly string[]): Promise<void> {
-    await options.whileRunning(signal);
-    const readings = await Promise.all(batch.map((id) => readImage(options, id, signal)));
-    for (const reading of readings) await capture(reading);
-    await keep(() => queue.movePlanCursor(migration, count.lines));
-    await pauseIfHopeless(readings.at(-1));
+  async function look({ id, refusal, again }: Wanted, until: AbortSignal): Promise<Found> {
+    return { again, reading: refusal === null ? await readImage(options, id, until) : { id, refusal } };
   }
 
-  let batch: string[] = [];
-  for await (const line of options.lines()) {
-    if (signal.aborted) throw aborted('told to stop');
-    count.lines++;
-    if (count.lines <= skipped) continue;
-    const id = idOfLine(line);
-    if (id !== null) batch.push(id);
-    if (batch.length < BATCH) continue;
-    await add(batch);
-    batch = [];
+  async function add(batch: readonly Found[]): Promise<void> {
+    await holdWhilePaused(signal);
+    const answers = await keep(() =>
+      queue.addImages(
+        migration,
+        batch.map(({ reading }) => planned(reading)),
+      ),
+    );
+    for (const [at, { again, reading }] of batch.entries()) {
+      const answer = answers[at] ?? 'known';
+      tally(again && answer !== 'added' ? 'duplicates' : answer);
+      if (again || answer !== 'refused' || !('refusal' in reading)) continue;
+      const { reason, detail } = reading.refusal;
+      log.warn({ id: printableId(reading.id), reason }, detail);
+      await pauseIfHopeless(reason);
+    }
   }
-  await add(batch);
+
+  await keep(() => queue.beginPlan(migration, list.name));
+  const window = { atOnce: AT_ONCE, ahead: AHEAD, most: ADD_AT_ONCE };
+  for await (const batch of inOrder(wanted, look, window, signal)) await add(batch);
   await options.whileRunning(signal);
-  await keep(() => queue.closePlan(migration));
+  await keep(() => queue.closePlan(migration, list.name));
   // Said twice, for a Redis that loses its last second between: it answers `restarted` then.
-  await options.clock.sleep(SETTLED_MS, signal);
-  await keep(() => queue.closePlan(migration));
-  return { ...count, skipped: Math.min(skipped, count.lines) };
+  await clock.sleep(SETTLED_MS, signal);
+  await keep(() => queue.closePlan(migration, list.name));
+  return count;
 }
 
-async function readImage(options: PopulateOptions, id: string, signal: AbortSignal): Promise<Reading> {
-  const problem = whyNotId(id);
-  if (problem !== null) return { id, reason: 'bad-id', status: 0, detail: problem };
-  for (let attempt = 1; ; attempt++) {
-    await options.outage.open(signal);
-    try {
-      const { bytes } = await options.source.read(descriptorKey(id), MAX_DESCRIPTOR_BYTES, signal);
-      options.outage.served();
-      const reading = readDescriptor(bytes);
-      if ('geometry' in reading) return { id, geometry: reading.geometry };
-      return { id, status: 0, ...reading.refusal };
-    } catch (error) {
-      if (!(error instanceof ConvoyError) || error.kind === 'aborted') throw error;
-      if (await options.outage.blames('source', error)) attempt--;
-      else if (error.kind === 'permanent' || attempt >= ATTEMPTS) {
-        const { status = 0, code = 'unknown' } = error;
-        return { id, reason: status === 0 ? code : `http-${status}`, status, detail: messageOf(error) };
-      }
-    }
-  }
+function planned(reading: ImageReading): PlannedImage {
+  if ('geometry' in reading) return { id: reading.id, geometry: reading.geometry };
+  const { reason, status } = reading.refusal;
+  return { id: printableId(reading.id), reason, status };
 }

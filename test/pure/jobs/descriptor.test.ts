@@ -78,10 +78,19 @@ describe('a descriptor', () => {
     expect('refusal' in reading && reading.refusal.detail.length).toBeGreaterThan(10);
   });
 
-  test('that is not UTF-8 is refused', () => {
-    expect(readDescriptor(Uint8Array.of(0xff, 0xfe, 0x3c, 0))).toMatchObject({
-      refusal: { reason: 'not-a-descriptor' },
-    });
+  test.each(['utf16le', 'utf16be'])('in %s with a byte order mark is read', (encoding) => {
+    const text = dzi(`${GOOD} xmlns="http://schemas.microsoft.com/deepzoom/2008"`).replace('utf-8', 'utf-16');
+    const bytes = Buffer.from(`\ufeff${text}`, 'utf16le');
+    expect(readDescriptor(encoding === 'utf16be' ? bytes.swap16() : bytes)).toEqual({ geometry: GEOMETRY });
+  });
+
+  test.each([
+    ['Latin-1', Buffer.from(`${dzi(GOOD)}<!-- \xfc -->`, 'latin1')],
+    ['UTF-16 without a byte order mark', Buffer.from(dzi(GOOD), 'utf16le')],
+    ['UTF-16 cut in the middle of a character', Buffer.from(`\ufeff${dzi(GOOD)}`, 'utf16le').subarray(0, -1)],
+    ['binary', Uint8Array.of(0xff, 0xfe, 0x3c, 0)],
+  ])('in %s is refused', (_, bytes) => {
+    expect(readDescriptor(bytes)).toMatchObject({ refusal: { reason: 'not-a-descriptor' } });
   });
 
   test('never throws and never yields a geometry out of bounds', () => {

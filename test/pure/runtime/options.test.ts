@@ -41,7 +41,7 @@ test('a repeatable option is a list: of flags as they are, of the environment wh
     env: 'ONLY',
     help: 'only these',
     parse: parseInteger(1, 9),
-    repeatable: true,
+    repeatable: true as const,
   };
   const only = (argv: string[], env: NodeJS.ProcessEnv = {}) =>
     parseProgram({ name: 'prog', description: 'd', table: { only: several } }, argv, env).only;
