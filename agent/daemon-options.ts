@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { UsageError } from '../runtime/errors.js';
 import { LOG_LEVELS } from '../runtime/log.js';
-import { type OptionTable, parseChoice, parseDuration, parseSwitch, parseText } from '../runtime/options.js';
+import {
+  type OptionTable,
+  parseChoice,
+  parseDuration,
+  parseListen,
+  parseSwitch,
+  parseText,
+} from '../runtime/options.js';
 import { etcdAccessTable } from './etcd-access.js';
 import { FLEET_CONF } from './fleet-conf.js';
 import { parseMachineId, parseMetadata } from './identity.js';
@@ -207,13 +214,6 @@ function parseEndpoints(text: string): string[] {
 function parsePrefix(text: string): string {
   if (!/^\/([^/]+\/)+$/.test(text)) throw new Error('expected a prefix such as /convoy/');
   return text;
-}
-
-function parseListen(text: string): { host: string; port: number } {
-  const match = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535) throw new Error('expected host:port');
-  return { host: match[1] ?? match[2] ?? '', port };
 }
 
 /** etcd grants whole seconds, and the trust window needs room for a margin. */

@@ -1,8 +1,9 @@
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { type AddressInfo, connect, isIPv4, type ListenOptions } from 'node:net';
+import { connect, isIPv4 } from 'node:net';
 import { dirname } from 'node:path';
-import { messageOf, permanent, UsageError } from '../runtime/errors.js';
+import { permanent, UsageError } from '../runtime/errors.js';
+import { bind, type ListenAddress, urlOf } from '../runtime/web-server.js';
 import { type Access, canIdentify } from './access.js';
 import type { Role } from './route.js';
 
@@ -13,10 +14,8 @@ export interface SocketListen {
   readonly role: Role;
 }
 
-/** TCP (port 0: any free one). `role`: of everyone who reaches it; null: callers have to show who they are. */
-export interface TcpListen {
-  readonly host: string;
-  readonly port: number;
+/** `role`: of everyone who reaches it; null: callers have to show who they are. */
+export interface TcpListen extends ListenAddress {
   readonly role: Role | null;
 }
 
@@ -36,17 +35,15 @@ export async function listenOn(
       mkdirSync(dirname(path), { recursive: true });
       await removeStaleSocket(path);
     }
-    await bind(server, path, fd === undefined ? { path } : { fd });
+    await bind(server, `the API on ${path}`, fd === undefined ? { path } : { fd });
     if (role === 'unit') chmodSync(path, 0o666);
     else if (fd === undefined) chmodSync(path, 0o660);
     return `unix://${path}`;
   }
   const { host, port } = listen;
   requireChecks(listen, access);
-  await bind(server, `${host}:${port}`, { host, port });
-  const bound = server.address() as AddressInfo;
-  const scheme = access.tls === null ? 'http' : 'https';
-  return `${scheme}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+  await bind(server, `the API on ${host}:${port}`, { host, port });
+  return urlOf(server, access.tls === null ? 'http' : 'https');
 }
 
 function requireChecks({ host, port, role }: TcpListen, access: Access): void {
@@ -63,19 +60,6 @@ function requireChecks({ host, port, role }: TcpListen, access: Access): void {
 /** Whether an address is this machine's own, which no other reaches. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-}
-
-/** `permanent`/`listen`, with `name` in it, if the address cannot be had. */
-export function bind(server: Server, name: string, where: ListenOptions | { fd: number }) {
-  return new Promise<void>((resolve, reject) => {
-    const fail = (cause: Error): void =>
-      reject(permanent(`cannot serve the API on ${name}: ${messageOf(cause)}`, { code: 'listen', cause }));
-    server.once('error', fail);
-    server.listen(where, () => {
-      server.off('error', fail);
-      resolve();
-    });
-  });
 }
 
 /** A convoyd that was killed leaves its socket behind. */

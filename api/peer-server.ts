@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { bind } from '../runtime/web-server.js';
 import { VOUCHED, vouchedCaller } from './access.js';
-import { bind, isLoopback } from './listen.js';
+import { isLoopback } from './listen.js';
 import { type Caller, refuse } from './route.js';
 
 /**
@@ -84,7 +85,7 @@ export function peerSecurity(secret: () => Buffer | null): PeerSecurity {
 export async function listenForPeers(server: Server, listen: PeerListen, log: Log): Promise<string> {
   const { host, port, publicIp, isDefault } = listen;
   try {
-    await bind(server, `${host}:${port}`, { host, port });
+    await bind(server, `the API on ${host}:${port}`, { host, port });
   } catch (error) {
     if (!isDefault) throw error;
     log.warn(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { aborted, kindOf, messageOf } from '../runtime/errors.js';
+import { secureWebServer } from '../runtime/web-server.js';
 import { type Access, identify, lacksRole } from './access.js';
 import { logChange } from './audit.js';
 import type { ApiContext } from './context.js';
@@ -12,7 +13,7 @@ import { openPeers, type Peers } from './peers.js';
 import { redirect, sendError, sendJson, sendLines } from './replies.js';
 import { type Call, type Caller, type Method, type Reply, type Route, refuse } from './route.js';
 import { allRoutes, cleanPath, matchRoute } from './routes.js';
-import { createSecureWebServer, createWebServer, shownBy } from './web-server.js';
+import { createWebServer, shownBy } from './web-server.js';
 
 export interface ApiOptions extends ApiContext {
   readonly sockets: readonly SocketListen[];
@@ -72,7 +73,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     }
     if (options.peerListen !== null) {
       const { tls, callerOf } = peerSecurity(options.secret);
-      const server = createSecureWebServer(tls, handler(callerOf));
+      const server = secureWebServer(tls, handler(callerOf));
       peerAddress = await listenForPeers(server, options.peerListen, options.log);
       if (peerAddress !== '') servers.push(server);
     }

@@ -1,42 +1,12 @@
 import { constants } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import { createServer as createSecureServer, type ServerOptions } from 'node:https';
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { secureWebServer, webServer } from '../runtime/web-server.js';
 import type { ServerTls, Shown, Subject } from './access.js';
 
-/** What keeps a caller who is slow, silent or many from holding the server: all in ms, but the connections. */
-const LIMITS = {
-  /** From the connection, or the end of the request before, to the end of the headers. */
-  headersTimeout: 5_000,
-  /** To the end of the body. */
-  requestTimeout: 60_000,
-  connectionsCheckingInterval: 1_000,
-  handshakeTimeout: 5_000,
-  maxHeaderSize: 16 * 1024,
-  /** A caller whose machine has vanished is noticed in the minutes after this. */
-  keepAlive: true,
-  keepAliveInitialDelay: 60_000,
-};
-const MOST_CONNECTIONS = 1_000;
-
-/** An HTTP server that does not listen yet; with `tls`, an HTTPS server. Malformed requests it answers itself (400, 408, 431). */
+/** An HTTP server that does not listen yet; with `tls`, an HTTPS server. */
 export function createWebServer(tls: ServerTls | null, handle: RequestListener): Server {
-  return tls === null ? guarded(createServer(LIMITS, handle)) : createSecureWebServer(secured(tls), handle);
-}
-
-/** The same by TLS of any kind. */
-export function createSecureWebServer(tls: ServerOptions, handle: RequestListener): Server {
-  return guarded(createSecureServer({ ...LIMITS, ...tls }, handle));
-}
-
-function guarded(server: Server): Server {
-  server.maxConnections = MOST_CONNECTIONS;
-  // Left alone, Node hangs up on it. The stream is nobody's but ours then: what breaks in it, and its end, too.
-  server.on('connect', (_, stream) => {
-    stream.on('error', () => undefined);
-    stream.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n', () => stream.destroy());
-  });
-  return server;
+  return tls === null ? webServer(handle) : secureWebServer(secured(tls), handle);
 }
 
 /** A wrong certificate does not end the handshake: it is refused in words, request by request. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, UsageError } from './errors.js';
+import type { ListenAddress } from './web-server.js';
 
 /**
  * One row of a program's option table. A flag on the command line wins over the environment, which wins over
@@ -162,6 +163,13 @@ export function parseChoice<const Choices extends readonly string[]>(
     if (!choices.includes(text)) throw new Error(`expected one of ${choices.join(', ')}`);
     return text as Choices[number];
   };
+}
+/** `host:port`, or `[address]:port` for IPv6. */
+export function parseListen(text: string): ListenAddress {
+  const match = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) throw new Error('expected host:port');
+  return { host: match[1] ?? match[2] ?? '', port };
 }
 /** `10s`, `1.5m`, `250ms`, `2h`; a bare number is seconds. The value is in ms. */
 export function parseDuration(text: string): number {

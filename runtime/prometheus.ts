@@ -1,5 +1,6 @@
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, type Histogram, Registry } from 'prom-client';
 import type { Meter, Metric } from './meter.js';
+import { countSize, noSizes, type Sizes, seriesOf } from './series.js';
 
 /** What `Meter.text` is, as a Content-Type. */
 export const PROMETHEUS_TEXT = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -20,12 +21,29 @@ export function prometheusMeter(): PrometheusMeter {
 
   return {
     counter(metric) {
-      const counter = new Counter(declared(metric));
-      return (labels, by = 1) => counter.inc(labels, by);
+      const counts = seriesOf(metric.labels ?? [], () => ({ count: 0 }));
+      new Counter({
+        ...declared(metric),
+        collect() {
+          this.reset();
+          for (const [labels, { count }] of counts.all) this.inc(labels, count);
+        },
+      });
+      return (labels, by = 1) => {
+        counts.of(labels).count += by;
+      };
     },
     histogram(metric) {
-      const histogram = new Histogram({ ...declared(metric), buckets: [...metric.buckets] });
-      return (labels, value) => histogram.observe(labels, value);
+      const { buckets, labels: names = [] } = metric;
+      const sizes = seriesOf(names, () => noSizes(buckets));
+      const { name, help } = metric;
+      const get = async () => ({
+        ...{ name, help, type: 'histogram', aggregator: 'sum' },
+        values: sizes.all.flatMap(([labels, of]) => valuesOf(name, buckets, labels, of)),
+      });
+      // Whatever answers `get` is a metric to the registry.
+      registry.registerMetric({ name, help, get } as unknown as Histogram);
+      return (labels, value) => countSize(sizes.of(labels), buckets, value);
     },
     reading(kind, metric, look) {
       const Kind: typeof Gauge | typeof Counter = kind === 'counter' ? Counter : Gauge;
@@ -40,6 +58,24 @@ export function prometheusMeter(): PrometheusMeter {
     text: () => registry.metrics(),
     families: () => registry.getMetricsAsJSON(),
   };
+}
+
+function valuesOf(
+  name: string,
+  buckets: readonly number[],
+  labels: Readonly<Record<string, string>>,
+  { counts, sum }: Sizes,
+) {
+  let count = 0;
+  const rising = [...buckets, '+Inf'].map((le, index) => {
+    count += counts[index] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count };
+  });
+  return [
+    ...rising,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
 }
 
 /** What several processes tell together, as one. */

@@ -1,10 +1,13 @@
+import { systemClock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import type { Meter } from '../runtime/meter.js';
 import { readCredentialFiles } from './credential-files.js';
 import { type Side, type StoreEnvironment, storeEnvironment } from './environment.js';
 import type { Limiter } from './limiter.js';
 import { type Location, parseDestination, parseLocation } from './location.js';
 import { can, type Store, type WritableStore } from './store.js';
-import { type RetryOptions, withLimit, withLog, withRetry } from './wrap.js';
+import { type StoreCounts, storeCounts } from './store-metrics.js';
+import { type RetryOptions, withLimit, withLog, withMeter, withRetry } from './wrap.js';
 
 export interface OpenOptions {
   readonly log: Log;
@@ -13,17 +16,21 @@ export interface OpenOptions {
   /** Absent: every error comes at once, for who asks whether the store is there at all. */
   readonly retry?: RetryOptions;
   readonly limiter?: Limiter;
+  /** Counts and times what is asked of the store: every attempt, and nobody's wait for a turn. */
+  readonly meter?: Meter;
 }
 
 /**
- * The one place where a location becomes a store, in its standard wrappers: retry around limit around log. Asks
+ * The one place where a location becomes a store, in its standard wrappers: retry around limit around meter around log. Asks
  * the store nothing yet, save a token where it needs one; credentials are read anew each time. Throws a `UsageError`
  * that names the variable whose value is missing or cannot be right. Side null: neither of a migration's.
  */
 export async function openStore(location: string, side: Side | null, options: OpenOptions): Promise<Store> {
-  const { env } = options;
+  const { env, meter } = options;
   const settings = storeEnvironment(env, side, readCredentialFiles(env));
-  return inWrappers(await openPlain(parseLocation(location), settings), options);
+  const at = parseLocation(location);
+  const counts = meter === undefined ? null : storeCounts(meter, { side: side ?? 'other', kind: at.kind });
+  return inWrappers(await openPlain(at, settings), counts, options);
 }
 
 export function openSource(location: string, options: OpenOptions): Promise<Store> {
@@ -62,8 +69,13 @@ async function openPlain(location: Location, env: StoreEnvironment): Promise<Sto
   }
 }
 
-function inWrappers<S extends Store>(store: S, { log, retry, limiter }: OpenOptions): S {
+function inWrappers<S extends Store>(
+  store: S,
+  counts: StoreCounts | null,
+  { log, retry, limiter }: OpenOptions,
+): S {
   const logged = withLog(store, log);
-  const limited = limiter === undefined ? logged : withLimit(logged, limiter);
+  const counted = counts === null ? logged : withMeter(logged, counts, systemClock());
+  const limited = limiter === undefined ? counted : withLimit(counted, limiter);
   return retry === undefined ? limited : withRetry(limited, retry);
 }

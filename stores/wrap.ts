@@ -4,17 +4,18 @@ import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import type { Limiter } from './limiter.js';
 import { scrub } from './location.js';
-import type { PartialWrite, Store } from './store.js';
+import type { PartialWrite, Store, StoredObject } from './store.js';
+import type { StoreCounts } from './store-metrics.js';
 
 /**
- * The operations a wrapper stands around, with the places of the key (or prefix) and of the signal among their
- * arguments. What asks the store nothing is not among them.
+ * The operations a wrapper stands around, with the places of the key (or prefix), of the signal and of bytes to be
+ * written among their arguments. What asks the store nothing is not among them.
  */
 const OPERATIONS = {
   check: { key: null, signal: 0 },
   head: { key: 0, signal: 1 },
   read: { key: 0, signal: 2 },
-  write: { key: 0, signal: 3 },
+  write: { key: 0, signal: 3, bytes: 1 },
   remove: { key: 0, signal: 1 },
   createContainer: { key: null, signal: 0 },
   listPage: { key: 0, signal: 2 },
@@ -32,6 +33,7 @@ const OPERATIONS = {
 interface Places {
   readonly key: number | null;
   readonly signal: number;
+  readonly bytes?: number;
 }
 type StoreOperation = keyof typeof OPERATIONS;
 
@@ -40,6 +42,8 @@ interface Call {
   /** The key, or the prefix of a listing; '' where there is none. */
   readonly key: string;
   readonly signal: AbortSignal | undefined;
+  /** Of a write: as many bytes. Else 0. */
+  readonly sent: number;
 }
 type Around = <T>(call: Call, make: () => Promise<T>) => Promise<T>;
 type Method = (...args: unknown[]) => Promise<unknown>;
@@ -63,17 +67,20 @@ function wrapMethod(operation: StoreOperation, places: Places, method: Method, a
   return (...args) => {
     const key = places.key === null ? '' : (args[places.key] as string);
     const signal = args[places.signal] as AbortSignal | undefined;
-    return around({ operation, key, signal }, () => method(...args));
+    const sent = places.bytes === undefined ? 0 : (args[places.bytes] as Uint8Array).length;
+    return around({ operation, key, signal, sent }, () => method(...args));
   };
 }
 
 function wrapParts(key: string, parts: PartialWrite, around: Around): PartialWrite {
   return {
     writePart: (index, bytes, md5, signal) =>
-      around({ operation: 'writePart', key, signal }, () => parts.writePart(index, bytes, md5, signal)),
+      around({ operation: 'writePart', key, signal, sent: bytes.length }, () =>
+        parts.writePart(index, bytes, md5, signal),
+      ),
     complete: (md5, signal) =>
-      around({ operation: 'complete', key, signal }, () => parts.complete(md5, signal)),
-    abandon: (signal) => around({ operation: 'abandon', key, signal }, () => parts.abandon(signal)),
+      around({ operation: 'complete', key, signal, sent: 0 }, () => parts.complete(md5, signal)),
+    abandon: (signal) => around({ operation: 'abandon', key, signal, sent: 0 }, () => parts.abandon(signal)),
   };
 }
 
@@ -118,6 +125,34 @@ export function withLimit<S extends Store>(store: S, limiter: Limiter): S {
     await limiter.turn(signal);
     return make();
   });
+}
+
+/**
+ * Counts and times each attempt of each operation, and the bytes of objects that are read or written whole or in
+ * parts. Of a stream the opening is timed, and its bytes are not counted.
+ */
+export function withMeter<S extends Store>(store: S, counts: StoreCounts, clock: Pick<Clock, 'steady'>): S {
+  return wrap(store, async ({ operation, sent }, make) => {
+    const began = clock.steady();
+    try {
+      const result = await make();
+      counts.seconds(operation, 'ok', (clock.steady() - began) / 1000);
+      const bytes = sent + bytesIn(result);
+      if (bytes > 0) counts.bytes(operation, bytes);
+      return result;
+    } catch (error) {
+      const kind = kindOf(error);
+      const outcome = kind === 'conflict' ? 'permanent' : kind;
+      counts.seconds(operation, outcome, (clock.steady() - began) / 1000);
+      throw error;
+    }
+  });
+}
+
+/** Of what `read` and `readStart` answer; 0 of anything else. */
+function bytesIn(result: unknown): number {
+  const bytes = (result as Partial<StoredObject> | null | undefined)?.bytes;
+  return bytes === undefined ? 0 : bytes.length;
 }
 
 /** Each failed operation as a line of level debug; who decides what it means logs it once more, louder. */

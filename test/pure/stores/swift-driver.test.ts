@@ -89,10 +89,14 @@ describe('answers', () => {
     );
     expect(page).toEqual({
       objects: [{ key: 'ü b', size: 7, modifiedMs: Date.parse('2026-11-21T12:00:00.500Z') }],
-      last: 'a/ü b',
+      folders: [],
+      cursor: 'a/ü b',
     });
-    expect(readListing('[]', '')).toEqual({ objects: [], last: null });
-    for (const none of ['', '<html>', '{}', '[{"subdir": "a/"}]']) expect(readListing(none, '')).toBeNull();
+    expect(readListing('[]', '')).toEqual({ objects: [], folders: [], cursor: null });
+    expect(readListing('[{"subdir": "a/ü/"}]', 'a/')).toEqual({
+      ...{ objects: [], folders: ['ü/'], cursor: 'a/ü/' },
+    });
+    for (const none of ['', '<html>', '{}', '[{"subdir": 1}]']) expect(readListing(none, '')).toBeNull();
   });
 });
 

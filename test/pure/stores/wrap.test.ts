@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
 import { createLimiter } from '../../../stores/limiter.js';
 import { NO_PROPERTIES, type PartialWrite } from '../../../stores/store.js';
-import { withLimit, withLog, withRetry } from '../../../stores/wrap.js';
+import { withLimit, withLog, withMeter, withRetry } from '../../../stores/wrap.js';
 import { collect } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 import { manualClock } from '../../support/clock.js';
@@ -241,6 +241,51 @@ test('withLimit spaces requests evenly, also after a rest: no bursts', async () 
   const gaps = times.slice(1).map((time, i) => time - times[i]!);
   expect(times).toHaveLength(8);
   for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(100);
+});
+
+test.each([...EACH.map(([name, , ask]) => [name, ask] as const)])(
+  '%s is timed at every attempt, and what it reads or writes is counted',
+  async (name, ask) => {
+    const clock = manualClock();
+    const { store, calls } = await flaky(1);
+    const methods = store as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    const method = methods[name]!;
+    methods[name] = async (...args) => {
+      await clock.advance(250);
+      return method(...args);
+    };
+    const told: unknown[] = [];
+    const counts = {
+      seconds: (...one: unknown[]) => told.push(one),
+      bytes: (...one: unknown[]) => told.push(one),
+    };
+    const counted = withMeter(store, counts, clock);
+    await expect(ask(counted)).rejects.toMatchObject({ kind: 'transient' });
+    await ask(counted);
+    expect(calls[name]).toBe(2);
+    expect(told).toEqual([
+      [name, 'transient', 0.25],
+      [name, 'ok', 0.25],
+      ...(['read', 'write', 'readStart'].includes(name) ? [[name, 1]] : []),
+    ]);
+  },
+);
+
+test('the parts of a large object are timed and counted each by itself', async () => {
+  const clock = manualClock();
+  const told: unknown[] = [];
+  const counts = {
+    seconds: (operation: string, outcome: string) => told.push(`${operation} ${outcome}`),
+    bytes: (operation: string, bytes: number) => told.push(`${operation} ${bytes}`),
+  };
+  const counted = withMeter(memoryStore(), counts, clock);
+  const writing = await counted.beginParts('large', 1, NO_PROPERTIES);
+  await expect(writing.writePart(0, BODY.bytes, 'f'.repeat(32))).rejects.toThrow('damaged');
+  await writing.writePart(0, BODY.bytes, PROPERTIES.md5);
+  await writing.complete(PROPERTIES.md5);
+  expect(told).toEqual([
+    ...['beginParts ok', 'writePart permanent', 'writePart ok', 'writePart 1', 'complete ok'],
+  ]);
 });
 
 test('withLog tells of a failure what a person needs and hands it on', async () => {
