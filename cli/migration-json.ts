@@ -16,10 +16,10 @@ import { isoOrNull } from './store-text.js';
 
 export function shownMigration(status: MigrationStatus, workers: readonly WorkerReport[]): ShownMigration {
   const { samples: _, verification, planOpen, startedAt, finishedAt, now, ...same } = status;
-  const { last10s, lastMinute, whole, leftMs } = progressOf(status);
+  const { leftMs, ...progress } = progressOf(status);
   return {
     ...same,
-    ...{ words: stateWords(status), planOpen: [...planOpen], last10s, lastMinute, whole },
+    ...{ words: stateWords(status), planOpen: [...planOpen], ...progress },
     leftMs: leftMs === null ? null : Math.round(leftMs),
     ...{ startedAt: isoOrNull(startedAt), finishedAt: isoOrNull(finishedAt), now: iso(now) },
     verification: verification === null ? null : shownVerification(verification),

@@ -104,7 +104,12 @@ export const ShownMigration = v.strictObject({
   last10s: field(orNull(part('rate', Rate)), 'over the last 10 seconds; null: finished, or not known yet'),
   lastMinute: field(orNull(part('rate', Rate)), 'over the last minute; null: as above'),
   whole: field(orNull(part('rate', Rate)), 'over the whole run; null: not begun'),
+  share: field(orNull(number), 'settled of the tiles planned so far, from 0 to 1; null: none planned'),
   leftMs: field(orNull(count), 'ms until all tiles are settled; null: not known'),
+  leftBy: field(
+    orNull(v.picklist(['last minute', 'whole run'])),
+    'the rate that `leftMs` is reckoned with; null: none',
+  ),
   startedAt: field(orNull(text), 'when the first work was claimed; null: not yet'),
   finishedAt: field(orNull(text), 'when it was finished; null: not yet'),
   now: field(text, "Redis's clock when it was asked"),

@@ -13,6 +13,7 @@ export interface Surroundings {
   /** The one of stderr. */
   readonly errTerminal?: Terminal;
   readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
   readonly ask?: Context['ask'];
   /** The user's Ctrl-C. */
   readonly interrupted?: AbortSignal;
@@ -42,7 +43,11 @@ export function commandRunner(
         .configureOutput({ writeErr: () => undefined });
       if (row.arguments !== '') command.arguments(row.arguments);
       command.action(() => undefined).parse(args.slice(row.name.split(' ').length), { from: 'user' });
-      const exit = await row.run(context, command.args, readOptions(row.options, command.opts(), {}));
+      const exit = await row.run(
+        context,
+        command.args,
+        readOptions(row.options, command.opts(), context.env),
+      );
       return { ...printed, exit };
     } catch (error) {
       return {
@@ -59,7 +64,15 @@ export function commandRunner(
 function contextOf(
   api: ApiClient,
   print: (stream: 'stdout' | 'stderr', text: string) => void,
-  { fleet = false, terminal, errTerminal, ask = null, interrupted, cwd = process.cwd() }: Surroundings,
+  {
+    fleet = false,
+    terminal,
+    errTerminal,
+    ask = null,
+    interrupted,
+    cwd = process.cwd(),
+    env = {},
+  }: Surroundings,
 ): Context {
   const decoder = new TextDecoder();
   return {
@@ -80,7 +93,7 @@ function contextOf(
     ask,
     interrupted: () => interrupted ?? new AbortController().signal,
     clock: systemClock(),
-    env: {},
+    env,
     cwd,
   };
 }

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
-import { program } from '../../support/programs.js';
+import { onTerminal as answeredOnTerminal } from '../../support/on-terminal.js';
 
 /** What asks on a terminal: convoyctl under `script`, which gives it one. */
 
@@ -24,22 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => fleet.stop());
 
-/** Types the answer once the question is there; null: the end of the input. */
-function onTerminal(args: string, answer: string | null): Promise<{ text: string; exit: number | null }> {
-  const command = `${process.execPath} ${program('cli/main.js')} --endpoint=${endpoint} ${args}`;
-  const child = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  let text = '';
-  let answered = false;
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-    if (answered || !text.includes('[y/N]')) return;
-    answered = true;
-    child.stdin.write(answer === null ? '\u0004' : `${answer}\n`);
-  });
-  return new Promise((resolve) => child.once('close', (exit) => resolve({ text, exit })));
-}
+const onTerminal = (args: string, answer: string | null) =>
+  answeredOnTerminal(`--endpoint=${endpoint} ${args}`, answer);
 
 const state = async (): Promise<string | null | undefined> =>
   (await fleet.registry.readMachines()).known.find(({ id }) => id.startsWith('3'))?.away;
