@@ -1,10 +1,27 @@
-/** How many tiles a worker has in flight: rises while throughput rises, halves when a store asks for mercy. */
+/**
+ * How many objects a worker has in flight: as many as gain something, and half as many when a store asks for mercy.
+ *
+ * It doubles as long as that pays, then rests at what paid and now and then tries a little more or a little less for one
+ * window (hill climbing). More must gain a fair part of what it adds, less must lose nearly nothing: so in the noise
+ * of a real store it drifts down to where the gain begins, not up to where it ends.
+ */
 export interface Pace {
   readonly limit: number;
-  /** Tiles per second that the best limit so far reached; fades, so that a change for the better is found. */
-  readonly best: number;
+  readonly doing: 'doubling' | 'resting' | 'trying-more' | 'trying-less';
+  /** The limit that the present one is compared with (when resting, itself), and its objects per second; 0 = not known. */
+  readonly base: number;
+  readonly rate: number;
+  /** When resting: windows until the next try, how many there are between tries, and what is tried then. */
+  readonly wait: number;
+  readonly patience: number;
+  readonly next: 'trying-more' | 'trying-less';
+  /** A little below where a store asked for mercy; fades. */
+  readonly ceiling: number;
+  /** It asked for mercy in the last window. */
+  readonly begging: boolean;
 }
 
+/** One window: long enough for each place to be used more than once. */
 export interface PaceSample {
   readonly tilesPerSecond: number;
   /** The share of requests answered 429 or 503, from 0 to 1. */
@@ -14,20 +31,88 @@ export interface PaceSample {
 }
 
 /** Fewer refusals than this are single objects in trouble, not a store that asks for mercy. */
-const MERCY = 0.1;
+export const MERCY = 0.1;
 const START = 8;
-const WORTH_IT = 1.05;
-const FADE = 0.98;
+/** More places must gain this part of what they would if the store had no end. */
+const WORTH_IT = 0.25;
+const MORE = 1.25;
+const LESS = 0.8;
+/** What less may lose. */
+const NEARLY = 0.98;
+/** Windows between tries: after one that helped, and at most. */
+const PATIENCE = 3;
+const MOST_PATIENCE = 24;
+/** After a plea, and how a window without one forgets it. */
+const BELOW = 0.9;
+const FORGET = 1.02;
+/** What a new reading counts in the rate of the limit that rests. */
+const NEW_READING = 0.4;
 
 export function startPace(most: number): Pace {
-  return { limit: Math.min(START, most), best: 0 };
+  const limit = Math.min(START, most);
+  return {
+    ...{ limit, doing: 'doubling', base: limit, rate: 0, wait: 0, patience: PATIENCE, next: 'trying-less' },
+    ...{ ceiling: Number.POSITIVE_INFINITY, begging: false },
+  };
 }
 
 /** The pace for the next window. The limit stays within 1 and `most`. */
 export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
-  if (sample.throttled > MERCY) return { limit: Math.max(1, Math.floor(pace.limit / 2)), best: 0 };
-  if (!sample.saturated) return pace;
-  const best = Math.max(sample.tilesPerSecond, pace.best * FADE);
-  if (sample.tilesPerSecond <= pace.best * WORTH_IT) return { limit: pace.limit, best };
-  return { limit: Math.min(most, pace.limit + Math.max(1, Math.floor(pace.limit / 4))), best };
+  if (sample.throttled > MERCY) return halve(pace);
+  const ceiling = pace.ceiling * FORGET;
+  const top = Math.max(1, Math.min(most, Math.floor(ceiling)));
+  const calm: Pace = { ...pace, ceiling, begging: false };
+  if (pace.limit > most) return rest({ ...calm, patience: PATIENCE }, most, 0);
+  if (!sample.saturated) return calm;
+  const rate = sample.tilesPerSecond;
+  switch (pace.doing) {
+    case 'doubling':
+      if (!pays(pace, rate)) return rest(calm, pace.base, pace.rate);
+      return pace.limit < top
+        ? go(calm, 'doubling', pace.limit * 2, rate, top)
+        : rest(calm, pace.limit, rate);
+    case 'trying-more':
+      if (!pays(pace, rate)) return rest(longer(calm), pace.base, pace.rate);
+      return pace.limit < top
+        ? go({ ...calm, patience: PATIENCE }, 'trying-more', pace.limit * MORE, rate, top)
+        : rest(calm, pace.limit, rate);
+    case 'trying-less':
+      return rate >= pace.rate * NEARLY
+        ? rest({ ...calm, patience: PATIENCE }, pace.limit, rate)
+        : rest(longer(calm), pace.base, pace.rate);
+    case 'resting': {
+      const known = pace.rate === 0 ? rate : pace.rate + (rate - pace.rate) * NEW_READING;
+      if (pace.wait > 1) return { ...calm, wait: pace.wait - 1, rate: known };
+      const up = pace.next === 'trying-more' && pace.limit < top;
+      const next = pace.next === 'trying-more' ? 'trying-less' : 'trying-more';
+      const turned: Pace = { ...calm, next };
+      if (up) return go(turned, 'trying-more', pace.limit * MORE, known, top);
+      return pace.limit > 1
+        ? go(turned, 'trying-less', Math.min(pace.limit - 1, pace.limit * LESS), known, top)
+        : { ...turned, wait: pace.patience, rate: known };
+    }
+  }
+}
+
+function halve(pace: Pace): Pace {
+  const limit = Math.max(1, Math.floor(pace.limit / 2));
+  const ceiling = pace.begging ? pace.ceiling : Math.max(1, pace.limit * BELOW);
+  return { ...pace, limit, doing: 'doubling', base: limit, rate: 0, ceiling, begging: true };
+}
+
+function pays({ limit, base, rate }: Pace, now: number): boolean {
+  return rate === 0 || now / rate - 1 >= (limit / base - 1) * WORTH_IT;
+}
+
+function go(pace: Pace, doing: Pace['doing'], to: number, rate: number, top: number): Pace {
+  const limit = Math.max(1, Math.min(top, doing === 'trying-less' ? Math.floor(to) : Math.ceil(to)));
+  return { ...pace, doing, base: pace.limit, rate, limit };
+}
+
+function rest(pace: Pace, limit: number, rate: number): Pace {
+  return { ...pace, limit, doing: 'resting', base: limit, rate, wait: pace.patience };
+}
+
+function longer(pace: Pace): Pace {
+  return { ...pace, patience: Math.min(MOST_PATIENCE, pace.patience * 2) };
 }

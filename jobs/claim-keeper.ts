@@ -1,6 +1,6 @@
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
-import { aborted, kindOf, messageOf } from '../runtime/errors.js';
+import { aborted, kindOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { createBell } from './bell.js';
 import type { Ledger } from './ledger.js';
@@ -31,7 +31,7 @@ export interface ClaimKeeper {
 }
 
 export interface KeeperDeps {
-  readonly queue: WorkerQueue;
+  readonly queue: Pick<WorkerQueue, 'checkpoint'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -72,8 +72,6 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
       } catch (error) {
         if (kindOf(error) !== 'transient') throw error;
         if (deps.giveUp.aborted) throw aborted('the queue did not answer', { cause: error });
-        if (attempt === 1)
-          log.warn({ token: claim.token }, `checkpoint unanswered, sent again: ${messageOf(error)}`);
         const waitMs = backoffMs(attempt, RESEND, deps.random());
         await clock.sleep(waitMs, deps.giveUp).catch(() => undefined);
       }

@@ -1,80 +1,24 @@
 import { setMaxListeners } from 'node:events';
-import PQueue from 'p-queue';
 import type { Clock } from '../runtime/clock.js';
-import { aborted, type ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
+import { type ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
-import { adaptPace, startPace } from './adapt.js';
 import { type KeeperDeps, keepClaim } from './claim-keeper.js';
-import type { CopyOutcome } from './copy-tile.js';
+import { type CopyOutcome, isLeaseOver } from './copy-tile.js';
 import { createLedger, type Settled } from './ledger.js';
 import type { Outage } from './outage.js';
 import { RETRY_BACKOFF } from './retry.js';
+import type { TilePool } from './tile-pool.js';
 import type { Claim, WorkerQueue } from './work-queue.js';
 
-/** The tiles a worker has in flight, over all its claims. */
-export interface TilePool {
-  /** The adaptive limit. */
-  readonly limit: number;
-  /** A tile more could be copied at once. */
-  readonly hasRoom: boolean;
-  run(task: () => Promise<void>): Promise<void>;
-  /** A store asked for mercy: with many such answers the limit halves. */
-  throttled(): void;
-}
-
-const ADAPT_MS = 1_000;
-
-/** `most` in flight at once. The queue behind it stays short: a claim adds no tile beyond its window. */
-export function createTilePool(most: number, clock: Clock): TilePool {
-  let pace = startPace(most);
-  const queue = new PQueue({ concurrency: pace.limit });
-  let since = clock.steady();
-  let settled = 0;
-  let mercy = 0;
-
-  function adapt(): void {
-    const elapsed = clock.steady() - since;
-    if (elapsed < ADAPT_MS) return;
-    const sample = {
-      tilesPerSecond: (settled * 1000) / elapsed,
-      throttled: mercy / Math.max(1, mercy + settled),
-      saturated: queue.size > 0,
-    };
-    pace = adaptPace(pace, sample, most);
-    queue.concurrency = pace.limit;
-    since += elapsed;
-    settled = 0;
-    mercy = 0;
-  }
-
-  return {
-    get limit() {
-      return pace.limit;
-    },
-    get hasRoom() {
-      return queue.size === 0 && queue.pending < pace.limit;
-    },
-    async run(task) {
-      await queue.add(task);
-      settled++;
-      adapt();
-    },
-    throttled() {
-      mercy++;
-      adapt();
-    },
-  };
-}
-
 export interface RangeDeps {
-  readonly queue: WorkerQueue;
+  readonly queue: Pick<WorkerQueue, 'checkpoint'>;
   readonly pool: TilePool;
   readonly outage: Outage;
   /** Hears what the queue answered to each checkpoint. */
   readonly onTold: KeeperDeps['onTold'];
-  /** Copies one item of the claim; rejects only when the signal fired. */
-  readonly copy: (index: number, signal: AbortSignal) => Promise<CopyOutcome>;
+  /** As `Route.copy`, for an item of this claim. */
+  readonly copy: (index: number, signal: AbortSignal, leased: () => boolean) => Promise<CopyOutcome>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -106,12 +50,12 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   // Every tile in flight listens to them.
   setMaxListeners(0, winding.signal, cutShort.signal);
   let cursor = claim.first;
-  let inFlight = 0;
+  let running = 0;
 
   const keeper = keepClaim(claim, claimedAt, ledger, {
     ...deps,
     batch: () => pool.limit,
-    isDrained: () => inFlight === 0 && (cursor === claim.end || winding.signal.aborted),
+    isDrained: () => (winding.signal.aborted ? running === 0 : ledger.edge === claim.end),
     onConfirmed: pump,
     onPausing: () => winding.abort(),
   });
@@ -127,47 +71,54 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   }
 
   function start(index: number): void {
-    inFlight++;
-    void pool
-      .run(async () => {
-        try {
-          ledger.settle(index, await settleTile(index));
-        } catch (error) {
-          // Not started, or given up: the tile stays unsettled and goes back with the rest of the claim.
-          if (kindOf(error) !== 'aborted') deps.log.error({ index }, messageOf(error));
-          winding.abort();
-        }
-      })
-      .finally(() => {
-        inFlight--;
-        pump();
-        keeper.wake();
-      });
+    const over = (): void => {
+      pump();
+      keeper.wake();
+    };
+    void pool.run(() => attempt(index)).then(over);
   }
 
-  /** An item is tried again, as if never tried, as long as its store as a whole is away. */
-  async function settleTile(index: number): Promise<Settled> {
-    for (;;) {
-      await outage.open(winding.signal);
+  /** `again`: as if never tried, once the store that is away is back or the lease renewed. Holds its place no longer. */
+  async function attempt(index: number): Promise<'over' | 'again'> {
+    if (winding.signal.aborted) return 'over';
+    if (outage.away !== null) return 'again';
+    running++;
+    try {
       await keeper.untilLeased(winding.signal);
-      if (winding.signal.aborted) throw aborted('not started');
-      const outcome = await deps.copy(index, cutShort.signal);
-      if (outcome.kind !== 'failed') {
-        outage.served();
-        return outcome;
-      }
-      const { sides, reason, error, restart } = outcome;
-      if (await blamesOne(sides, error)) continue;
-      return {
-        kind: 'failed',
-        reason,
-        status: error.status ?? 0,
-        permanent: error.kind === 'permanent',
-        retryAfterMs: error.retryAfterMs ?? 0,
-        attempt: claim.attempt + 1,
-        ...(restart === undefined ? {} : { restart }),
-      };
+      if (winding.signal.aborted) return 'over';
+      const settled = await settleTile(index);
+      if (settled === null) return 'again';
+      ledger.settle(index, settled);
+    } catch (error) {
+      if (isLeaseOver(error)) return 'again';
+      // Given up: the tile stays unsettled and goes back with the rest of the claim.
+      if (kindOf(error) !== 'aborted') deps.log.error({ index }, messageOf(error));
+      winding.abort();
+    } finally {
+      running--;
+      if (winding.signal.aborted) keeper.wake();
     }
+    return 'over';
+  }
+
+  /** null if the item is not to blame: its store as a whole is away. */
+  async function settleTile(index: number): Promise<Settled | null> {
+    const outcome = await deps.copy(index, cutShort.signal, keeper.leaseLasts);
+    if (outcome.kind !== 'failed') {
+      outage.served();
+      return outcome;
+    }
+    const { sides, reason, error, restart } = outcome;
+    if (await blamesOne(sides, error)) return null;
+    return {
+      kind: 'failed',
+      reason,
+      status: error.status ?? 0,
+      permanent: error.kind === 'permanent',
+      retryAfterMs: error.retryAfterMs ?? 0,
+      attempt: claim.attempt + 1,
+      ...(restart === undefined ? {} : { restart }),
+    };
   }
 
   async function blamesOne(sides: readonly Side[], error: ConvoyError): Promise<boolean> {

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
-import { ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
+import { aborted, ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
+import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
-import type { ReadableStore, WritableStore } from '../stores/store.js';
+import type { ObjectInfo, ReadableStore, WritableStore } from '../stores/store.js';
 import { formatMagic, MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
 import { descriptorKey, tileAt, tileKey } from './pyramid.js';
 import { type ServerSideCopy, StepError, step } from './server-side.js';
-import type { Claim } from './work-queue.js';
+import type { Claim, ImageGeometry } from './work-queue.js';
 
 /** A tile over this is not a tile. */
-const MAX_TILE_BYTES = 64 * 1024 * 1024;
+export const MAX_TILE_BYTES = 64 * 1024 * 1024;
 
 /** What became of one item of a claim. `md5`: of the bytes that are at the destination; null adds nothing to the digest. */
 export type CopyOutcome =
@@ -31,26 +32,44 @@ export type CopyOutcome =
       readonly restart?: true;
     };
 
+/** Of an item that was not written, because the lease of its claim had run out by the worker's own reckoning. */
+const LEASE_OVER = 'lease-over';
+
+export function isLeaseOver(error: unknown): boolean {
+  return error instanceof ConvoyError && error.code === LEASE_OVER;
+}
+
+export function leaseOver(): ConvoyError {
+  return aborted('the lease has run out', { code: LEASE_OVER });
+}
+
 export interface CopyStores {
   readonly source: ReadableStore;
   readonly destination: WritableStore;
   /** null: every byte is carried. */
   readonly serverSide: ServerSideCopy | null;
+  readonly log: Log;
 }
 
 /**
  * Copies one item of a claim: a tile, or in lane `descriptors` the image's descriptor, byte for byte under the
  * same key. Done means: a whole body of the promised length, that begins like the format it claims, has the MD5
- * the source tells if it tells one, and is durable at the destination. Rejects only when the signal fired.
+ * the source tells if it tells one, and is durable at the destination. With `lookFirst` a tile that is there already,
+ * by length and MD5 of both stores, is skipped.
+ *
+ * Writes nothing once `leased` says no. Rejects only then (`isLeaseOver`), and when the signal fired.
  */
 export async function copyItem(
   claim: Claim,
   index: number,
   stores: CopyStores,
   signal: AbortSignal,
+  leased: () => boolean,
 ): Promise<CopyOutcome> {
   try {
-    const item = itemOf(claim, index);
+    const item = itemOf(claim, index, leased);
+    const found = claim.lookFirst && claim.lane === 'tiles' ? await look(item.key, stores, signal) : null;
+    if (found !== null) return { kind: 'skipped', md5: found };
     const copied =
       claim.lane === 'tiles' && stores.serverSide !== null
         ? await stores.serverSide.copy({ ...item, attempt: claim.attempt }, signal)
@@ -65,6 +84,29 @@ export async function copyItem(
     } = error instanceof StepError ? error : new StepError('read', [], error);
     const known = cause instanceof ConvoyError ? cause : permanent('a bug in convoy', { code: 'bug', cause });
     return { kind: 'failed', sides, reason: reasonOf(known, name), error: known };
+  }
+}
+
+/** The MD5 of a tile that is at the destination as the source has it, else null. */
+async function look(
+  key: string,
+  { source, destination, log }: CopyStores,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const there = await lookAt('destination', destination);
+  if (there === null || there.md5 === null) return null;
+  const original = await lookAt('source', source);
+  if (original === null || original.md5 === null) return null;
+  if (there.size === original.size && there.md5 === original.md5) return there.md5;
+  log.info({ key }, 'the destination has other bytes under this key: they are replaced');
+  return null;
+
+  /** What a store will not tell is found out by carrying the tile. */
+  function lookAt(side: Side, store: ReadableStore): Promise<ObjectInfo | null> {
+    return step('look', [side], () => store.head(key, signal)).catch((error: unknown) => {
+      if (error instanceof StepError && kindOf(error.cause) === 'permanent') return null;
+      throw error;
+    });
   }
 }
 
@@ -101,28 +143,40 @@ interface Item {
   readonly key: string;
   /** Bytes. */
   readonly limit: number;
-  /** Throws if these cannot be the bytes of the item. */
+  /** The last word before it is written: throws if these cannot be the bytes of the item, or the lease is over. */
   check(bytes: Uint8Array): void;
 }
 
-function itemOf(claim: Claim, index: number): Item {
+function itemOf(claim: Claim, index: number, leased: () => boolean): Item {
+  const item = plainItemOf(claim, index);
+  return {
+    ...item,
+    check(bytes) {
+      item.check(bytes);
+      if (!leased()) throw leaseOver();
+    },
+  };
+}
+
+function plainItemOf(claim: Claim, index: number): Item {
   const { image } = claim;
   if (claim.lane === 'tiles') {
     const key = tileKey(image.id, tileAt(image, index), image.format);
     return { key, limit: MAX_TILE_BYTES, check: (bytes) => checkTile(key, bytes, image.format) };
   }
   const key = descriptorKey(image.id);
-  return { key, limit: MAX_DESCRIPTOR_BYTES, check: (bytes) => checkDescriptor(key, bytes, claim) };
+  return { key, limit: MAX_DESCRIPTOR_BYTES, check: (bytes) => checkDescriptor(key, bytes, image) };
 }
 
-function checkTile(key: string, bytes: Uint8Array, format: string): void {
+/** Throws `not-an-image` if no tile of the format begins so. */
+export function checkTile(key: string, bytes: Uint8Array, format: string): void {
   const magic = formatMagic(format);
   if (magic === undefined || magic.some((byte, i) => bytes[i] !== byte))
     throw permanent(`${key}: the body does not begin like a ${format}`, { code: 'not-an-image' });
 }
 
-/** The tiles were numbered by the descriptor the plan saw: another one would belong to another image. */
-function checkDescriptor(key: string, bytes: Uint8Array, { image }: Claim): void {
+/** The tiles were numbered by the descriptor the plan saw: throws if this one would belong to another image. */
+export function checkDescriptor(key: string, bytes: Uint8Array, image: ImageGeometry): void {
   const reading = readDescriptor(bytes);
   if ('refusal' in reading)
     throw permanent(`${key}: ${reading.refusal.detail}`, { code: reading.refusal.reason });

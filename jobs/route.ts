@@ -1,11 +1,12 @@
 import type { Clock } from '../runtime/clock.js';
 import { type ConvoyError, kindOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import type { Meter } from '../runtime/meter.js';
 import { SIDES, type Side } from '../stores/environment.js';
 import { openDestination, openSource } from '../stores/open.js';
-import type { WritableStore } from '../stores/store.js';
-import type { Limiter } from '../stores/wrap.js';
+import type { Store, WritableStore } from '../stores/store.js';
 import { type CopyOutcome, copyItem } from './copy-tile.js';
+import type { MigrationLimits } from './limits.js';
 import { createOutage, type Outage } from './outage.js';
 import { opened, preflight, SOME_KEY } from './preflight.js';
 import { descriptorKey } from './pyramid.js';
@@ -15,7 +16,11 @@ import type { Claim, MigrationDefinition } from './work-queue.js';
 /** From one migration's source to its destination, with a watch on both. */
 export interface Route {
   readonly outage: Outage;
-  copy(claim: Claim, index: number, signal: AbortSignal): Promise<CopyOutcome>;
+  /**
+   * Does what there is to do with one item. Writes nothing once `leased` says no; rejects only then (`isLeaseOver`),
+   * and when the signal fired.
+   */
+  copy(claim: Claim, index: number, signal: AbortSignal, leased: () => boolean): Promise<CopyOutcome>;
   close(): Promise<void>;
 }
 
@@ -25,8 +30,9 @@ export interface RouteOptions {
   readonly log: Log;
   /** Where the stores' credentials are. */
   readonly env: NodeJS.ProcessEnv;
-  /** Of requests to the source. */
-  readonly limiter?: Limiter;
+  /** Counts what the stores are asked, probes apart. */
+  readonly meter: Meter;
+  readonly limits: MigrationLimits;
   /** A store answered 429 or 503. */
   readonly onThrottled: () => void;
   readonly onOutageChange: () => void;
@@ -42,25 +48,28 @@ const MAX_PROBE_BYTES = 1024 * 1024;
  * `UsageError`, with one sentence if a person has to change something first.
  */
 export async function openRoute(definition: MigrationDefinition, options: RouteOptions): Promise<Route> {
-  const { clock, random, env } = options;
+  const { clock, random, env, meter } = options;
   const log = options.log.child({ migration: definition.name });
   const listen = (side: Side) => (error: ConvoyError) => {
     if (error.status === 429 || error.status === 503) options.onThrottled();
     outage.suspect(side);
   };
   const retry = (side: Side) => ({ clock, random, onError: listen(side) });
-  const limiter = options.limiter === undefined ? {} : { limiter: options.limiter };
   const plain = {
     source: await opened('source', definition.source, (at) => openSource(at, { log, env })),
     destination: await opened('destination', definition.destination, (at) =>
       openDestination(at, { log, env }),
     ),
   };
-  const source = await openSource(definition.source, { log, env, retry: retry('source'), ...limiter });
+  const limited = await openSource(definition.source, {
+    ...{ log, env, meter, retry: retry('source'), limiter: options.limits.requests },
+  });
+  const source: Store = {
+    ...limited,
+    read: (key, limit, signal) => options.limits.carry(() => limited.read(key, limit, signal), signal),
+  };
   const destination = await openDestination(definition.destination, {
-    log,
-    env,
-    retry: retry('destination'),
+    ...{ log, env, meter, retry: retry('destination') },
   });
 
   /** A descriptor of this migration: the source has it, or at least an answer about it. */
@@ -109,11 +118,12 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     const serverSide = serverSideCopy(definition.serverSide, { source, destination, log });
     await Promise.all(SIDES.map(check));
     await insistOnCopies(definition.serverSide, plain, options.signal).catch(unlessAway);
+    const stores = { source, destination: remembering, serverSide, log };
     return {
       outage,
-      copy(claim, index, signal) {
+      copy(claim, index, signal, leased) {
         knownKey = descriptorKey(claim.image.id);
-        return copyItem(claim, index, { source, destination: remembering, serverSide }, signal);
+        return copyItem(claim, index, stores, signal, leased);
       },
       close,
     };

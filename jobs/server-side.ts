@@ -45,7 +45,7 @@ export async function insistOnCopies(
 /** What failed, and whose trouble it may be, likeliest first. */
 export class StepError extends Error {
   constructor(
-    readonly step: 'read' | 'write' | 'copy',
+    readonly step: 'look' | 'read' | 'write' | 'copy',
     readonly sides: readonly Side[],
     override readonly cause: unknown,
   ) {

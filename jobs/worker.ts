@@ -1,23 +1,25 @@
+import { setMaxListeners } from 'node:events';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
-import type { Clock } from '../runtime/clock.js';
-import { kindOf, messageOf, UsageError } from '../runtime/errors.js';
-import type { Log } from '../runtime/log.js';
+import { ConvoyError, kindOf, messageOf, UsageError } from '../runtime/errors.js';
+import { createLimiter } from '../stores/limiter.js';
 import { createBell } from './bell.js';
-import { copyRange, createTilePool } from './copy-range.js';
-import { NO_DIGEST } from './digest.js';
-import type { Route, RouteOptions } from './route.js';
+import { hasFailures, leftToDo } from './left-to-do.js';
+import { watchQueue } from './queue-watch.js';
+import { type ServedMigration, type ServedOptions, serveMigration } from './served-migration.js';
 import { createTally } from './tally.js';
+import { createTilePools } from './tile-pool.js';
 import type {
   Claim,
   Idle,
   Lane,
-  MigrationDefinition,
+  MigrationStatus,
   OperatorQueue,
   WorkerQueue,
   WorkerReport,
 } from './work-queue.js';
 
-export interface WorkerOptions {
+export interface WorkerOptions
+  extends Pick<ServedOptions, 'openRoute' | 'skipExisting' | 'clock' | 'random' | 'log'> {
   readonly queue: WorkerQueue & Pick<OperatorQueue, 'migrations' | 'status'>;
   readonly lane: Lane;
   /** Random, of this process alone. */
@@ -28,16 +30,11 @@ export interface WorkerOptions {
   readonly concurrency: number;
   /** Most requests to sources per second, over all migrations; absent = no limit. */
   readonly maxRps?: number;
-  /** Tiles are looked for at the destination before they are carried, whatever the claim says. */
-  readonly skipExisting: boolean;
   /** `run` resolves once there is nothing left to do in this lane. */
   readonly untilEmpty: boolean;
-  readonly openRoute: (definition: MigrationDefinition, hooks: RouteHooks) => Promise<Route>;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
+  /** How long a claim lasts without a word of us; 15 s if absent. */
+  readonly leaseMs?: number;
 }
-export type RouteHooks = Pick<RouteOptions, 'onThrottled' | 'onOutageChange' | 'signal'>;
 
 export type WorkerState = Omit<WorkerReport, 'worker' | 'lane' | 'unit' | 'machine'>;
 
@@ -58,15 +55,20 @@ export interface Worker {
 
 const LEASE_MS = 15_000;
 const IDLE_MS = 500;
-/** One is copied, the next is opened before it is drained. */
-const MAX_CLAIMS = 2;
-/** After the stop signal: tiles in flight may finish this long ... */
+/** Claims on migrations that are not away: on one, and on all. Small ranges need several to fill what may be in flight. */
+const MAX_CLAIMS_OF_ONE = 16;
+const MAX_CLAIMS = 32;
+/** A migration without work for so long is closed: its connections are needed no more. */
+const CLOSE_AFTER_MS = 60_000;
+/** After the stop signal: objects in flight may finish this long ... */
 const FINISH_MS = 4_000;
 /** ... and checkpoints be answered this long: together well within 10 s. */
 const LAST_WORDS_MS = 7_000;
 const BACKOFF: BackoffPolicy = { firstMs: 250, factor: 2, maxMs: 5_000 };
 /** Between looks at a migration whose stores cannot be used: a person has to change something. */
 const AVOID: BackoffPolicy = { firstMs: 5_000, factor: 2, maxMs: 60_000 };
+/** Between looks at one that Redis lost: it may be created anew. */
+const LOST: BackoffPolicy = { firstMs: 2_000, factor: 1, maxMs: 2_000 };
 
 /** A migration that this worker leaves to itself for a while. */
 interface Avoided {
@@ -76,135 +78,175 @@ interface Avoided {
   readonly why: string;
 }
 
+interface Answer {
+  /** When it was first asked for, on the steady clock. */
+  readonly at: number;
+  readonly got: Claim | Idle;
+  /** The migrations that were not wanted then. */
+  readonly except: readonly string[];
+}
+
 /** `onChange` is called when `state` has changed. */
 export function createWorker(options: WorkerOptions, onChange: () => void = () => undefined): Worker {
-  const { queue, clock, random, log } = options;
-  const pool = createTilePool(options.concurrency, clock);
-  const opening = new Map<string, Promise<Route>>();
-  const routes = new Set<Route>();
+  const { queue, lane, clock, random, log } = options;
+  const watch = watchQueue({ queue, clock, log, onChange });
+  const pools = createTilePools(options.concurrency, clock);
+  const requests = options.maxRps === undefined ? null : createLimiter(options.maxRps, clock);
+  const tally = createTally(clock.steady());
+  const serving = new Map<string, ServedMigration>();
   const claims = new Set<Promise<void>>();
+  const closing = new Set<Promise<void>>();
   const avoided = new Map<string, Avoided>();
   const bell = createBell(clock);
   const giveUp = new AbortController();
   let issued = 0;
-  let slack = true;
   let doing = 'idle';
   let since = clock.now();
-  const tally = createTally(clock.steady());
-
-  function routeOf(definition: MigrationDefinition, signal: AbortSignal): Promise<Route> {
-    const known = opening.get(definition.name);
-    if (known !== undefined) return known;
-    const route = options.openRoute(definition, {
-      onThrottled: () => pool.throttled(),
-      onOutageChange: onChange,
-      signal,
-    });
-    opening.set(definition.name, route);
-    // What could not be opened is tried anew with the next claim.
-    route.then(
-      (opened) => routes.add(opened),
-      () => opening.delete(definition.name),
-    );
-    return route;
-  }
 
   function nowDoing(what: string): void {
     if (doing === what) return;
     doing = what;
     since = clock.now();
-    log.info({ lane: options.lane }, what);
+    log.info({ lane }, what);
     onChange();
   }
 
+  /** Its work goes back untouched, and other migrations are served meanwhile. */
+  function avoid(migration: string, why: string, policy: BackoffPolicy): void {
+    const before = avoided.get(migration);
+    const times = (before?.times ?? 0) + 1;
+    avoided.set(migration, { times, why, until: clock.steady() + backoffMs(times, policy, random()) });
+    if (before?.why === why) return;
+    log.error({ migration }, `not served: ${why}`);
+    onChange();
+  }
+
+  function servedFor({ migration }: Claim, signal: AbortSignal): ServedMigration {
+    const { name } = migration;
+    const known = serving.get(name);
+    // One that Redis lost may have been created anew, with other stores.
+    if (known !== undefined && JSON.stringify(known.definition) === JSON.stringify(migration)) return known;
+    if (known !== undefined) close(known);
+    const served = serveMigration(migration, {
+      ...{ queue: watch.queue, pools, requests, clock, random, log, stop: signal, giveUp: giveUp.signal },
+      ...{ openRoute: options.openRoute, skipExisting: options.skipExisting },
+      onSettled: (point) => tally.add(point, clock.steady()),
+      onOpened(why) {
+        if (why !== null) return avoid(name, why, AVOID);
+        if (!avoided.delete(name)) return;
+        log.info({ migration: name }, 'it can be served now');
+        onChange();
+      },
+      onHungry: () => bell.ring(),
+      onAwayChange() {
+        bell.ring();
+        onChange();
+      },
+    });
+    serving.set(name, served);
+    return served;
+  }
+
+  function close(served: ServedMigration): void {
+    serving.delete(served.definition.name);
+    const closed = served.close().finally(() => closing.delete(closed));
+    closing.add(closed);
+  }
+
+  function closeIdle(): void {
+    for (const served of serving.values())
+      if (clock.steady() - served.lastBusy > CLOSE_AFTER_MS) close(served);
+  }
+
+  /** The migrations from which nothing more is to be claimed now. */
+  function unwanted(): string[] {
+    const now = clock.steady();
+    const except = [...avoided].flatMap(([name, { until }]) => (until > now ? [name] : []));
+    for (const [name, { claims: held, hungry, away }] of serving)
+      if (away !== null || (held > 0 && !hungry) || held >= MAX_CLAIMS_OF_ONE) except.push(name);
+    return except;
+  }
+
+  /** What an away store holds up does not count: its claims wait, and cost nothing. */
+  function claimsUnderWay(): number {
+    return [...serving.values()].reduce((sum, { away, claims: held }) => sum + (away === null ? held : 0), 0);
+  }
+
   /** Asks with one token until answered: an unanswered claim may have been made. null = told to stop. */
-  async function claimNext(signal: AbortSignal): Promise<{ at: number; got: Claim | Idle } | null> {
+  async function claimNext(except: readonly string[], signal: AbortSignal): Promise<Answer | null> {
     const token = `${options.id}-${++issued}`;
     const at = clock.steady();
     const only = options.migration === undefined ? {} : { migration: options.migration };
-    const except = [...avoided].flatMap(([name, { until }]) => (until > at ? [name] : []));
+    const leaseMs = options.leaseMs ?? LEASE_MS;
+    const lost: string[] = [];
     for (let attempt = 1; ; attempt++) {
       try {
-        const got = await queue.claim({ token, lane: options.lane, leaseMs: LEASE_MS, except, ...only });
-        return { at, got };
+        const asked = { token, lane, leaseMs, except: [...except, ...lost], ...only };
+        return { at, got: await watch.queue.claim(asked), except };
       } catch (error) {
         if (error instanceof UsageError) throw error;
-        if (attempt === 1) log.warn({ kind: kindOf(error) }, `no claim, asking again: ${messageOf(error)}`);
+        if (isLost(error)) {
+          lost.push(...(await nameLost()));
+          if (lost.length === 0) nowDoing(`waiting: ${messageOf(error)}`);
+        }
         await clock.sleep(backoffMs(attempt, BACKOFF, random()), signal).catch(() => undefined);
         if (signal.aborted) return null;
       }
     }
   }
 
-  async function serve(claim: Claim, at: number, signal: AbortSignal): Promise<void> {
-    let route: Route;
-    try {
-      route = await routeOf(claim.migration, signal);
-    } catch (error) {
-      if (kindOf(error) !== 'aborted') avoid(claim.migration.name, messageOf(error));
-      await giveBack(claim);
-      return;
-    }
-    if (avoided.delete(claim.migration.name)) {
-      log.info({ migration: claim.migration.name }, 'its stores can be used now');
-      onChange();
-    }
-    await copyRange(claim, at, {
-      ...{ queue, pool, clock, random, log },
-      outage: route.outage,
-      copy: (index, cut) => route.copy(claim, index, cut),
-      stop: signal,
-      onTold(point, answer) {
-        if (answer !== 'lost') tally.add(point, clock.steady());
-      },
-      giveUp: giveUp.signal,
-      onSlack() {
-        slack = true;
-        bell.ring();
-      },
-    });
+  /** Finds out which of several migrations Redis has lost, so that the others are served. */
+  async function nameLost(): Promise<readonly string[]> {
+    const lost: string[] = [];
+    for (const name of await queue.migrations().catch(() => []))
+      await queue.status(name).catch((error: unknown) => {
+        if (!isLost(error)) return;
+        avoid(name, messageOf(error), LOST);
+        lost.push(name);
+      });
+    return lost;
   }
 
-  /** Its work goes back untouched, and other migrations are served meanwhile. */
-  function avoid(migration: string, why: string): void {
-    const before = avoided.get(migration);
-    const times = (before?.times ?? 0) + 1;
-    avoided.set(migration, { times, why, until: clock.steady() + backoffMs(times, AVOID, random()) });
-    if (before?.why === why) return;
-    log.error({ migration }, `not served: ${why}`);
-    onChange();
-  }
-
-  async function giveBack(claim: Claim): Promise<void> {
-    const nothing = {
-      bytes: 0,
-      done: 0,
-      skipped: 0,
-      failed: [],
-      delayed: [],
-      digest: NO_DIGEST,
-      found: null,
-    };
-    await queue.checkpoint(claim.token, claim.migration.name, {
-      ...{ sequence: 1, next: claim.first, release: true },
-      ...nothing,
-    });
-  }
-
-  function begin(claim: Claim, at: number, signal: AbortSignal): void {
+  function begin({ got, at }: Answer & { got: Claim }, signal: AbortSignal): void {
     nowDoing('copying');
-    const { image, first, end, migration } = claim;
+    const { image, first, end, migration } = got;
     log.debug({ migration: migration.name, image: image.id, first, end }, 'claimed');
-    const serving = serve(claim, at, signal)
+    const work = servedFor(got, signal)
+      .serve(got, at)
       .catch((error: unknown) => {
-        log.error({ token: claim.token, kind: kindOf(error) }, `claim abandoned: ${messageOf(error)}`);
+        if (isLost(error)) avoid(migration.name, messageOf(error), LOST);
+        else log.error({ token: got.token, kind: kindOf(error) }, `claim abandoned: ${messageOf(error)}`);
       })
       .finally(() => {
-        claims.delete(serving);
-        slack = true;
+        claims.delete(work);
         bell.ring();
       });
-    claims.add(serving);
+    claims.add(work);
+  }
+
+  /** For `untilEmpty`: null if there is still something to do, or no telling. */
+  async function outcome(): Promise<WorkerOutcome | null> {
+    try {
+      const names = options.migration === undefined ? await queue.migrations() : [options.migration];
+      const found = await Promise.all(names.map((name) => queue.status(name)));
+      const all = found.filter((status): status is MigrationStatus => status !== null);
+      const open = all.map((status) => leftToDo(status, lane)).find((why) => why !== null);
+      if (open === undefined) return { failures: all.some((status) => hasFailures(status, lane)) };
+      nowDoing(`waiting: ${open}`);
+    } catch (error) {
+      log.debug({ kind: kindOf(error) }, messageOf(error));
+    }
+    return null;
+  }
+
+  /** Until there is a reason to ask again: time, or a migration is wanted that was not when nothing was found. */
+  async function rest({ got, except }: Answer & { got: Idle }, signal: AbortSignal): Promise<void> {
+    const until = clock.steady() + Math.min(IDLE_MS, Math.max(10, got.dueInMs ?? IDLE_MS));
+    while (!signal.aborted && clock.steady() < until) {
+      await bell.wait(until - clock.steady(), signal);
+      const now = unwanted();
+      if (except.some((name) => !now.includes(name))) return;
+    }
   }
 
   async function windDown(): Promise<void> {
@@ -216,45 +258,69 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     await Promise.race([Promise.all(claims), timers[1]]);
     finished.abort();
     await Promise.allSettled(timers);
-    await Promise.all([...routes].map((route) => route.close()));
+    for (const served of serving.values()) close(served);
+    await Promise.all(closing);
   }
 
   return {
     get state(): WorkerState {
-      const sums = { ...tally.totals(clock.steady()), limit: pool.limit };
-      for (const { outage } of routes)
-        if (outage.away !== null && claims.size > 0) {
-          const { side, since: awaySince, detail } = outage.away;
-          return { state: `${side} unreachable`, since: awaySince, detail, ...sums };
-        }
-      const troubles = [...avoided].map(([name, { why }]) => `migration ${name} is not served: ${why}`);
-      return {
-        state: claims.size > 0 ? 'copying' : 'idle',
-        since,
-        detail: [doing, ...troubles].join('; '),
-        ...sums,
-      };
+      const all = [...serving.values()];
+      const limit = all.reduce((sum, served) => sum + served.limit, 0);
+      const totals = { ...tally.totals(clock.steady()), limit };
+      const stuck = all.filter(({ away }) => away !== null);
+      const copying = claimsUnderWay() > 0;
+      const [first] = stuck;
+      // Where some can be copied, that others cannot is a detail.
+      if (first?.away && !copying) {
+        const { side, since: from, detail } = first.away;
+        return { state: `${side} unreachable`, since: from, detail, ...totals };
+      }
+      const words = [
+        watch.trouble === null ? doing : `waiting: ${watch.trouble.detail}`,
+        ...stuck.map(
+          ({ away, definition }) =>
+            `migration ${definition.name}: ${away?.side} unreachable: ${away?.detail}`,
+        ),
+        ...[...avoided].flatMap(([name, { why }]) =>
+          doing.includes(why) ? [] : [`migration ${name} is not served: ${why}`],
+        ),
+      ];
+      const state = copying ? 'copying' : 'idle';
+      return { state, since: watch.trouble?.since ?? since, detail: words.join('; '), ...totals };
     },
     async run(signal) {
-      while (!signal.aborted) {
-        if (claims.size >= MAX_CLAIMS || (claims.size > 0 && !slack)) {
+      // Every migration and every claim listens to them.
+      setMaxListeners(0, signal, giveUp.signal);
+      let result: WorkerOutcome | null = null;
+      while (!signal.aborted && result === null) {
+        closeIdle();
+        const except = unwanted();
+        if (claimsUnderWay() >= MAX_CLAIMS || (options.migration !== undefined && except.length > 0)) {
           await bell.wait(IDLE_MS, signal);
           continue;
         }
-        slack = false;
-        const answer = await claimNext(signal);
+        const answer = await claimNext(except, signal);
         if (answer === null) break;
-        if (!('kind' in answer.got)) {
-          begin(answer.got, answer.at, signal);
+        if (isClaim(answer)) {
+          begin(answer, signal);
           continue;
         }
-        if (claims.size === 0) nowDoing(`idle: ${answer.got.why}`);
-        slack = true;
-        const waitMs = Math.min(IDLE_MS, Math.max(10, answer.got.dueInMs ?? IDLE_MS));
-        await clock.sleep(waitMs, signal).catch(() => undefined);
+        if (claims.size === 0) {
+          if (options.untilEmpty) result = await outcome();
+          else nowDoing(`idle: ${(answer.got as Idle).why}`);
+        }
+        if (result === null) await rest(answer as Answer & { got: Idle }, signal);
       }
       await windDown();
-      return { failures: false };
+      return result ?? { failures: false };
     },
   };
+}
+
+function isClaim(answer: Answer): answer is Answer & { got: Claim } {
+  return !('kind' in answer.got);
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof ConvoyError && error.code === 'lost';
 }

@@ -1,35 +1,122 @@
-import { expect, test } from 'vitest';
-import { adaptPace, startPace } from '../../../jobs/adapt.js';
+import { describe, expect, test } from 'vitest';
+import { adaptPace, type Pace, startPace } from '../../../jobs/adapt.js';
+import { seeded } from '../../support/seed.js';
 
-const sample = { tilesPerSecond: 100, throttled: 0, saturated: true };
+/** Objects per second that a store gives with so many in flight, and which share of its answers is a refusal. */
+type SimulatedStore = (limit: number) => { rate: number; throttled?: number };
 
-test('rises while throughput rises, to no more than the most', () => {
-  let pace = startPace(64);
-  for (let round = 0; round < 40; round++) {
-    const before = pace.limit;
-    pace = adaptPace(pace, { ...sample, tilesPerSecond: 100 * pace.limit }, 64);
-    expect(pace.limit).toBeGreaterThanOrEqual(before);
+/** 50 ms for each object, however many there are. */
+const LATENCY = 20;
+const latencyBound: SimulatedStore = (limit) => ({ rate: LATENCY * limit });
+/** The same, but no more than so many at once gain anything. */
+const bound = (knee: number): SimulatedStore => {
+  return (limit) => ({ rate: LATENCY * Math.min(limit, knee) });
+};
+/** Refuses whatever is in flight beyond so many. */
+const throttlingAbove = (most: number): SimulatedStore => {
+  return (limit) => ({
+    rate: LATENCY * Math.min(limit, most),
+    throttled: limit > most ? (limit - most) / limit : 0,
+  });
+};
+
+interface Conditions {
+  readonly most: number;
+  readonly noise: number;
+  readonly random: () => number;
+  readonly from: Pace;
+}
+
+/** The limits of so many windows. `noise` 0.1: each reading is up to a tenth more or less. */
+function run(
+  store: SimulatedStore,
+  windows: number,
+  { most = 256, noise = 0, random = () => 0.5, from = startPace(256) }: Partial<Conditions> = {},
+): Pace[] {
+  const paces: Pace[] = [];
+  let pace = from;
+  for (let i = 0; i < windows; i++) {
+    const { rate, throttled = 0 } = store(pace.limit);
+    const tilesPerSecond = rate * (1 + noise * (2 * random() - 1));
+    pace = adaptPace(pace, { tilesPerSecond, throttled, saturated: true }, most);
+    paces.push(pace);
   }
-  expect(pace.limit).toBe(64);
-});
+  return paces;
+}
 
-test('stays where more does not help', () => {
-  let pace = startPace(1000);
-  for (let round = 0; round < 40; round++)
-    pace = adaptPace(pace, { ...sample, tilesPerSecond: 100 * Math.min(pace.limit, 20) }, 1000);
-  expect(pace.limit).toBeLessThan(32);
-});
+const limits = (paces: readonly Pace[]): number[] => paces.map(({ limit }) => limit);
+/** Of what the store gives at best, the share that these windows had on average. */
+const share = (store: SimulatedStore, paces: readonly Pace[], best: number): number =>
+  paces.reduce((sum, { limit }) => sum + store(limit).rate, 0) / paces.length / best;
 
-test('halves when a store asks for mercy, never below one, and rises again', () => {
-  let pace = adaptPace({ limit: 64, best: 1000 }, { ...sample, throttled: 0.5 }, 64);
-  expect(pace.limit).toBe(32);
-  for (let round = 0; round < 10; round++) pace = adaptPace(pace, { ...sample, throttled: 1 }, 64);
-  expect(pace.limit).toBe(1);
-  expect(adaptPace(pace, sample, 64).limit).toBe(2);
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+describe('the limit', () => {
+  test('reaches what latency allows within seconds, and no more than the most', () => {
+    const paces = run(latencyBound, 60, { most: 200 });
+    expect(Math.max(...limits(paces))).toBe(200);
+    expect(share(latencyBound, paces.slice(10), latencyBound(200).rate)).toBeGreaterThan(0.9);
+  });
+
+  test.each([3, 20, 50, 100, 180])('settles where more gains nothing: at %i', (knee) => {
+    const store = bound(knee);
+    const paces = run(store, 300).slice(30);
+    expect(share(store, paces, store(256).rate)).toBeGreaterThan(0.9);
+    const later = limits(paces).sort((a, b) => a - b);
+    expect(later[Math.floor(later.length / 2)]!).toBeLessThan(Math.max(8, 1.6 * knee));
+  });
+
+  test('in noise of 15 % does neither starve nor climb away', () => {
+    const { seed } = seeded();
+    for (let i = 0; i < 20; i++) {
+      const store = bound(50);
+      const paces = run(store, 300, { noise: 0.15, random: randomOf(seed + i) }).slice(30);
+      expect(share(store, paces, store(256).rate), `round ${i}`).toBeGreaterThan(0.8);
+      const later = limits(paces).sort((a, b) => a - b);
+      expect(later[Math.floor(later.length / 2)]!, `round ${i}`).toBeLessThan(128);
+    }
+  });
+
+  test('stays below where a store begins to refuse', () => {
+    const store = throttlingAbove(40);
+    const paces = run(store, 300).slice(30);
+    expect(limits(paces).filter((limit) => limit > 44).length / paces.length).toBeLessThan(0.1);
+    expect(share(store, paces, store(40).rate)).toBeGreaterThan(0.75);
+  });
+
+  test('halves in each window of refusals, never below one, and comes back to where it was', () => {
+    const before = run(latencyBound, 30).at(-1)!;
+    const refusing: SimulatedStore = () => ({ rate: 0, throttled: 0.5 });
+    const [first, ...rest] = limits(run(refusing, 12, { from: before }));
+    expect(first).toBe(Math.floor(before.limit / 2));
+    expect(rest.at(-1)).toBe(1);
+    const low = run(refusing, 12, { from: before }).at(-1)!;
+    expect(Math.max(...limits(run(latencyBound, 30, { from: low })))).toBeGreaterThan(before.limit * 0.85);
+  });
+
+  test('finds a change for the better', () => {
+    const before = run(bound(10), 60).at(-1)!;
+    expect(before.limit).toBeLessThan(20);
+    expect(Math.max(...limits(run(bound(100), 90, { from: before })))).toBeGreaterThan(80);
+  });
+
+  test('is no more than the most, also when that becomes less', () => {
+    const before = run(latencyBound, 30).at(-1)!;
+    expect(Math.max(...limits(run(latencyBound, 10, { from: before, most: 20 })))).toBe(20);
+    expect(limits(run(latencyBound, 20, { most: 1, from: startPace(1) })).every((limit) => limit === 1)).toBe(
+      true,
+    );
+  });
 });
 
 test('one object in trouble is no plea for mercy; an idle pool learns nothing', () => {
-  const pace = { limit: 16, best: 1000 };
-  expect(adaptPace(pace, { ...sample, throttled: 0.05 }, 64).limit).toBe(16);
-  expect(adaptPace(pace, { ...sample, tilesPerSecond: 5000, saturated: false }, 64)).toBe(pace);
+  const pace = run(bound(16), 30).at(-1)!;
+  const sample = { tilesPerSecond: 5000, throttled: 0.05, saturated: false };
+  expect(adaptPace(pace, sample, 64)).toEqual(pace);
 });

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { copyRange, createTilePool, type RangeDeps } from '../../../jobs/copy-range.js';
-import type { Checkpoint, CheckpointAnswer, Claim, WorkerQueue } from '../../../jobs/work-queue.js';
+import { copyRange, type RangeDeps } from '../../../jobs/copy-range.js';
+import { createTilePools } from '../../../jobs/tile-pool.js';
+import {
+  type Checkpoint,
+  type CheckpointAnswer,
+  type Claim,
+  NO_LIMIT,
+  type WorkerQueue,
+} from '../../../jobs/work-queue.js';
 import { aborted, transient } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { manualClock } from '../../support/clock.js';
@@ -18,8 +25,10 @@ const CLAIM: Claim = {
       stopAfterFailures: 1,
       stopAfterTiles: 1,
       serverSide: 'auto' as const,
+      incomplete: 'withhold' as const,
     },
   },
+  ...{ lookFirst: false, share: NO_LIMIT, check: null },
   image: { number: 0, id: 'a', tiles: 100, width: 9, height: 9, tileSize: 1, overlap: 0, format: 'jpg' },
 };
 
@@ -37,7 +46,7 @@ function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
     async checkpoint(_token: string, _migration: string, point: Checkpoint) {
       points.push(point);
       if (answer instanceof Error) throw answer;
-      return typeof answer === 'function' ? answer(point) : answer;
+      return { answer: typeof answer === 'function' ? answer(point) : answer, share: NO_LIMIT };
     },
   } as unknown as WorkerQueue;
   const outage = {
@@ -46,7 +55,8 @@ function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
   };
   const done = copyRange(CLAIM, clock.steady() - claimedAgo, {
     ...{ queue, outage, clock, random: () => 0.5, log: silentLog, onSlack: () => undefined },
-    ...{ pool: createTilePool(LIMIT, clock), stop: stop.signal, giveUp: giveUp.signal },
+    onTold: () => undefined,
+    ...{ pool: createTilePools(LIMIT, clock).open(), stop: stop.signal, giveUp: giveUp.signal },
     async copy(index) {
       started.push(index);
       return { kind: 'done', bytes: 1, md5: MD5 };

@@ -10,6 +10,7 @@ import { createWorker, type Worker } from '../../../jobs/worker.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { permanent } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
+import { silentMeter } from '../../../runtime/meter.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
 import {
   descriptorBody,
@@ -67,8 +68,9 @@ async function harness(change: Partial<MigrationDefinition> = {}): Promise<Harne
       const log = silentLog;
       const worker = createWorker({
         ...{ queue, lane, id: `w${++workers}`, clock, random, log, concurrency: 16 },
+        ...{ skipExisting: false, untilEmpty: false },
         openRoute: async (one, hooks) =>
-          wrapRoute(await openRoute(one, { clock, random, log, env: {}, ...hooks })),
+          wrapRoute(await openRoute(one, { clock, random, log, env: {}, meter: silentMeter, ...hooks })),
       });
       const done = worker.run(stopping.signal);
       const stop = async (): Promise<void> => {
@@ -236,8 +238,8 @@ describe('an outage', () => {
     let full = true;
     const { worker } = h.start('tiles', (route) => ({
       ...route,
-      async copy(claim, index, signal) {
-        if (!full) return route.copy(claim, index, signal);
+      async copy(claim, index, signal, leased) {
+        if (!full) return route.copy(claim, index, signal, leased);
         const error = permanent('write: ENOSPC: no space left on device', { code: 'disk-full' });
         return { kind: 'failed', sides: ['destination'], reason: 'write-disk-full', error };
       },

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CopyOutcome } from '../../../jobs/copy-tile.js';
+import { createLimits } from '../../../jobs/limits.js';
 import { tileAt, tileKey } from '../../../jobs/pyramid.js';
 import { openRoute } from '../../../jobs/route.js';
 import type { Claim, MigrationDefinition, ServerSide } from '../../../jobs/work-queue.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
+import { silentMeter } from '../../../runtime/meter.js';
 import { openDestination, openSource } from '../../../stores/open.js';
 import { useGround } from '../../support/services.js';
 import { startSwift } from '../../support/stores/swift.js';
@@ -52,14 +54,28 @@ afterAll(() => never.abort());
 async function copy(kind: string, serverSide: ServerSide, to = kind): Promise<CopyOutcome> {
   const definition: MigrationDefinition = {
     ...{ name: 'm', source: `${kind}://${kind}-source`, destination: `${to}://${to}-destination` },
-    ...{ rangeSize: 10, maxAttempts: 1, stopAfterFailures: 1, stopAfterTiles: 1, serverSide },
+    ...{
+      rangeSize: 10,
+      maxAttempts: 1,
+      stopAfterFailures: 1,
+      stopAfterTiles: 1,
+      serverSide,
+      incomplete: 'withhold',
+    },
   };
   const route = await openRoute(definition, {
     ...{ clock: systemClock(), random: Math.random, log: silentLog, env, signal: never.signal },
+    meter: silentMeter,
+    limits: createLimits(null, systemClock()),
     ...{ onThrottled: () => undefined, onOutageChange: () => undefined },
   });
   try {
-    return await route.copy({ lane: 'tiles', image: IMAGE, attempt: 0 } as unknown as Claim, 3, never.signal);
+    return await route.copy(
+      { lane: 'tiles', image: IMAGE, attempt: 0 } as unknown as Claim,
+      3,
+      never.signal,
+      () => true,
+    );
   } finally {
     await route.close();
   }

@@ -1,0 +1,150 @@
+import PQueue from 'p-queue';
+import type { Clock } from '../runtime/clock.js';
+import { adaptPace, MERCY, startPace } from './adapt.js';
+import { shareOut } from './share-out.js';
+
+/** The objects that a worker has in flight for one migration. */
+export interface TilePool {
+  /** How many may be in flight: the adaptive limit, or the migration's part of the whole where that is less. */
+  readonly limit: number;
+  /** One more could be copied at once. */
+  readonly hasRoom: boolean;
+  /** Runs the task as soon as it may; again, before others, each time it answers `again`. */
+  run(task: () => Promise<'over' | 'again'>): Promise<void>;
+  /** A store asked for mercy: with many such answers the limit halves. */
+  throttled(): void;
+  /** While held nothing starts, and the migration takes no part of the whole. */
+  hold(held: boolean): void;
+  close(): void;
+}
+
+/** The pools of one worker. Never more in flight than `most` over all of them. */
+export interface TilePools {
+  open(): TilePool;
+}
+
+/** What is measured for one step of adapting: as long as this, and each place used twice ... */
+const WINDOW_MS = 1_000;
+const TURNOVER = 2;
+/** ... save that a plea for mercy is heard as often as this. */
+const MERCY_MS = 500;
+
+interface Member {
+  readonly queue: PQueue;
+  /** Objects that could be in flight now. */
+  wants(): number;
+  allow(places: number): void;
+  /** How many it may have at most, by what the others want. */
+  most: number;
+}
+
+export function createTilePools(most: number, clock: Clock): TilePools {
+  const members = new Set<Member>();
+
+  /** Places are given by what each wants; who has more than its share keeps what is in flight, and starts nothing. */
+  function divide(): void {
+    const all = [...members];
+    const [only] = all;
+    if (only !== undefined && all.length === 1) {
+      only.most = most;
+      only.allow(most);
+      return;
+    }
+    const wants = all.map((member) => member.wants());
+    const turn = Math.floor(clock.steady() / WINDOW_MS);
+    const shares = shareOut(most, wants, turn);
+    let free = most - all.reduce((sum, { queue }) => sum + queue.pending, 0);
+    for (const [i, member] of all.entries()) {
+      member.most = shareOut(most, wants.with(i, most), turn)[i]!;
+      const more = Math.max(0, Math.min(free, shares[i]! - member.queue.pending));
+      free -= more;
+      member.allow(Math.min(shares[i]!, member.queue.pending + more));
+    }
+  }
+
+  return {
+    open() {
+      const queue = new PQueue({ concurrency: 1 });
+      let pace = startPace(most);
+      let held = false;
+      let places = 0;
+      let since = clock.steady();
+      let settled = 0;
+      let mercy = 0;
+
+      const member: Member = {
+        queue,
+        most,
+        wants: () => (held ? 0 : queue.size > 0 ? pace.limit : queue.pending),
+        allow(next) {
+          places = Math.min(next, pace.limit);
+          if (held || places === 0) queue.pause();
+          else {
+            queue.concurrency = places;
+            if (queue.isPaused) queue.start();
+          }
+        },
+      };
+      const begin = (): void => {
+        since = clock.steady();
+        settled = 0;
+        mercy = 0;
+      };
+      /** Alone, as workers mostly are with one migration, nothing need be divided at each step. */
+      const moved = (): void => {
+        if (members.size > 1) divide();
+      };
+      queue.on('next', moved);
+      members.add(member);
+      divide();
+
+      function adapt(): void {
+        const elapsed = clock.steady() - since;
+        const throttled = mercy / Math.max(1, mercy + settled);
+        const isDue = elapsed >= WINDOW_MS && settled >= TURNOVER * pace.limit;
+        if (!isDue && (throttled <= MERCY || elapsed < MERCY_MS)) return;
+        const before = pace.limit;
+        pace = adaptPace(
+          pace,
+          { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: queue.size > 0 },
+          member.most,
+        );
+        begin();
+        if (pace.limit !== before) divide();
+      }
+
+      return {
+        get limit() {
+          return Math.max(1, places);
+        },
+        get hasRoom() {
+          return !held && queue.size === 0 && queue.pending < Math.min(pace.limit, member.most);
+        },
+        async run(task) {
+          if (queue.size === 0 && queue.pending === 0) begin();
+          for (let priority = 0; ; priority = 1) {
+            const done = queue.add(task, { priority });
+            if (queue.size <= 1) moved();
+            if ((await done) === 'over') break;
+          }
+          settled++;
+          adapt();
+        },
+        throttled() {
+          mercy++;
+          adapt();
+        },
+        hold(next) {
+          held = next;
+          begin();
+          divide();
+        },
+        close() {
+          queue.clear();
+          members.delete(member);
+          divide();
+        },
+      };
+    },
+  };
+}
