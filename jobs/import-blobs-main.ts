@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { runMain } from '../runtime/main.js';
-import { runWorkerProgram, SKIP_EXISTING, WORKER_OPTIONS } from './worker-program.js';
+import { SKIP_EXISTING, WORKER_OPTIONS } from './worker-options.js';
+import { runWorkerProgram } from './worker-program.js';
 
 const program = {
   name: 'zh-import-blobs',

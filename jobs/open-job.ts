@@ -3,6 +3,8 @@ import type { Log } from '../runtime/log.js';
 import { processMetrics } from '../runtime/process-metrics.js';
 import { type PrometheusMeter, prometheusMeter } from '../runtime/prometheus.js';
 import type { Shutdown } from '../runtime/shutdown.js';
+import { startStatusServer } from '../runtime/status-server.js';
+import type { ListenAddress } from '../runtime/web-server.js';
 import { openQueue } from './open-queue.js';
 import { type CountCalls, watchQueue } from './watch-queue.js';
 import type { WorkQueue } from './work-queue.js';
@@ -18,7 +20,7 @@ export interface Job {
    * Serves /metrics and /healthz until the program is closed; without an address does nothing. /healthz is 503 with a
    * sentence while Redis is away, or `trouble` says why the program can do nothing.
    */
-  listen(address: string | undefined, more?: Status): Promise<void>;
+  listen(address: ListenAddress | undefined, more?: Status): Promise<void>;
 }
 
 export interface Status {
@@ -63,12 +65,11 @@ export function openJob(env: NodeJS.ProcessEnv, needs: JobNeeds): Job {
 
 /** What is served is any program's. */
 export async function serveStatus(
-  address: string | undefined,
+  address: ListenAddress | undefined,
   { metrics, health }: { metrics: () => Promise<string>; health: () => string | null },
   { log, shutdown }: Pick<JobNeeds, 'log' | 'shutdown'>,
 ): Promise<void> {
   if (address === undefined) return;
-  const { startStatusServer } = await import('../runtime/status-server.js');
   const server = await startStatusServer({ listen: address, metrics, health, log });
   shutdown.onClose('status server', () => server.close());
 }

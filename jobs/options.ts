@@ -1,5 +1,5 @@
 import { LOG_LEVELS, type LogLevel } from '../runtime/log.js';
-import { type OptionRow, parseChoice, parseText } from '../runtime/options.js';
+import { type OptionRow, parseChoice, parseListen, parseText } from '../runtime/options.js';
 
 /** What all programs of a migration take. */
 export const MIGRATION: OptionRow<string> = {
@@ -17,11 +17,11 @@ export const LOG_LEVEL = {
   default: 'info' as LogLevel,
 };
 
-export const LISTEN: OptionRow<string> = {
+export const LISTEN = {
   flag: '--listen <host:port>',
   env: 'ZH_LISTEN',
   help: 'serve /metrics (Prometheus) and /healthz there; port 0 takes a free one, which the log tells; without it, nowhere',
-  parse: parseText,
+  parse: parseListen,
 };
 
 export const FINDING_REDIS = `Redis is found at REDIS_URL, or else by asking the convoyd at CONVOY_API for the service "redis".

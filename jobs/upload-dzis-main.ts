@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { runMain } from '../runtime/main.js';
-import { runWorkerProgram, WORKER_OPTIONS } from './worker-program.js';
+import { WORKER_OPTIONS } from './worker-options.js';
+import { runWorkerProgram } from './worker-program.js';
 
 const program = {
   name: 'zh-upload-dzis',
