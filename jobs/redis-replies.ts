@@ -20,23 +20,33 @@ export function claimOf(token: string, answer: readonly Reply[]): q.Claim {
       ],
       ...[definition: string, requests: string, bytes: string, look: number, ...check: Reply[]],
     ];
+  const known = unpackRow(image, row);
   return {
     token,
     migration: unpackDefinition(definition),
     lane,
-    image: unpackRow(image, row),
+    image: known,
     first,
     end,
     attempt,
     leaseMs,
     lookFirst: look === 1,
     share: limitOf(requests, bytes),
-    check: lane === 'checks' ? checkOf(check, first, end) : null,
+    check: lane === 'checks' ? checkOf(check, first, end, known.tiles) : null,
   };
 }
 
-function checkOf(answer: readonly Reply[], first: number, end: number): q.CheckedImage {
-  const [round, options, settled, published, failed] = answer as [number, string, number, number, number[]];
+function checkOf(answer: readonly Reply[], first: number, end: number, tiles: number): q.CheckedImage {
+  const [round, options, settled, published, failed, differs] = answer as [
+    ...[
+      round: number,
+      options: string,
+      settled: number,
+      published: number,
+      failed: number[],
+      differs: number,
+    ],
+  ];
   const indices: Run[] = [];
   for (let at = 0; at + 1 < failed.length; at += 2)
     indices.push({ first: failed[at]!, end: failed[at]! + failed[at + 1]! });
@@ -46,6 +56,7 @@ function checkOf(answer: readonly Reply[], first: number, end: number): q.Checke
     settled: settled === 1,
     published: published === 1,
     failed: joined(indices, first, end),
+    differs: differs === 1 && end > tiles,
   };
 }
 

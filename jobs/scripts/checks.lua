@@ -3,7 +3,7 @@
 -- checkedOf  of an image some of whose checks are settled in a round under way: round:left:flags:digest, the digest as
 --            16 raw bytes. Gone when its last check is settled; of an earlier round it means nothing.
 
-local BLIND, RESTARTED, WHOLE_SKIPPED = 1, 2, 4
+local BLIND, RESTARTED, WHOLE_SKIPPED, DIFFERS = 1, 2, 4, 8
 
 local function readChecked(image)
   local round = redis.call('HGET', K.meta, 'checks.round')
@@ -67,15 +67,19 @@ local function restartImage(image)
   redis.call('HDEL', K.meta, 'finishedAt')
 end
 
--- The last check of an image is settled. Answers the counter it belongs to.
+-- The last check of an image is settled. Answers the counter it belongs to; nil if what was gathered differs: then the
+-- check of the image as a whole is to be made once more, by a worker that knows it.
 local function verdict(image, checked)
   if marked(checked.flags, RESTARTED) then return 'restarted' end
   if marked(checked.flags, BLIND) or not isAtRest(image) then return 'unproven' end
   if checked.digest == (ofImage(K.digestOf, image) or NO_DIGEST) then return 'matched' end
+  local whole = tilesOfRow(ofImage(K.rowsOf, image))
   move('checks', marked(checked.flags, WHOLE_SKIPPED) and 'skipped' or 'done', -1)
-  fail('checks', image, tilesOfRow(ofImage(K.rowsOf, image)), 1, 'digest-differs', 0, 1, nil)
-  restartImage(image)
-  return 'restarted'
+  move('checks', 'ready', 1)
+  redis.call('RPUSH', K.checksReady, packItem(image, whole, 1, 0, 0, 0))
+  raise(checked, BLIND)
+  raise(checked, DIFFERS)
+  checked.left = 1
 end
 
 -- Checks of one image were settled, so many of them as failures.
@@ -90,9 +94,10 @@ local function checksMoved(image, settled, failed, blind, restart, digest, whole
     restartImage(image)
     raise(checked, RESTARTED)
   end
+  local word = checked.left == 0 and works and verdict(image, checked)
   if checked.left > 0 then return writeChecked(image, checked) end
   redis.call('HDEL', rowOf(K.checkedOf, image))
-  if works then redis.call('HINCRBY', K.meta, 'checks.' .. verdict(image, checked), 1) end
+  if word then redis.call('HINCRBY', K.meta, 'checks.' .. word, 1) end
   if roundFinished() then redis.call('HSETNX', K.meta, 'checks.finishedAt', now()) end
 end
 

@@ -2,7 +2,7 @@
 -- ARGV: token, lane, lease in ms, the migration's name. Answers
 --   claim, lane, image, row, first, end, attempt, lease, definition, the worker's share of requests and of bytes, whether to
 --     look first; in lane checks: the round, its options (JSON), whether the image is at rest, whether its descriptor
---     is stored, and of each stored failure of its tiles the first and the count
+--     is stored, of each stored failure of its tiles the first and the count, whether its digest differs
 --   elsewhere, migration      the token holds a claim in another migration: ask there
 --   missing | cancelled | finished | paused | empty, with the time until the next delayed item is due
 local token, lane, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -27,7 +27,8 @@ local function show(claim)
       failed[#failed + 1] = failure[3][1]
     end
   end
-  local check = {tonumber(meta[6]), meta[7], isAtRest(image) and 1 or 0, stored and 1 or 0, failed}
+  local differs = marked(readChecked(image).flags, DIFFERS)
+  local check = {tonumber(meta[6]), meta[7], isAtRest(image) and 1 or 0, stored and 1 or 0, failed, differs and 1 or 0}
   for _, value in ipairs(check) do answer[#answer + 1] = value end
   return answer
 end

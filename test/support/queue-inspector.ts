@@ -44,9 +44,12 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
   const images = Number(meta.get('images'));
   const rows = await ofImages('rowsOf', images);
   check('number of rows', rows.size, images);
-  const sizes = Array.from({ length: images }, (_, number) =>
-    lane === 'descriptors' ? 1 : unpackRow(number, rows.get(number)!).tiles + (lane === 'checks' ? 1 : 0),
-  );
+  const counter = (name: string): number => Number(meta.get(name) ?? 0);
+  const checked = counter('checks.images');
+  const sizes = Array.from({ length: lane === 'checks' ? checked : images }, (_, number) => {
+    const { tiles } = unpackRow(number, rows.get(number)!);
+    return { tiles, descriptors: 1, checks: tiles + 1 }[lane];
+  });
   const states = sizes.map((size) => Array.from({ length: size }, () => 'gone'));
   const put = (state: string, image: number, first: number, count: number): void => {
     for (let index = first; index < first + count; index++) {
@@ -62,6 +65,9 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
     const [image, first, count] = numbers(item) as [number, number, number];
     put('ready', image, first, count);
   }
+  if (lane === 'checks' && meta.get('state') !== 'cancelled')
+    for (let image = counter('checks.cursor'); image < checked; image++)
+      put('ready', image, 0, sizes[image]!);
   for (const item of await strings('ZRANGE', key(`${lane}Delayed`), 0, -1)) {
     const [image, first, count] = numbers(item) as [number, number, number];
     put('delayed', image, first, count);
@@ -88,7 +94,7 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
       if (fields.size === 0) throw new Error(`failure bucket ${bucket} is listed and empty`);
       for (const [field, value] of fields) {
         const { place, first, count, reason } = unpackFailure(field, value);
-        fail(reasons.get(reason)!, count);
+        if (each !== 'checks') fail(reasons.get(reason)!, count);
         if (each === lane) put('failed', failedImage(Number(bucket), place), first, count);
       }
     }
@@ -102,32 +108,52 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
     }
 
   const sum = (state: string): number => states.flat().filter((each) => each === state).length;
-  const counter = (state: string): number => Number(meta.get(`${lane}.${state}`));
-  for (const state of ['ready', 'claimed', 'delayed', 'failed']) check(state, counter(state), sum(state));
-  const open = ['ready', 'claimed', 'delayed', 'failed', 'done', 'skipped'].map(counter);
-  check(
-    'total',
-    counter('total'),
-    open.reduce((a, b) => a + b, 0),
-  );
+  const ofLane = (state: string): number => counter(`${lane}.${state}`);
+  for (const state of ['ready', 'claimed', 'delayed', 'failed']) check(state, ofLane(state), sum(state));
+  const every = ['ready', 'claimed', 'delayed', 'failed', 'done', 'skipped'].map(ofLane);
+  check('total', ofLane('total'), total(every));
   const counts = await hash(key('failures'));
   check('failures', [...counts].sort(), [...failed].map(([reason, count]) => [reason, String(count)]).sort());
-  check('refused', Number(meta.get('refused')), refused);
+  check('refused', counter('refused'), refused);
   if (lane === 'tiles') {
     const cancelled = meta.get('state') === 'cancelled';
-    const opens = await ofImages('openOf', images);
-    const bads = await ofImages('badOf', images);
-    let withheld = 0;
+    const [opens, bads, marks] = [
+      await ofImages('openOf', images),
+      await ofImages('badOf', images),
+      await ofImages('marksOf', images),
+    ];
+    const has = (mark: number): number =>
+      [...marks.values()].filter((marked) => (Number(marked) & mark) !== 0).length;
+    let [withheld, incomplete] = [0, 0];
     for (const [image, tiles] of states.entries()) {
       const bad = tiles.filter((state) => state === 'failed').length;
       const left = tiles.filter((state) => state !== 'gone').length;
       check(`bad tiles of image ${image}`, Number(bads.get(image) ?? 0), bad);
       if (!cancelled) check(`open tiles of image ${image}`, Number(opens.get(image) ?? 0), left);
-      if (bad > 0 && bad === left) withheld++;
+      const released = (Number(marks.get(image) ?? 0) & 1) === 1;
+      if (left === 0 && !released && !cancelled) throw new Error(`image ${image} is whole and not released`);
+      if (released && left > 0) incomplete++;
+      if (!released && bad > 0 && bad === left) withheld++;
     }
-    if (!cancelled) check('withheld', Number(meta.get('withheld')), withheld);
-    const complete = states.filter((tiles) => tiles.every((state) => state === 'gone')).length;
-    if (!cancelled) check('descriptors released', Number(meta.get('descriptors.total')), complete);
+    if (!cancelled) check('withheld', counter('withheld'), withheld);
+    if (!cancelled) check('incomplete', counter('incomplete'), incomplete);
+    if (!cancelled) check('descriptors released', counter('descriptors.total'), has(1));
+    check('descriptors done', counter('descriptors.done'), has(2));
+    check('descriptors skipped', counter('descriptors.skipped'), has(4));
+    check('bytes', counter('bytes'), total([...(await ofImages('bytesOf', images)).values()].map(Number)));
+    const skipped = await ofImages('skippedOf', images);
+    check('tiles skipped', counter('tiles.skipped'), total([...skipped.values()].map(Number)));
   }
+  if (lane === 'checks' && meta.get('state') !== 'cancelled')
+    for (const [image, value] of await ofImages('checkedOf', checked)) {
+      const [round, left] = value.split(':', 2).map(Number);
+      const unsettled = states[image]!.filter((state) => !['gone', 'failed'].includes(state)).length;
+      if (round === counter('checks.round') && unsettled > 0)
+        check(`checks left of image ${image}`, left, unsettled);
+    }
   return states;
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
