@@ -104,14 +104,16 @@ function countWords(counts: StateCounts, what = ''): string[] {
   return wrapped([`${what}${counts.done} of ${counts.total} done`, ...rest]);
 }
 
-function planWords({ images, tiles, planClosed, planOpen }: MigrationStatus): string[] {
+function planWords({ images, tiles, planClosed, planOpen, state }: MigrationStatus): string[] {
   const planned = `${counted(images.total, 'image')}, ${counted(tiles.total, 'tile')}`;
+  if (state === 'cancelled') return [`${planned}, the rest given up`];
   if (planClosed) return [`${planned}, closed`];
   if (planOpen.length === 0) return [`${planned}, open: no list of images was read yet`];
   return [`${planned}, open: not read to the end yet`, ...planOpen];
 }
 
 function ratesWords(status: MigrationStatus): string[] {
+  if (status.state === 'cancelled') return [];
   const { last10s, lastMinute, whole } = progressOf(status);
   const rates = [
     ['last 10 s', last10s],

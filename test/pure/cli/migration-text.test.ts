@@ -131,6 +131,17 @@ test('an open plan tells the lists that are open, or that there is none yet', ()
   ]);
 });
 
+test('one that is cancelled has neither an open plan nor rates', () => {
+  const change: Partial<MigrationStatus> = {
+    ...BUSY,
+    state: 'cancelled',
+    planClosed: false,
+    planOpen: ['ids.txt'],
+  };
+  expect(rows(change, 'Plan')).toEqual(['1200000 images, 1200000000 tiles, the rest given up']);
+  expect(rows(change, 'Rate')).toEqual([]);
+});
+
 test('the time left is told only where it means something', () => {
   const tiles = { ...COUNTS, total: 10, ready: 10 };
   expect(rows({ tiles }, 'Time left')).toEqual(['not known yet']);
