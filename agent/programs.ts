@@ -39,6 +39,7 @@ const OWN = {
   'zh-populate': '../jobs/populate-main.js',
   'zh-import-blobs': '../jobs/import-blobs-main.js',
   'zh-upload-dzis': '../jobs/upload-dzis-main.js',
+  'zh-verify': '../jobs/verify-main.js',
   'zh-stats': '../cli/stats-main.js',
 } as const;
 
