@@ -194,6 +194,26 @@ test('the signature of an address is made anew in time, before it expires', asyn
   expect(left).toEqual([60, 31, 60, 31]);
 });
 
+test('a folder shows no object that only stands for it, and goes on by the marker', async () => {
+  const blob = (name: string): string =>
+    `<Blob><Name>${name}</Name><Properties><Last-Modified>Sat, 21 Nov 2026 12:00:00 GMT</Last-Modified><Content-Length>3</Content-Length></Properties></Blob>`;
+  const body = `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="tiles"><Blobs>${blob('a/')}${blob('a/b &amp; c')}<BlobPrefix><Name>a/007/</Name></BlobPrefix></Blobs><NextMarker>2!more</NextMarker></EnumerationResults>`;
+  answer = (_, response) =>
+    void response
+      .writeHead(200, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body) })
+      .end(body);
+  expect(await open().listFolder('a/', null)).toEqual({
+    objects: [{ key: 'a/b & c', size: 3, modifiedMs: NOW }],
+    folders: ['a/007/'],
+    cursor: '2!more',
+  });
+  await open().listFolder('a/', '2!more');
+  const [first, second] = seen.map(({ url }) => new URL(url, endpoint).searchParams);
+  expect([first?.get('delimiter'), first?.get('prefix'), second?.get('marker')]).toEqual([
+    ...['/', 'a/', '2!more'],
+  ]);
+});
+
 describe('refusals', () => {
   test.each([
     [503, 'ServerBusy', 'throttled'],

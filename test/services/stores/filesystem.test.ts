@@ -224,6 +224,43 @@ test('a folder is read once for all pages of it, and any process can go on with 
   ]);
 });
 
+test('folders read side by side are each read once for all their pages', async () => {
+  const directory = folder();
+  const count = 1500;
+  for (const name of ['a', 'b']) {
+    mkdirSync(join(directory, name));
+    for (let i = 0; i < count; i++) writeFileSync(join(directory, name, String(i).padStart(4, '0')), '');
+  }
+  const store = filesystemStore(directory);
+  const [a, b] = [await store.listFolder('a/', null), await store.listFolder('b/', null)];
+  expect([a.objects.length, b.objects.length]).toEqual([1000, 1000]);
+  writeFileSync(join(directory, 'a/0999-later'), '');
+  writeFileSync(join(directory, 'b/0999-later'), '');
+  rmSync(join(directory, 'a/1200'));
+  const [restOfA, restOfB] = [await store.listFolder('a/', a.cursor), await store.listFolder('b/', b.cursor)];
+  expect([restOfA.objects.length, restOfB.objects.length]).toEqual([499, 500]);
+  expect([restOfA.cursor, restOfB.cursor]).toEqual([null, null]);
+  // Another process has not read them, and goes on all the same.
+  const others = await filesystemStore(directory).listFolder('a/', a.cursor);
+  expect(others.objects.map(({ key }) => key).slice(0, 2)).toEqual(['a/0999-later', 'a/1000']);
+});
+
+test('a folder shows links to files, no links to folders, and nothing of writes that are under way', async () => {
+  const directory = folder();
+  const store = filesystemStore(directory);
+  await store.write('x', TILE, metadata(TILE));
+  mkdirSync(join(directory, 'empty'));
+  symlinkSync('x', join(directory, 'link'));
+  symlinkSync('nowhere', join(directory, 'dangling'));
+  symlinkSync('..', join(directory, 'circle'));
+  const { objects, folders } = await store.listFolder('', null);
+  expect([objects.map(({ key }) => key), folders]).toEqual([['link', 'x'], ['empty/']]);
+  expect(existsSync(join(directory, '.convoy-incoming'))).toBe(true);
+  expect(await store.listFolder('.convoy-incoming/', null)).toEqual({
+    ...{ objects: [], folders: [], cursor: null },
+  });
+});
+
 test('lists links to files, not links to folders, and names what no key can name', async () => {
   const directory = folder();
   mkdirSync(join(directory, 'a'));

@@ -324,6 +324,47 @@ describe('a listing', () => {
   });
 });
 
+describe('a folder', () => {
+  const page = (keys: readonly string[], prefixes: readonly string[], more: string): StandInAnswer => ({
+    body: `<ListBucketResult>${more}${keys
+      .map((key) => `<Contents><Key>${key}</Key><Size>3</Size></Contents>`)
+      .join('')}${prefixes
+      .map((prefix) => `<CommonPrefixes><Prefix>${prefix}</Prefix></CommonPrefixes>`)
+      .join('')}</ListBucketResult>`,
+  });
+
+  test('is asked for by its delimiter, and shows no object that only stands for it', async () => {
+    const more =
+      '<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t1</NextContinuationToken>';
+    server.answer(() => page(['in/a/', 'in/a/b%2B'], ['in/a/c+d/'], more));
+    expect(await store.listFolder('a/', null)).toEqual({
+      objects: [{ key: 'a/b+', size: 3, modifiedMs: null }],
+      folders: ['a/c d/'],
+      cursor: 'token:t1',
+    });
+    const { query } = server.seen[0] ?? {};
+    expect([query?.get('delimiter'), query?.get('prefix')]).toEqual(['/', 'in/a/']);
+  });
+
+  test('goes on by the last name or folder where the server knows only the first version', async () => {
+    const more = '<IsTruncated>true</IsTruncated>';
+    server.answer(() => page(['in/a', 'in/c'], ['in/b/', 'in/d/'], more));
+    expect((await store.listFolder('', null)).cursor).toBe('key:in/d/');
+    server.answer(() => page(['in/\u{1f680}'], ['in/\uff5e/'], more));
+    expect((await store.listFolder('', null)).cursor).toBe('key:in/\u{1f680}');
+    server.answer(() => page([], [], '<IsTruncated>false</IsTruncated>'));
+    expect((await store.listFolder('', 'key:in/d/')).cursor).toBeNull();
+    expect(server.seen.at(-1)?.query.get('marker')).toBe('in/d/');
+  });
+
+  test('from elsewhere is not believed', async () => {
+    server.answer(() => page([], ['other/a/'], ''));
+    expect(await rejection(store.listFolder('', null))).toMatchObject({
+      ...{ kind: 'transient', code: 'bad-answer' },
+    });
+  });
+});
+
 describe('an object in parts', () => {
   const INIT = '<InitiateMultipartUploadResult><UploadId>u/1+</UploadId></InitiateMultipartUploadResult>';
   const composite = createHash('md5')

@@ -160,3 +160,15 @@ test('a copy whose ETag is not the expected one is no copy', async () => {
     await expect(store.copyFrom(address, 'to', expected)).rejects.toMatchObject(coded('copy-refused'));
   }
 });
+
+test('a folder shows no object that only stands for it', async () => {
+  const entry = { bytes: 3, last_modified: '2026-11-21T12:00:00.000000', hash: md5(BYTES) };
+  const listing = [{ ...entry, name: 'a/' }, { subdir: 'a/b/' }, { ...entry, name: 'a/ü' }];
+  answers = to([200, {}, JSON.stringify(listing)]);
+  expect(await store.listFolder('a/', 'a/0')).toEqual({
+    objects: [{ key: 'a/ü', size: 3, modifiedMs: Date.UTC(2026, 10, 21, 12) }],
+    folders: ['a/b/'],
+    cursor: 'a/ü',
+  });
+  expect(asked).toEqual(['GET /v1/AUTH_a/box?format=json&limit=1000&prefix=a%2F&marker=a%2F0&delimiter=/']);
+});
