@@ -5,34 +5,48 @@ import { LANES, type Lane } from '../../jobs/work-queue.js';
 
 /** Looks at the queue's Redis past the queue: every structure is walked and held against every counter. */
 export interface Inspector {
-  /** Per image and tile: `ready`, `claimed`, `delayed`, `failed`, or `gone` (done, skipped or dropped). Throws if two disagree. */
+  /** All that Redis holds, at one moment. */
+  look(): Promise<Look>;
   states(migration: string, lane: Lane): Promise<string[][]>;
   command: RedisConnection['command'];
   close(): Promise<void>;
 }
 
+/** Each key with its fields and values, or its members. */
+export type Look = ReadonlyMap<string, readonly string[]>;
+
+const DUMP = `
+  local read = {hash = {'HGETALL'}, set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1}, list = {'LRANGE', 0, -1}}
+  local found = {}
+  for index, key in ipairs(redis.call('KEYS', '*')) do
+    local command = read[redis.call('TYPE', key).ok]
+    found[index] = {key, redis.call(command[1], key, unpack(command, 2))}
+  end
+  return found`;
+
 export function inspect(url: string): Inspector {
   const redis = new RedisConnection({ locate: async () => url, timeoutMs: 10_000, scripts: new Map() });
+  const look = async (): Promise<Look> =>
+    new Map((await redis.command('EVAL', DUMP, 0)) as [string, string[]][]);
   return {
-    states: (migration, lane) => statesOf(redis, migration, lane),
+    look,
+    states: async (migration, lane) => statesIn(await look(), migration, lane),
     command: (name, ...args) => redis.command(name, ...args),
     close: () => redis.close(),
   };
 }
 
-async function statesOf(redis: RedisConnection, migration: string, lane: Lane): Promise<string[][]> {
+/** Per image and item: `ready`, `claimed`, `delayed`, `failed`, or `gone` (done, skipped or dropped). Throws if two disagree. */
+export function statesIn(look: Look, migration: string, lane: Lane): string[][] {
   const key = (name: MigrationKey, bucket: string | number = ''): string =>
     migrationKey(migration, name) + bucket;
-  const strings = async (name: string, ...args: (string | number)[]): Promise<string[]> =>
-    (await redis.command(name, ...args)) as string[];
-  const hash = async (name: string): Promise<ReadonlyMap<string, string>> =>
-    pairs(await strings('HGETALL', name));
+  const list = (name: string): readonly string[] => look.get(name) ?? [];
+  const hash = (name: string): ReadonlyMap<string, string> => pairs(list(name));
   /** All fields of a bucketed hash of images, by image number. */
-  const ofImages = async (name: MigrationKey, images: number): Promise<Map<number, string>> => {
+  const ofImages = (name: MigrationKey, images: number): Map<number, string> => {
     const found = new Map<number, string>();
     for (let bucket = 0; bucket * 256 < images; bucket++)
-      for (const [field, value] of await hash(key(name, bucket)))
-        found.set(bucket * 256 + Number(field), value);
+      for (const [field, value] of hash(key(name, bucket))) found.set(bucket * 256 + Number(field), value);
     return found;
   };
   const check = (what: string, actual: unknown, expected: unknown): void => {
@@ -40,9 +54,9 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
     if (is !== should) throw new Error(`${migration} ${lane}: ${what} is ${is}, found ${should}`);
   };
 
-  const meta = await hash(key('meta'));
+  const meta = hash(key('meta'));
   const images = Number(meta.get('images'));
-  const rows = await ofImages('rowsOf', images);
+  const rows = ofImages('rowsOf', images);
   check('number of rows', rows.size, images);
   const counter = (name: string): number => Number(meta.get(name) ?? 0);
   const checked = counter('checks.images');
@@ -61,20 +75,20 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
   };
   const numbers = (text: string): number[] => text.split(':').map((field) => Number.parseInt(field, 36));
 
-  for (const item of await strings('LRANGE', key(`${lane}Ready`), 0, -1)) {
+  for (const item of list(key(`${lane}Ready`))) {
     const [image, first, count] = numbers(item) as [number, number, number];
     put('ready', image, first, count);
   }
   if (lane === 'checks' && meta.get('state') !== 'cancelled')
     for (let image = counter('checks.cursor'); image < checked; image++)
       put('ready', image, 0, sizes[image]!);
-  for (const item of await strings('ZRANGE', key(`${lane}Delayed`), 0, -1)) {
+  for (const item of list(key(`${lane}Delayed`))) {
     const [image, first, count] = numbers(item) as [number, number, number];
     put('delayed', image, first, count);
   }
-  const leased = new Set(await strings('ZRANGE', key('leases'), 0, -1));
-  for (const name of await strings('KEYS', 'convoy:claim:*')) {
-    const claim = await hash(name);
+  const leased = new Set(list(key('leases')));
+  for (const name of [...look.keys()].filter((each) => each.startsWith('convoy:claim:'))) {
+    const claim = hash(name);
     if (claim.get('migration') !== migration || !claim.has('cursor')) continue;
     const token = name.slice('convoy:claim:'.length);
     if (!leased.has(token)) throw new Error(`claim ${token} has no lease`);
@@ -82,15 +96,13 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
     const [image, first] = [Number(claim.get('image')), Number(claim.get('cursor'))];
     put('claimed', image, first, Number(claim.get('end')) - first);
   }
-  const reasons = new Map(
-    [...(await hash(key('reasons')))].map(([reason, number]) => [Number(number), reason]),
-  );
+  const reasons = new Map([...hash(key('reasons'))].map(([reason, number]) => [Number(number), reason]));
   const failed = new Map<string, number>();
   const fail = (reason: string, count: number): void =>
     void failed.set(reason, (failed.get(reason) ?? 0) + count);
   for (const each of LANES)
-    for (const bucket of await strings('ZRANGE', key(`${each}Failed`), 0, -1)) {
-      const fields = await hash(key(`${each}FailedOf`, bucket));
+    for (const bucket of list(key(`${each}Failed`))) {
+      const fields = hash(key(`${each}FailedOf`, bucket));
       if (fields.size === 0) throw new Error(`failure bucket ${bucket} is listed and empty`);
       for (const [field, value] of fields) {
         const { place, first, count, reason } = unpackFailure(field, value);
@@ -99,8 +111,8 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
       }
     }
   let refused = 0;
-  for (const bucket of await strings('SMEMBERS', key('refused')))
-    for (const value of (await hash(key('idsOf', bucket))).values()) {
+  for (const bucket of list(key('refused')))
+    for (const value of hash(key('idsOf', bucket)).values()) {
       const reason = /^!\d+!(.*)$/.exec(value)?.[1];
       if (reason === undefined) continue;
       refused++;
@@ -112,15 +124,15 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
   for (const state of ['ready', 'claimed', 'delayed', 'failed']) check(state, ofLane(state), sum(state));
   const every = ['ready', 'claimed', 'delayed', 'failed', 'done', 'skipped'].map(ofLane);
   check('total', ofLane('total'), total(every));
-  const counts = await hash(key('failures'));
+  const counts = hash(key('failures'));
   check('failures', [...counts].sort(), [...failed].map(([reason, count]) => [reason, String(count)]).sort());
   check('refused', counter('refused'), refused);
   if (lane === 'tiles') {
     const cancelled = meta.get('state') === 'cancelled';
     const [opens, bads, marks] = [
-      await ofImages('openOf', images),
-      await ofImages('badOf', images),
-      await ofImages('marksOf', images),
+      ofImages('openOf', images),
+      ofImages('badOf', images),
+      ofImages('marksOf', images),
     ];
     const has = (mark: number): number =>
       [...marks.values()].filter((marked) => (Number(marked) & mark) !== 0).length;
@@ -140,12 +152,12 @@ async function statesOf(redis: RedisConnection, migration: string, lane: Lane): 
     if (!cancelled) check('descriptors released', counter('descriptors.total'), has(1));
     check('descriptors done', counter('descriptors.done'), has(2));
     check('descriptors skipped', counter('descriptors.skipped'), has(4));
-    check('bytes', counter('bytes'), total([...(await ofImages('bytesOf', images)).values()].map(Number)));
-    const skipped = await ofImages('skippedOf', images);
+    check('bytes', counter('bytes'), total([...ofImages('bytesOf', images).values()].map(Number)));
+    const skipped = ofImages('skippedOf', images);
     check('tiles skipped', counter('tiles.skipped'), total([...skipped.values()].map(Number)));
   }
   if (lane === 'checks' && meta.get('state') !== 'cancelled')
-    for (const [image, value] of await ofImages('checkedOf', checked)) {
+    for (const [image, value] of ofImages('checkedOf', checked)) {
       const [round, left] = value.split(':', 2).map(Number);
       const unsettled = states[image]!.filter((state) => !['gone', 'failed'].includes(state)).length;
       if (round === counter('checks.round') && unsettled > 0)

@@ -22,7 +22,7 @@ afterAll(() => inspector.close());
 
 it('keeps every tile in exactly one state, as the model does', { timeout: 180_000 }, async () => {
   const named = step.map(([name, perform]) => Object.assign(perform, { [fc.toStringMethod]: () => name }));
-  const steps = fc.array(named, { minLength: 20, maxLength: 80, size: 'max' });
+  const steps = fc.array(named, { minLength: 10, maxLength: 40, size: 'max' });
   const incomplete = fc.constantFrom('withhold' as const, 'publish' as const);
   await fc.assert(
     fc.asyncProperty(steps, incomplete, filter, async (list, policy, which) => {

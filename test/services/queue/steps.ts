@@ -1,10 +1,18 @@
 import fc from 'fast-check';
-import { type FailureFilter, LANES, type PlannedImage } from '../../../jobs/work-queue.js';
+import {
+  type FailureFilter,
+  type ImageGeometry,
+  LANES,
+  type PlannedImage,
+} from '../../../jobs/work-queue.js';
 import { LARGE, SMALL } from '../../contracts/queue-cases.js';
 import { type BothQueues, type Held, LONG, MIGRATIONS, type Settling, SHORT } from './both-queues.js';
 
 /** Something that one or several workers, a populate job or an operator does, with its name for the counter-example. */
 export type Step = [name: string, perform: (run: BothQueues) => Promise<void>];
+
+/** Levels of 1, 1 and 1 tile. */
+const TINY: ImageGeometry = { width: 4, height: 4, tileSize: 4, overlap: 0, format: 'png' };
 
 const migration = fc.constantFrom(...MIGRATIONS);
 const lease = fc.constantFrom(SHORT, LONG, LONG);
@@ -19,7 +27,7 @@ const settling: fc.Arbitrary<Settling> = fc.record({
   skipped: fc.integer({ min: 0, max: 2 }),
   reason: fc.constantFrom('http-404', 'http-404', 'truncated'),
   status: fc.constantFrom(404, 404, 0),
-  delayMs: fc.constantFrom(null, null, SHORT, LONG),
+  delayMs: fc.constantFrom(null, null, null, null, SHORT, SHORT, SHORT, LONG),
   digest: fc.constantFrom('0123456789abcdef'.repeat(2), 'fedcba98'.repeat(4), '0f1e2d3c4b5a6978'.repeat(2)),
   release: rarely(5),
   forget: rarely(19),
@@ -41,7 +49,7 @@ const at = (run: BothQueues, back: number): Held | undefined =>
 
 const id = fc.integer({ min: 0, max: 6 }).map((number) => `i${number}`);
 const planned: fc.Arbitrary<PlannedImage> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ id, geometry: fc.constantFrom(SMALL, LARGE) }) },
+  { weight: 4, arbitrary: fc.record({ id, geometry: fc.constantFrom(TINY, TINY, SMALL, LARGE) }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -196,15 +204,14 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       ),
   ),
   named(
-    4,
-    fc.tuple(migration, fc.array(smooth, { minLength: 1, maxLength: 3 }), options).map(
-      ([name, picks, how]): Step => [
-        `finish and verify ${name} ${JSON.stringify([picks, how])}`,
+    5,
+    fc.tuple(migration, fc.array(smooth, { minLength: 1, maxLength: 3 }), options, fc.boolean()).map(
+      ([name, picks, how, through]): Step => [
+        `finish and verify ${name} ${JSON.stringify([picks, how, through])}`,
         async (run) => {
-          await run.both((queue) => queue.resume(name));
-          for (const on of ['tiles', 'descriptors'] as const) await run.work(on, name, picks);
-          await run.both((queue) => queue.closePlan(name, null));
+          await run.finish(name, picks);
           await run.verify(name, how);
+          if (through) await run.work('checks', name, picks);
         },
       ],
     ),
