@@ -76,6 +76,7 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
   const count = { listed: 0, filtered: 0, known: 0, added: 0, duplicates: 0, refused: 0 };
   const seen = createIdSet();
   let looked = Number.NEGATIVE_INFINITY;
+  let holding: Promise<void> | null = null;
   let asked = false;
 
   function tally(outcome: PlanOutcome): void {
@@ -83,10 +84,14 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
     options.onOutcome(outcome);
   }
 
-  async function holdWhilePaused(until: AbortSignal): Promise<void> {
-    if (clock.steady() - looked < LOOK_MS) return;
-    await options.whileRunning(until);
-    looked = clock.steady();
+  /** Everything that asks the source waits here together. */
+  function holdWhilePaused(until: AbortSignal): Promise<void> {
+    if (holding === null && clock.steady() - looked < LOOK_MS) return Promise.resolve();
+    holding ??= options.whileRunning(until).finally(() => {
+      looked = clock.steady();
+      holding = null;
+    });
+    return holding;
   }
 
   /** Asks the operator, once: whoever resumes means it. */
@@ -119,11 +124,12 @@ async function planOnce(options: PopulateOptions, signal: AbortSignal): Promise<
   }
 
   async function look({ id, refusal, again }: Wanted, until: AbortSignal): Promise<Found> {
-    return { again, reading: refusal === null ? await readImage(options, id, until) : { id, refusal } };
+    if (refusal !== null) return { again, reading: { id, refusal } };
+    await holdWhilePaused(until);
+    return { again, reading: await readImage(options, id, until) };
   }
 
   async function add(batch: readonly Found[]): Promise<void> {
-    await holdWhilePaused(signal);
     const answers = await keep(() =>
       queue.addImages(
         migration,
