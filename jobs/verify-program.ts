@@ -22,9 +22,8 @@ import { workCounts } from './watch-queue.js';
 import type { MigrationStatus, OperatorQueue, VerifyOptions, WorkQueue } from './work-queue.js';
 
 const NAME = 'zh-verify';
-const DESCRIPTION = `Looks at the destination of a finished migration: every tile by what the store tells of it, or by reading it; each image's
-digest against what was stored. What is missing or different is listed and copied again by the migration's workers.
-Several at once, on any machines, share one round; one that is started again goes on with it.`;
+const DESCRIPTION =
+  "Looks at the destination of a finished migration: every tile by what the store tells of it, or by reading it, and each image's digest against what was stored. What is missing or different is listed, and copied again by the migration's workers. Several at once, on any machines, share one round; one that is started again goes on with it.";
 
 const TABLE = {
   migration: {

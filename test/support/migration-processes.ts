@@ -15,7 +15,7 @@ export interface Running {
 
 let started = 0;
 
-export type JobProgram = 'populate' | 'import-blobs' | 'upload-dzis';
+export type JobProgram = 'populate' | 'import-blobs' | 'upload-dzis' | 'verify';
 
 /** Starts zh-<job>; its log is `<ground>/<name>.log`. */
 export function startJob(
