@@ -35,6 +35,8 @@ const BACKOFF: BackoffPolicy = { firstMs: 500, factor: 2, maxMs: 30_000 };
 const STABLE_MS = 60_000;
 /** After being told to stop a worker takes 7 s at most; the shipped units allow 15 s. */
 const KILL_MS = 12_000;
+/** A supervisor tells all processes to stop: one that does not listen yet ends so, as it was told to. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** Numbers come once a second. */
 const SILENT_MS = 5_000;
 
@@ -82,7 +84,11 @@ export function createProcesses(options: ProcessesOptions): Processes {
     return new Promise<End>((resolve) => {
       child.once('error', ({ message }) => resolve({ how: message, code: 1, told }));
       child.once('exit', (code, signal) => {
-        const end = (): void => resolve({ how: signal ?? `exit code ${code}`, code: code ?? 1, told });
+        const how = signal ?? `exit code ${code}`;
+        const end = (): void => {
+          const heeded = stopping.signal.aborted && STOP_SIGNALS.some((one) => one === signal);
+          resolve({ how, code: code ?? (heeded ? 0 : 1), told });
+        };
         // What it said last may not have been read yet.
         if (child.connected) child.once('disconnect', end);
         else end();

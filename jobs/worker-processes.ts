@@ -69,15 +69,19 @@ export async function runAsChild({ parent, job, trouble, run, clock, log }: Chil
     ...{ name: 'numbers', intervalMs: NUMBERS_MS, clock, log },
     round: tellNumbers,
   });
+  const { code, byItself } = await run();
+  await numbers.stop();
+  await tellNumbers();
+  if (byItself) await parent.tell({ kind: 'ended', code, usage: null });
+  return code;
+}
+
+/** What one of several says of how it was called, each of them would: the parent says it once. */
+export async function sayToParent(parent: Parent, body: () => Promise<number>): Promise<number> {
   try {
-    const { code, byItself } = await run();
-    await numbers.stop();
-    await tellNumbers();
-    if (byItself) await parent.tell({ kind: 'ended', code, usage: null });
-    return code;
+    return await body();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    // Each of the processes would say the same.
     await parent.tell({ kind: 'ended', code: 2, usage: error.message });
     return 2;
   }

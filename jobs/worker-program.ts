@@ -10,7 +10,7 @@ import { createRun } from './run-worker.js';
 import { workCounts } from './watch-queue.js';
 import type { Lane } from './work-queue.js';
 import type { SKIP_EXISTING, WORKER_OPTIONS, WorkerOptionValues } from './worker-options.js';
-import { runAsChild, runSeveral } from './worker-processes.js';
+import { runAsChild, runSeveral, sayToParent } from './worker-processes.js';
 
 export interface WorkerProgram {
   readonly name: string;
@@ -33,7 +33,8 @@ export async function runWorkerProgram(
     const { processes: count, listen, logLevel } = options;
     return runSeveral({ count, listen, argv, env, log: createLog(name, logLevel) });
   }
-  return runOne(program, options, env, parent);
+  const one = (): Promise<number> => runOne(program, options, env, parent);
+  return parent === null ? one() : sayToParent(parent, one);
 }
 
 async function runOne(

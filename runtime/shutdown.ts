@@ -23,8 +23,10 @@ export function createShutdown(log: Log, process_: NodeJS.Process = process): Sh
   const closers: { name: string; close: () => Promise<void> | void }[] = [];
   let closing: Promise<void> | undefined;
 
+  let asked = false;
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process_.exit(128 + constants.signals[name]);
+    if (asked) process_.exit(128 + constants.signals[name]);
+    asked = true;
     controller.abort(name);
   };
   for (const name of SIGNALS) process_.on(name, onSignal);

@@ -27,6 +27,15 @@ it('ends at once on the second signal', () => {
   expect(exits).toEqual([130]);
 });
 
+it('takes what begins in the program itself for no signal', () => {
+  const { process, exits } = someProcess();
+  createShutdown(silentLog, process).begin();
+  process.emit('SIGTERM', 'SIGTERM');
+  expect(exits).toEqual([]);
+  process.emit('SIGTERM', 'SIGTERM');
+  expect(exits).toEqual([143]);
+});
+
 it('closes in reverse order, once, whatever fails, and then listens no more', async () => {
   const { process } = someProcess();
   const shutdown = createShutdown(silentLog, process);
