@@ -15,6 +15,8 @@ export interface Pace {
   readonly wait: number;
   readonly patience: number;
   readonly next: 'trying-more' | 'trying-less';
+  /** What the first of a step's two windows gave; null before. A poor one may be the machine's, a good one luck. */
+  readonly doubt: number | null;
   /** A little below where a store asked for mercy; fades. */
   readonly ceiling: number;
   /** It asked for mercy in the last window. */
@@ -35,24 +37,26 @@ export const MERCY = 0.1;
 const START = 8;
 /** More places must gain this part of what they would if the store had no end. */
 const WORTH_IT = 0.25;
-const MORE = 1.25;
+/** So much of it, and the next step is a double one. */
+const WORTH_DOUBLING = 0.7;
+const MORE = 1.5;
 const LESS = 0.8;
 /** What less may lose. */
-const NEARLY = 0.98;
+const NEARLY = 0.95;
 /** Windows between tries: after one that helped, and at most. */
 const PATIENCE = 3;
 const MOST_PATIENCE = 24;
 /** After a plea, and how a window without one forgets it. */
 const BELOW = 0.9;
-const FORGET = 1.02;
+const FORGET = 1.005;
 /** What a new reading counts in the rate of the limit that rests. */
 const NEW_READING = 0.4;
 
 export function startPace(most: number): Pace {
   const limit = Math.min(START, most);
   return {
-    ...{ limit, doing: 'doubling', base: limit, rate: 0, wait: 0, patience: PATIENCE, next: 'trying-less' },
-    ...{ ceiling: Number.POSITIVE_INFINITY, begging: false },
+    ...{ limit, doing: 'doubling', base: limit, rate: 0, wait: 0, patience: PATIENCE, next: 'trying-more' },
+    ...{ doubt: null, ceiling: Number.POSITIVE_INFINITY, begging: false },
   };
 }
 
@@ -67,19 +71,24 @@ export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
   const rate = sample.tilesPerSecond;
   switch (pace.doing) {
     case 'doubling':
-      if (!pays(pace, rate)) return rest(calm, pace.base, pace.rate);
-      return pace.limit < top
-        ? go(calm, 'doubling', pace.limit * 2, rate, top)
-        : rest(calm, pace.limit, rate);
-    case 'trying-more':
-      if (!pays(pace, rate)) return rest(longer(calm), pace.base, pace.rate);
-      return pace.limit < top
-        ? go({ ...calm, patience: PATIENCE }, 'trying-more', pace.limit * MORE, rate, top)
-        : rest(calm, pace.limit, rate);
-    case 'trying-less':
-      return rate >= pace.rate * NEARLY
-        ? rest({ ...calm, patience: PATIENCE }, pace.limit, rate)
+    case 'trying-more': {
+      const mean = meanOf(pace, rate);
+      const isSure = pace.doubt !== null || (pace.doing === 'doubling' && pays(pace, rate));
+      if (!isSure) return { ...calm, doubt: rate };
+      if (!pays(pace, mean)) return rest(longer({ ...calm, next: 'trying-more' }), pace.base, pace.rate);
+      const fresh: Pace = { ...calm, patience: PATIENCE, doubt: null };
+      if (pace.limit === top) return rest(fresh, pace.limit, mean);
+      return pace.doing === 'doubling' || pays(pace, mean, WORTH_DOUBLING)
+        ? go(fresh, 'doubling', pace.limit * 2, mean, top)
+        : rest(fresh, pace.limit, mean);
+    }
+    case 'trying-less': {
+      const mean = meanOf(pace, rate);
+      if (pace.doubt === null) return { ...calm, doubt: rate };
+      return mean >= pace.rate * NEARLY
+        ? rest({ ...calm, patience: PATIENCE, next: 'trying-less' }, pace.limit, mean)
         : rest(longer(calm), pace.base, pace.rate);
+    }
     case 'resting': {
       const known = pace.rate === 0 ? rate : pace.rate + (rate - pace.rate) * NEW_READING;
       if (pace.wait > 1) return { ...calm, wait: pace.wait - 1, rate: known };
@@ -97,20 +106,24 @@ export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
 function halve(pace: Pace): Pace {
   const limit = Math.max(1, Math.floor(pace.limit / 2));
   const ceiling = pace.begging ? pace.ceiling : Math.max(1, pace.limit * BELOW);
-  return { ...pace, limit, doing: 'doubling', base: limit, rate: 0, ceiling, begging: true };
+  return { ...pace, limit, doing: 'doubling', base: limit, rate: 0, ceiling, begging: true, doubt: null };
 }
 
-function pays({ limit, base, rate }: Pace, now: number): boolean {
-  return rate === 0 || now / rate - 1 >= (limit / base - 1) * WORTH_IT;
+function pays({ limit, base, rate }: Pace, now: number, part = WORTH_IT): boolean {
+  return rate === 0 || now / rate - 1 >= (limit / base - 1) * part;
+}
+
+function meanOf({ doubt }: Pace, rate: number): number {
+  return doubt === null ? rate : (rate + doubt) / 2;
 }
 
 function go(pace: Pace, doing: Pace['doing'], to: number, rate: number, top: number): Pace {
   const limit = Math.max(1, Math.min(top, doing === 'trying-less' ? Math.floor(to) : Math.ceil(to)));
-  return { ...pace, doing, base: pace.limit, rate, limit };
+  return { ...pace, doing, base: pace.limit, rate, limit, doubt: null };
 }
 
 function rest(pace: Pace, limit: number, rate: number): Pace {
-  return { ...pace, limit, doing: 'resting', base: limit, rate, wait: pace.patience };
+  return { ...pace, limit, doing: 'resting', base: limit, rate, wait: pace.patience, doubt: null };
 }
 
 function longer(pace: Pace): Pace {
