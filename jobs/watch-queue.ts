@@ -134,7 +134,7 @@ export function watchQueue(queue: WorkQueue, clock: Clock, listeners: Listeners)
       const waitedMs = oldest === undefined ? 0 : clock.steady() - oldest.at;
       return waitedMs < PATIENCE_MS
         ? null
-        : `Redis has been waited for for ${Math.floor(waitedMs / 1000)} s: it does not answer, or no unit announces it`;
+        : `Redis has not answered for ${Math.floor(waitedMs / 1000)} s, or cannot be found`;
     },
   };
 }
