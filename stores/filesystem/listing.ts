@@ -21,8 +21,8 @@ interface Level {
 }
 
 const PAGE_NAMES = 1000;
-/** About 200 MB. Beyond it a folder is read anew for each page. */
-const KEPT_NAMES = 2_000_000;
+/** About 400 MB: more than the descriptors and folders of a million images. Beyond it a folder is read anew for each page. */
+const KEPT_NAMES = 4_000_000;
 
 /**
  * Pages in the order of the keys. The cursor is the last name seen, with a slash if it is a folder: a page may be

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { type OpenOptions, openDestination, openSource, openStore } from '../../
 import type { Store } from '../../../stores/store.js';
 import { properties } from '../../contracts/store-cases.js';
 import { manualClock } from '../../support/clock.js';
+import { ROOT } from '../../support/programs.js';
 import { lintMetrics, parseMetrics } from '../../support/prometheus-text.js';
 
 const closers: (() => unknown)[] = [];
@@ -79,6 +80,18 @@ test('every attempt at a store is counted and timed by side, kind, operation and
     ['convoy_zh_store_bytes_total{kind="http",operation="read",side="source"}', 4],
     ['convoy_zh_store_bytes_total{kind="file",operation="write",side="destination"}', 4],
   ]);
+});
+
+test('the document has them, by their labels and values', async () => {
+  const meter = prometheusMeter();
+  closing(await openSource(await sourceOf(), { log: silentLog, env: {}, meter }));
+  const told = parseMetrics(await meter.text());
+  const rows = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8').split('\n');
+  for (const [name, { type }] of told) {
+    const row = rows.find((line) => line.startsWith(`| \`${name}\` | ${type}, \`side\``));
+    for (const label of ['kind', 'operation']) expect(row).toContain(`\`${label}\``);
+  }
+  expect([...told.keys()]).toEqual(['convoy_zh_store_seconds', 'convoy_zh_store_bytes_total']);
 });
 
 test('who gave up waiting for a turn has asked no store', async () => {
