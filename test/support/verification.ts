@@ -1,5 +1,12 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import type { Ground } from '../../agent/ground.js';
+import { openRoute } from '../../jobs/route.js';
+import type { Lane, WorkQueue } from '../../jobs/work-queue.js';
+import { createWorker } from '../../jobs/worker.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLog } from '../../runtime/log.js';
+import { silentMeter } from '../../runtime/meter.js';
 import { type JobProgram, startJob } from './migration-processes.js';
 import { program } from './programs.js';
 
@@ -28,8 +35,8 @@ export function zhVerify(args: readonly string[], env: Readonly<Record<string, s
   });
 }
 
-/** Copies what there is to copy, tiles and then descriptors, and resolves when nothing is left. */
-export async function copyAll(
+/** Copies what there is to copy, by the programs a user runs: tiles and then descriptors, until nothing is left. */
+export async function copyByPrograms(
   ground: Ground,
   migration: string,
   env: Readonly<Record<string, string>>,
@@ -39,4 +46,21 @@ export async function copyAll(
     const code = await startJob(ground, job, ['--migration', migration, '--until-empty'], env).ended;
     if (code !== 0) throw new Error(`zh-${job} ended with ${code}`);
   }
+}
+
+/** The same by workers of this process, which is faster; failures are no matter. */
+export async function copyAll(
+  queue: WorkQueue,
+  migration: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const lanes: readonly Lane[] = ['tiles', 'descriptors'];
+  const [clock, random, log] = [systemClock(), Math.random, silentLog];
+  for (const lane of lanes)
+    await createWorker({
+      ...{ queue, lane, migration, id: randomUUID(), clock, random, log },
+      ...{ concurrency: 16, skipExisting: false, untilEmpty: true },
+      openRoute: (definition, hooks) =>
+        openRoute(definition, { clock, random, log, env, meter: silentMeter, ...hooks }),
+    }).run(new AbortController().signal);
 }
