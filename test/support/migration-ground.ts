@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
 import { RedisQueue } from '../../jobs/redis-queue.js';
 import type { ImageGeometry, MigrationStatus } from '../../jobs/work-queue.js';
@@ -20,6 +21,8 @@ export interface MigrationGround {
   status(name: string): Promise<MigrationStatus>;
   start(job: JobProgram, args: readonly string[], env?: Readonly<Record<string, string>>): Running;
   logOf(running: Running): string;
+  /** All that was in it is gone, as if its disk had been. */
+  emptyRedis(): Promise<void>;
 }
 
 export function useMigrations(name: string): MigrationGround {
@@ -65,6 +68,11 @@ export function useMigrations(name: string): MigrationGround {
     },
     status: async (migration) => (await queue.status(migration))!,
     start: (job, args, env = {}) => startJob(ground, job, args, { REDIS_URL: redis.url, ...env }),
+    async emptyRedis() {
+      const client = new Redis(redis.url);
+      await client.flushall();
+      client.disconnect();
+    },
     logOf: (running) => readFileSync(join(ground.dir, `${running.name}.log`), 'utf8'),
   };
 }
