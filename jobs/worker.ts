@@ -225,9 +225,11 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   }
 
   /** For `untilEmpty`: null if there is still something to do, or no telling. */
-  async function outcome(): Promise<WorkerOutcome | null> {
+  async function outcome({ why }: Idle): Promise<WorkerOutcome | null> {
     try {
       const names = options.migration === undefined ? await queue.migrations() : [options.migration];
+      // None, although there was one a moment ago: Redis was emptied, and the next claim will say so.
+      if (names.length === 0 && why !== 'none') return null;
       const found = await Promise.all(names.map((name) => queue.status(name)));
       const all = found.filter((status): status is MigrationStatus => status !== null);
       const open = all.map((status) => leftToDo(status, lane)).find((why) => why !== null);
@@ -306,7 +308,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           continue;
         }
         if (claims.size === 0) {
-          if (options.untilEmpty) result = await outcome();
+          if (options.untilEmpty) result = await outcome(answer.got as Idle);
           else nowDoing(`idle: ${(answer.got as Idle).why}`);
         }
         if (result === null) await rest(answer as Answer & { got: Idle }, signal);

@@ -9,7 +9,6 @@ import { until } from '../../support/until.js';
 
 /** Workers with stores that do as told: how they divide themselves among migrations, what they wait for, when they end. */
 const clock = systemClock();
-/** 371 tiles. */
 const IMAGE: ImageGeometry = { width: 1600, height: 1600, tileSize: 100, overlap: 1, format: 'jpg' };
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

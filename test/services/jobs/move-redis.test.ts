@@ -1,0 +1,187 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { tileCount } from '../../../jobs/pyramid.js';
+import { RedisQueue } from '../../../jobs/redis-queue.js';
+import { type ImageGeometry, type MigrationDefinition, NO_LIMIT } from '../../../jobs/work-queue.js';
+import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } from '../../../jobs/worker.js';
+import { systemClock } from '../../../runtime/clock.js';
+import { type Log, silentLog } from '../../../runtime/log.js';
+import { inspect } from '../../support/queue-inspector.js';
+import { type TestServer, testRedis, useGround } from '../../support/services.js';
+import { openStubRoute, type StubStores, stubStores } from '../../support/stub-route.js';
+import { until } from '../../support/until.js';
+
+/** What a worker makes of a real Redis in trouble, and of a limit that it shares with another. */
+const ground = useGround('move-redis');
+const clock = systemClock();
+const IMAGE: ImageGeometry = { width: 1600, height: 1600, tileSize: 100, overlap: 1, format: 'jpg' };
+const IDS = ['a', 'b', 'c', 'd'];
+/** Shorter than the troubles here, so that leases run out in them as they would in a minute. */
+const LEASE_MS = 1_500;
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+let servers = 0;
+
+async function bench() {
+  const redis = await testRedis(ground, { name: `redis-${++servers}` });
+  const said: string[] = [];
+  const hear = (_: object, message: string): void => void said.push(message);
+  const log: Log = { ...silentLog, info: hear, warn: hear, error: hear, child: () => log };
+  const open = (): RedisQueue => {
+    const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 500 });
+    closers.push(() => queue.close());
+    return queue;
+  };
+  const queue = open();
+  const all = new Map<string, StubStores>();
+  const migration = async (
+    name: string,
+    change: Partial<StubStores> = {},
+    destination = 'file:///d',
+  ): Promise<StubStores> => {
+    const definition: MigrationDefinition = {
+      ...{ name, source: 'http://s', destination, rangeSize: 100, maxAttempts: 3 },
+      ...{ stopAfterFailures: 1, stopAfterTiles: 1000, serverSide: 'auto', incomplete: 'withhold' },
+    };
+    await queue.createMigration(definition);
+    await queue.addImages(
+      name,
+      IDS.map((id) => ({ id, geometry: IMAGE })),
+    );
+    await queue.closePlan(name, null);
+    const stores = stubStores(change);
+    all.set(name, stores);
+    return stores;
+  };
+  let workers = 0;
+  const start = (change: Partial<WorkerOptions> = {}): { worker: Worker; ended: Promise<WorkerOutcome> } => {
+    const stopping = new AbortController();
+    const worker = createWorker({
+      ...{ queue: open(), lane: 'tiles', id: `w${++workers}`, clock, random: Math.random, log },
+      ...{ concurrency: 8, skipExisting: false, untilEmpty: false, leaseMs: LEASE_MS, ...change },
+      openRoute: (definition, hooks) => openStubRoute(all.get(definition.name)!, definition, hooks),
+    });
+    const ended = worker.run(stopping.signal);
+    closers.push(() => {
+      stopping.abort();
+      return ended;
+    });
+    return { worker, ended };
+  };
+  /** As the programs do, ranges are reclaimed meanwhile. */
+  const copied = (name: string) =>
+    until(
+      `${name} to be copied`,
+      async () => {
+        await queue.reclaim(100);
+        const status = await queue.status(name);
+        return status !== null && status.tiles.done === status.tiles.total ? status : null;
+      },
+      60_000,
+    );
+  return { redis, said, queue, migration, start, copied };
+}
+
+type Bench = Awaited<ReturnType<typeof bench>>;
+
+async function underWay({ queue }: Bench): Promise<void> {
+  await until('tiles to be copied', async () => (await queue.status('m'))!.tiles.done > 50);
+}
+
+describe('a Redis that is away for longer than the leases last', () => {
+  const faults: [string, (redis: TestServer) => Promise<void>, (redis: TestServer) => Promise<void>][] = [
+    ['killed and started again', (redis) => redis.kill(), (redis) => redis.restart()],
+    ['frozen and thawed', (redis) => redis.freeze(), async (redis) => redis.thaw()],
+  ];
+  test.each(faults)(
+    '%s: it is waited for, said once, and nothing is lost or counted twice',
+    async (_, away, back) => {
+      const b = await bench();
+      const stores = await b.migration('m', { delayMs: 10 });
+      const { worker } = b.start();
+      await underWay(b);
+      await away(b.redis);
+      await until('the worker to say so', () =>
+        worker.state.detail.includes('waiting: Redis at redis://127.0.0.1'),
+      );
+      const { since } = worker.state;
+      // Its leases run out: nothing is started then, and what was is no more than a window for each of two claims.
+      const before = stores.requests.length;
+      await until('the leases to run out', () => Date.now() - since > 2 * LEASE_MS);
+      const atRest = stores.requests.length;
+      expect(atRest - before).toBeLessThanOrEqual(2 * 16);
+      await back(b.redis);
+      const status = await b.copied('m');
+      expect(status.tiles).toMatchObject({ ready: 0, claimed: 0, delayed: 0, failed: 0 });
+      await until('the worker to rest', () => worker.state.state === 'idle');
+      const times = (text: string): number => b.said.filter((line) => line.includes(text)).length;
+      expect([times('waiting: Redis'), times('the queue answers again')]).toEqual([1, 1]);
+      expect(status.tiles.total).toBe(IDS.length * tileCount(IMAGE));
+    },
+  );
+});
+
+test('a Redis out of memory still hears of what is done: the migration ends', async () => {
+  const b = await bench();
+  await b.migration('m', { delayMs: 5 });
+  b.start();
+  await underWay(b);
+  const admin = inspect(b.redis.url);
+  closers.push(() => admin.close());
+  await admin.command('CONFIG', 'SET', 'maxmemory', 1);
+  await b.copied('m');
+});
+
+describe('an emptied Redis', () => {
+  test('is named, never finished; others are served, and the migration is when it is created anew', async () => {
+    const b = await bench();
+    await b.migration('m', { delayMs: 10 });
+    const { worker, ended } = b.start({ untilEmpty: true });
+    let over = false;
+    void ended.then(() => {
+      over = true;
+    });
+    await underWay(b);
+    const admin = inspect(b.redis.url);
+    closers.push(() => admin.close());
+    await admin.command('FLUSHALL');
+    await until('the worker to say so', () => worker.state.detail.includes('Redis lost migration m'));
+    await until('it to be at rest', () => worker.state.state === 'idle');
+    expect(over).toBe(false);
+    await b.migration('n');
+    await b.copied('n');
+    // Elsewhere this time: what it was before must not be gone on with.
+    const anew = await b.migration('m', {}, 'file:///e');
+    await b.copied('m');
+    expect(anew.requests).toHaveLength(IDS.length * tileCount(IMAGE));
+    expect(await ended).toEqual({ failures: false });
+    expect(b.said.filter((line) => line.startsWith('not served: Redis lost'))).toHaveLength(1);
+  });
+});
+
+describe('the limit of a migration', () => {
+  test('is shared by its workers: together no more than it, also when it is changed or taken away', async () => {
+    const b = await bench();
+    const stores = await b.migration('m');
+    await b.queue.limit('m', { ...NO_LIMIT, requestsPerSecond: 40 });
+    b.start({ concurrency: 4 });
+    b.start({ concurrency: 4 });
+    const withinLimit = async (perSecond: number): Promise<void> => {
+      // A worker hears of its share with its next checkpoint, twice a second.
+      const changed = performance.now();
+      await until('all to have heard of it', () => performance.now() - changed > 1_200);
+      const [before, from] = [stores.requests.length, performance.now()];
+      await until('a dozen more', () => stores.requests.length >= before + 12);
+      const seconds = (performance.now() - from) / 1000;
+      expect(stores.requests.length - before).toBeLessThanOrEqual(perSecond * seconds + 2);
+    };
+    await until('both to be at work', () => stores.requests.length > 4);
+    await withinLimit(40);
+    await b.queue.limit('m', { ...NO_LIMIT, requestsPerSecond: 10 });
+    await withinLimit(10);
+    await b.queue.limit('m', NO_LIMIT);
+    await b.copied('m');
+  });
+});
