@@ -1,7 +1,8 @@
 /**
- * Every Redis key of the product is named here and nowhere else. A script gets all keys of one migration in the
- * order of `MIGRATION_KEYS`, as `K.<name>`; a name that ends in `Of` is a stem to which the script adds a bucket
- * number or a token. (One Redis, never a Redis Cluster: the buckets of a script need not share a slot.)
+ * Every Redis key of the product is named here and nowhere else. A script gets what all keys of one migration begin with,
+ * and says `K.<name>`; a name that ends in `Of` is a stem to which the script adds a bucket number or a token. (One Redis,
+ * never a Redis Cluster: the keys of a script need not share a slot. Forty names sent with each call would cost more
+ * than most calls.)
  */
 const ROOT = 'convoy:';
 
@@ -60,21 +61,29 @@ const MIGRATION_KEYS = {
 } as const;
 export type MigrationKey = keyof typeof MIGRATION_KEYS;
 
-const NAMES = Object.keys(MIGRATION_KEYS) as MigrationKey[];
+/** What the keys of one migration begin with: the one KEYS of its scripts. */
+export function migrationPrefix(migration: string): string {
+  return `${ROOT}m:${encodeURIComponent(migration)}:`;
+}
 
 export function migrationKey(migration: string, key: MigrationKey): string {
-  return `${ROOT}m:${encodeURIComponent(migration)}:${MIGRATION_KEYS[key]}`;
+  return migrationPrefix(migration) + MIGRATION_KEYS[key];
 }
 
-/** The KEYS of a script that works on one migration. */
-export function migrationKeys(migration: string): readonly string[] {
-  return [...NAMES.map((name) => migrationKey(migration, name)), MIGRATIONS, `${ROOT}claim:`];
-}
+const luaTable = (values: Readonly<Record<string, string>>): string =>
+  `{${Object.entries(values)
+    .map(([name, value]) => `${name}='${value}'`)
+    .join(',')}}`;
 
-/** The first lines of such a script: its KEYS by name. */
-export const KEYS_IN_LUA = `local K = {${[...NAMES, 'migrations', 'claimOf']
-  .map((name, index) => `${name}=KEYS[${index + 1}]`)
-  .join(',')}}\n`;
+/** The first lines of such a script: its keys by name, each put together when it is first asked for. */
+export const KEYS_IN_LUA = `local K = setmetatable(${luaTable({ migrations: MIGRATIONS, claimOf: `${ROOT}claim:` })}, {
+  __index = function(keys, name)
+    keys[name] = KEYS[1] .. keys.names[name]
+    return keys[name]
+  end,
+})
+K.names = ${luaTable(MIGRATION_KEYS)}
+`;
 
 /** Images whose rows share a hash: few enough for Redis to keep it packed (hash-max-listpack-entries is 512). */
 export const ROWS_PER_BUCKET = 256;

@@ -7,7 +7,7 @@ import { failuresOf, type StoredFailures } from './redis-failures.js';
 import {
   idBucket,
   MIGRATIONS,
-  migrationKeys,
+  migrationPrefix,
   ROWS_PER_BUCKET,
   WORKER_EXPIRIES,
   WORKER_REPORTS,
@@ -275,7 +275,7 @@ export class RedisQueue implements q.WorkQueue {
   }
 
   #run(script: Script, migration: string, args: readonly (string | number)[]): Promise<Reply> {
-    return this.#redis.script(script, migrationKeys(migration), args);
+    return this.#redis.script(script, [migrationPrefix(migration)], args);
   }
 
   /** A script that needs a migration which is not cancelled. */

@@ -32,8 +32,9 @@ export function loadScripts(): ReadonlyMap<Script, string> {
     (Object.keys(SCRIPTS) as Script[]).map((name) => {
       const text = read(name);
       const body = text.indexOf('\n') + 1;
-      const parts = SCRIPTS[name].map(read).join('');
-      return [name, text.slice(0, body) + KEYS_IN_LUA + parts + text.slice(body)];
+      const parts = SCRIPTS[name].map(read);
+      const before = parts.length === 0 ? '' : KEYS_IN_LUA + parts.join('');
+      return [name, text.slice(0, body) + before + text.slice(body)];
     }),
   );
 }

@@ -8,9 +8,31 @@ if state == 'cancelled' then return state end
 local first = tonumber(redis.call('HGET', K.meta, 'images'))
 local image, tiles, refused = first, 0, 0
 local answers, items = {}, {}
+
+-- What belongs into one hash of rows is stored together.
+local bucket, rows, open = nil, {}, {}
+local function store()
+  if #rows == 0 then return end
+  redis.call('HSET', K.rowsOf .. bucket, unpack(rows))
+  redis.call('HSET', K.openOf .. bucket, unpack(open))
+  rows, open = {}, {}
+end
+local function add(row, count)
+  if math.floor(image / 256) ~= bucket then
+    store()
+    bucket = math.floor(image / 256)
+  end
+  local place = #rows + 1
+  rows[place], rows[place + 1] = image % 256, row
+  open[place], open[place + 1] = image % 256, count
+  items[#items + 1] = packItem(image, 0, count, 0, 0, 0)
+  image = image + 1
+  tiles = tiles + count
+end
+
 for index = 1, #ARGV, 4 do
-  local id, bucket, record, count = ARGV[index], ARGV[index + 1], ARGV[index + 2], tonumber(ARGV[index + 3])
-  local ids = K.idsOf .. bucket
+  local id, record, count = ARGV[index], ARGV[index + 2], tonumber(ARGV[index + 3])
+  local ids = K.idsOf .. ARGV[index + 1]
   local known = redis.call('HGET', ids, id)
   local answer = 'known'
   if not known or known:sub(1, 1) == '!' then
@@ -22,21 +44,17 @@ for index = 1, #ARGV, 4 do
       answer = 'refused'
       refused = refused + 1
       redis.call('HSET', ids, id, record)
-      redis.call('SADD', K.refused, bucket)
+      redis.call('SADD', K.refused, ARGV[index + 1])
       countReason(record:match('^!%d+!(.*)$'), 1)
     else
       answer = 'added'
       redis.call('HSET', ids, id, image)
-      local rows, field = rowOf(K.rowsOf, image)
-      redis.call('HSET', rows, field, record)
-      redis.call('HSET', rowOf(K.openOf, image), field, count)
-      items[#items + 1] = packItem(image, 0, count, 0, 0, 0)
-      image = image + 1
-      tiles = tiles + count
+      add(record, count)
     end
   end
   answers[#answers + 1] = answer
 end
+store()
 
 for from = 1, #items, 1000 do
   redis.call('RPUSH', K.tilesReady, unpack(items, from, math.min(from + 999, #items)))

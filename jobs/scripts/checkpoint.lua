@@ -56,7 +56,7 @@ else
   end
 end
 
-local digest = ARGV[9] ~= '' and bytesOfHex(ARGV[9])
+local digest = ARGV[9] ~= '' and digestOf(ARGV[9])
 if lane == 'checks' then
   -- Which items were skipped only the worker knows: the first of them, it is taken.
   local whole = done == 0 and skipped > 0 and tilesOfRow(ofImage(K.rowsOf, image))
@@ -106,5 +106,6 @@ else
   if tail then redis.call('HSET', key, 'tail', tail) end
   redis.call('ZADD', K.leases, time + claim.lease, token)
 end
-if lane ~= 'checks' then noteFinish() end
+-- While a claim is kept, something is left.
+if answer == 'ended' and lane ~= 'checks' then noteFinish() end
 return {answer, requests, bandwidth}

@@ -61,6 +61,13 @@ local function ofImage(stem, image)
   return redis.call('HGET', rowOf(stem, image))
 end
 
+-- A digest is 16 raw bytes.
+local WORDS = '>I4I4I4I4'
+local NO_DIGEST = string.rep('\0', 16)
+local function hexOf(digest)
+  return string.format('%08x%08x%08x%08x', struct.unpack(WORDS, digest))
+end
+
 local function move(lane, state, by)
   if by ~= 0 then redis.call('HINCRBY', K.meta, lane .. '.' .. state, by) end
 end

@@ -26,15 +26,16 @@ local function count(stem, image, by)
   return sum
 end
 
-local NO_DIGEST = string.rep('\0', 16)
 local function xor(a, b)
-  local bytes = {}
-  for index = 1, 16 do bytes[index] = string.char(bit.bxor(a:byte(index), b:byte(index))) end
-  return table.concat(bytes)
+  local a1, a2, a3, a4 = struct.unpack(WORDS, a)
+  local b1, b2, b3, b4 = struct.unpack(WORDS, b)
+  return struct.pack(WORDS, bit.bxor(a1, b1), bit.bxor(a2, b2), bit.bxor(a3, b3), bit.bxor(a4, b4))
 end
 
-local function bytesOfHex(hex)
-  return (hex:gsub('%x%x', function(digits) return string.char(tonumber(digits, 16)) end))
+local function digestOf(hex)
+  local words = {}
+  for index = 1, 4 do words[index] = tonumber(hex:sub(8 * index - 7, 8 * index), 16) end
+  return struct.pack(WORDS, unpack(words))
 end
 
 local function moveDigest(image, by)

@@ -5,8 +5,7 @@ if redis.call('EXISTS', K.meta) == 0 then return false end
 local answers = {}
 local function show(image, row, open, bad, bytes, digest, mark)
   local released = marked(tonumber(mark or 0), RELEASED) and 1 or 0
-  local hex = (digest or NO_DIGEST):gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
-  for _, value in ipairs({image, row, open or '0', bad or '0', bytes or '0', hex, released}) do
+  for _, value in ipairs({image, row, open or '0', bad or '0', bytes or '0', hexOf(digest or NO_DIGEST), released}) do
     answers[#answers + 1] = value
   end
 end

@@ -4,9 +4,7 @@
 local meta = redis.call('HGETALL', K.meta)
 if #meta == 0 then return false end
 for index = 1, #meta, 2 do
-  if meta[index] == 'digest' then
-    meta[index + 1] = meta[index + 1]:gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
-  end
+  if meta[index] == 'digest' then meta[index + 1] = hexOf(meta[index + 1]) end
 end
 return {now(), finished() and 1 or 0, roundFinished() and 1 or 0, meta, redis.call('HGETALL', K.failures),
   redis.call('SMEMBERS', K.planOpen), redis.call('LRANGE', K.samples, 0, -1)}

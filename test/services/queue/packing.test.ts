@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { tileCount } from '../../../jobs/pyramid.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
-import type { FailureRecord, ImageGeometry, WorkQueue } from '../../../jobs/work-queue.js';
+import {
+  type Checkpoint,
+  type Claim,
+  type FailureRecord,
+  type ImageGeometry,
+  LANES,
+  type Lane,
+  type WorkQueue,
+} from '../../../jobs/work-queue.js';
 import { definition, LONG, point, SMALL } from '../../contracts/queue-cases.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
 import { testRedis, useGround } from '../../support/services.js';
@@ -16,6 +25,10 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([queue.close(), inspector.close()]));
 
+/** 3,392 tiles. */
+const WIDE: ImageGeometry = { width: 20_001, height: 8_003, tileSize: 254, overlap: 1, format: 'jpg' };
+let tokens = 0;
+
 const failed = (first: number): Omit<FailureRecord, 'lane' | 'image'> => ({
   ...{ first, count: 1, reason: `http-${400 + (first % 3)}`, status: 404, attempt: 1 },
 });
@@ -23,20 +36,44 @@ const failed = (first: number): Omit<FailureRecord, 'lane' | 'image'> => ({
 it('keeps everything that grows with the images in packed hashes', async () => {
   const images = 600;
   await queue.createMigration(definition({ name: 'packed' }));
-  for (let index = 0; index < images; index++)
-    await queue.addImages('packed', [{ id: `AbC${index}xyz`, geometry: SMALL }]);
-  for (let index = 0; index < images; index++) {
-    const token = `p${index}`;
-    await queue.claim({ token, lane: 'tiles', leaseMs: LONG, migration: 'packed' });
-    const digest = 'f'.repeat(32);
-    await queue.checkpoint(token, 'packed', point(1, 9, { done: 8, digest, failed: [failed(index % 9)] }));
-  }
+  const planned = Array.from({ length: images }, (_, index) => ({ id: `AbC${index}xyz`, geometry: SMALL }));
+  await queue.addImages('packed', planned);
+  const digest = 'f'.repeat(32);
+  const settle = async (lane: Lane, change: Partial<Checkpoint>): Promise<void> => {
+    for (let index = 0; index < images; index++) {
+      const token = `${lane}-${index}`;
+      const claim = await queue.claim({ token, lane, leaseMs: LONG, migration: 'packed' });
+      if ('kind' in claim) throw new Error('nothing to claim');
+      const next = point(1, claim.end, { digest, bytes: 2 ** 31, ...change });
+      await queue.checkpoint(token, 'packed', next);
+    }
+  };
+  await settle('tiles', { done: 7, skipped: 1, failed: [failed(3)] });
+  await queue.closePlan('packed', null);
+  await queue.beginVerification('packed', { sample: 1, read: true, unpublish: true });
+  await settle('checks', {
+    ...{ next: 4, done: 3, failed: [failed(3)], bytes: 0 },
+    found: { blind: false, restart: false },
+  });
   const keys = (await inspector.command('KEYS', 'convoy:m:packed:*:[0-9]*')) as string[];
-  for (const kind of ['rows', 'open', 'bad', 'digest', 'ids', 'tiles:failed'])
+  for (const kind of [
+    ...[
+      'ids',
+      'rows',
+      'open',
+      'bad',
+      'skipped',
+      'bytes',
+      'digest',
+      'checked',
+      'tiles:failed',
+      'checks:failed',
+    ],
+  ])
     expect(keys.filter((key) => key.startsWith(`convoy:m:packed:${kind}:`))).not.toEqual([]);
   for (const key of keys)
     expect([key, await inspector.command('OBJECT', 'ENCODING', key)]).toEqual([key, 'listpack']);
-  await inspector.states('packed', 'tiles');
+  for (const lane of LANES) await inspector.states('packed', lane);
 });
 
 it('lists and requeues thousands of failures of one image, each once and in bounded steps', async () => {
@@ -64,10 +101,70 @@ it('lists and requeues thousands of failures of one image, each once and in boun
   expect((await queue.status('big'))!).toMatchObject({ failures: {}, tiles: { ready: 4000, failed: 0 } });
 });
 
-it('reads, and compares, a definition from before copies between stores as one with auto', async () => {
+it('begins to verify a million checks by a cursor, and takes images into the lane as they are asked for', async () => {
+  const images = 300;
+  await queue.createMigration(definition({ name: 'round', rangeSize: 10_000 }));
+  const planned = Array.from({ length: images }, (_, index) => ({ id: `i${index}`, geometry: WIDE }));
+  await queue.addImages('round', planned);
+  const settle = async (lane: Lane, found: Checkpoint['found']): Promise<Claim | null> => {
+    const claim = await queue.claim({
+      token: `round-${++tokens}`,
+      lane,
+      leaseMs: LONG,
+      migration: 'round',
+    });
+    if ('kind' in claim) return null;
+    const done = claim.end - claim.first;
+    await queue.checkpoint(claim.token, 'round', point(1, claim.end, { done, found }));
+    return claim;
+  };
+  for (const lane of ['tiles', 'descriptors'] as const) while ((await settle(lane, null)) !== null);
+  await queue.closePlan('round', null);
+  await queue.beginVerification('round', { sample: 1, read: false, unpublish: false });
+  const listed = async (): Promise<number> =>
+    Number(await inspector.command('LLEN', 'convoy:m:round:checks:ready'));
+  const tiles = tileCount(WIDE);
+  expect(tiles * images).toBeGreaterThan(1_000_000);
+  expect([await listed(), (await queue.status('round'))!.verification!.checks.ready]).toEqual([
+    0,
+    (tiles + 1) * images,
+  ]);
+  let most = 0;
+  const checked: (readonly [number, number, number])[] = [];
+  for (;;) {
+    const claim = await settle('checks', { blind: false, restart: false });
+    if (claim === null) break;
+    checked.push([claim.image.number, claim.first, claim.end]);
+    most = Math.max(most, await listed());
+  }
+  expect(checked).toEqual(planned.map((_, image) => [image, 0, tiles + 1]));
+  expect(most).toBeLessThan(64);
+  expect((await queue.status('round'))!.verification).toMatchObject({
+    finished: true,
+    images: { matched: images },
+  });
+});
+
+it('shows all images a page at a time, in the order added', async () => {
+  const ids = Array.from({ length: 513 }, (_, index) => `i${index}`);
+  await queue.createMigration(definition({ name: 'listed' }));
+  await queue.addImages(
+    'listed',
+    ids.map((id) => ({ id, geometry: SMALL })),
+  );
+  const listed: string[] = [];
+  for await (const { image } of queue.images('listed')) listed.push(image.id);
+  expect(listed).toEqual(ids);
+});
+
+it('reads, and compares, a definition from before copies between stores and incomplete images as one with the defaults', async () => {
   await queue.createMigration(definition({ name: 'old' }));
   const stored = (await inspector.command('HGET', 'convoy:m:old:meta', 'definition')) as string;
   expect(JSON.parse(stored)).not.toHaveProperty('serverSide');
-  expect((await queue.status('old'))?.definition.serverSide).toBe('auto');
+  expect(JSON.parse(stored)).not.toHaveProperty('incomplete');
+  expect((await queue.status('old'))?.definition).toMatchObject({
+    serverSide: 'auto',
+    incomplete: 'withhold',
+  });
   expect(await queue.createMigration(definition({ name: 'old' }))).toBe('exists');
 });
