@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""digest.py DIRECTORY [ID...]: the digests of the Deep Zoom images below a directory, and of all of them."""
+"""digest.py DIRECTORY [ID...]: the digests of the Deep Zoom images in a directory, and of all of them."""
 import hashlib, pathlib, re, sys
 
 def image_digest(descriptor):
@@ -17,11 +17,11 @@ def image_digest(descriptor):
             except FileNotFoundError:
                 missing += 1
             index += 1
-    return digest, f'  ({missing} tiles missing)' if missing else ''
+    return digest, f'  ({missing} missing)' if missing else ''
 
 root, total = pathlib.Path(sys.argv[1]), 0
-for path in [root / f'{id}.dzi' for id in sys.argv[2:]] or sorted(root.rglob('*.dzi')):
+for path in [root / f'{id}.dzi' for id in sys.argv[2:]] or sorted(root.glob('*.dzi')):
     digest, note = image_digest(path)
     total ^= digest
-    print(f'{digest:032x}  {path.relative_to(root).as_posix()[:-4]}{note}')
+    print(f'{digest:032x}  {path.stem}{note}')
 print(f'{total:032x}  total')
