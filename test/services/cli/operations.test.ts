@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type TestMachine, testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
@@ -125,10 +125,13 @@ describe('a machine is emptied by hand', () => {
   });
 
   test('a drain that takes longer than it may says what it waits for, with exit code 3', async () => {
-    writeUnit(a, 'slow.service', `[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 6\n`);
+    const released = join(ground.dir, 'slow-may-stop');
+    const held = `ExecStop=/bin/sh -c 'until test -e ${released}; do sleep 0.1; done'`;
+    writeUnit(a, 'slow.service', `[Service]\nExecStart=/bin/sleep 1000\n${held}\n`);
     await a.ctl('start', 'slow.service');
     const [, on = ''] = (await listed('unit,machine')).find(([unit]) => unit === 'slow.service') ?? [];
     const late = await a.ctl('drain', '--timeout=3s', on);
+    writeFileSync(released, '');
     expect(late.code).toBe(3);
     expect(late.stderr).toMatch(
       /^Waiting for machine .* to be empty: .*slow\.service \(deactivating \(stop\)\)[\s\S]*timed out waiting for machine .* to be empty \(.*slow\.service \(deactivating/,
