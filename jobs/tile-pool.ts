@@ -100,15 +100,19 @@ export function createTilePools(most: number, clock: Clock): TilePools {
 
       function adapt(): void {
         const elapsed = clock.steady() - since;
-        const throttled = mercy / Math.max(1, mercy + settled);
         const isDue = elapsed >= WINDOW_MS && settled >= TURNOVER * pace.limit;
-        if (!isDue && (throttled <= MERCY || elapsed < MERCY_MS)) return;
+        if (isDue || (isBegging() && elapsed >= MERCY_MS)) step(elapsed);
+      }
+
+      function isBegging(): boolean {
+        return mercy > MERCY * (mercy + settled);
+      }
+
+      function step(elapsed: number): void {
         const before = pace.limit;
-        pace = adaptPace(
-          pace,
-          { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: queue.size > 0 },
-          member.most,
-        );
+        const throttled = mercy / Math.max(1, mercy + settled);
+        const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: queue.size > 0 };
+        pace = adaptPace(pace, sample, member.most);
         begin();
         if (pace.limit !== before) divide();
       }
@@ -136,7 +140,9 @@ export function createTilePools(most: number, clock: Clock): TilePools {
         },
         hold(next) {
           held = next;
-          begin();
+          // A store that begs and then answers nothing at all has still begged.
+          if (held && isBegging()) step(clock.steady() - since);
+          else begin();
           divide();
         },
         close() {

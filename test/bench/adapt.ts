@@ -154,12 +154,14 @@ async function start(
   };
   const stop = new AbortController();
   const giveUp = new AbortController();
-  const route: Route = await openRoute(migration, {
+  let opened: Route | null = null;
+  const route = await openRoute(migration, {
     ...{ clock, random: Math.random, log: silentLog, env: {}, meter: silentMeter, signal: stop.signal },
     limits: createLimits(null, clock),
     onThrottled: () => pool.throttled(),
-    onOutageChange: () => undefined,
+    onOutageChange: () => pool.hold(opened !== null && opened.outage.away !== null),
   });
+  opened = route;
   let settled = 0;
   const done = copyRange(claim, clock.steady(), {
     ...{ pool, clock, random: Math.random, log: silentLog, stop: stop.signal, giveUp: giveUp.signal },

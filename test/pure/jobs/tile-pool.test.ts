@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest';
+import { createTilePools, type TilePool } from '../../../jobs/tile-pool.js';
+import { manualClock } from '../../support/clock.js';
+
+/** Tasks that end when told, and count. */
+function load(pool: TilePool, count: number) {
+  const running: (() => void)[] = [];
+  let over = 0;
+  const done = Array.from({ length: count }, () =>
+    pool
+      .run(async () => {
+        await new Promise<void>((resolve) => running.push(resolve));
+        return 'over';
+      })
+      .then(() => over++),
+  );
+  return {
+    running,
+    over: () => over,
+    done: Promise.all(done),
+    end(howMany = running.length) {
+      for (const finish of running.splice(0, howMany)) finish();
+    },
+  };
+}
+
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test('one that joins gets its places as the other frees them: never more in flight than the whole', async () => {
+  const pools = createTilePools(8, manualClock());
+  const [a, b] = [pools.open(), pools.open()];
+  const first = load(a, 50);
+  await settle();
+  expect(first.running).toHaveLength(8);
+  const second = load(b, 50);
+  await settle();
+  expect(second.running).toHaveLength(0);
+  first.end(4);
+  await settle();
+  expect([first.running.length, second.running.length]).toEqual([4, 4]);
+  first.end(1);
+  await settle();
+  expect([first.running.length, second.running.length]).toEqual([4, 4]);
+});
+
+test('a held one takes no places, keeps what it has begun, and goes on where it was', async () => {
+  const pools = createTilePools(8, manualClock());
+  const [a, b] = [pools.open(), pools.open()];
+  a.hold(true);
+  const held = load(a, 10);
+  const other = load(b, 10);
+  await settle();
+  expect([held.running.length, other.running.length, a.hasRoom]).toEqual([0, 8, false]);
+  a.hold(false);
+  other.end();
+  await settle();
+  expect(held.running.length).toBeGreaterThanOrEqual(4);
+});
+
+test('what has to wait for its store leaves its place, and is the first to come back', async () => {
+  const pools = createTilePools(1, manualClock());
+  const pool = pools.open();
+  const order: string[] = [];
+  let away = true;
+  const wait = pool.run(async () => {
+    order.push('tried');
+    return away ? 'again' : 'over';
+  });
+  pool.hold(true);
+  const next = pool.run(async () => {
+    order.push('next');
+    return 'over';
+  });
+  await settle();
+  expect(order).toEqual(['tried']);
+  away = false;
+  pool.hold(false);
+  await Promise.all([wait, next]);
+  expect(order).toEqual(['tried', 'tried', 'next']);
+});
+
+test('a store that asks for mercy has the limit halved within a second, at each window again', async () => {
+  const clock = manualClock();
+  const pool = createTilePools(8, clock).open();
+  const busy = load(pool, 100);
+  await settle();
+  await clock.advance(500);
+  pool.throttled();
+  expect(pool.limit).toBe(4);
+  pool.throttled();
+  expect(pool.limit).toBe(4);
+  await clock.advance(500);
+  pool.throttled();
+  expect(pool.limit).toBe(2);
+  pool.throttled();
+  pool.hold(true);
+  expect(pool.limit).toBe(1);
+  pool.hold(false);
+  busy.end(8);
+  await settle();
+  expect(busy.running).toHaveLength(1);
+});
