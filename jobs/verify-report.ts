@@ -54,5 +54,6 @@ function verdict(migration: string, verification: VerificationStatus): string {
     return `Not verified: some objects could not be looked at (convoyctl migration failures ${migration} --lane checks); verify it again.`;
   if (images.unproven === 0) return 'Verified: the destination holds what was stored.';
   const proof = options.sample === 1 && !options.read ? '; zh-verify --read proves them' : '';
-  return `Nothing is missing or different. The bytes of ${images.unproven} images are not proven${proof}.`;
+  const unproven = images.unproven === 1 ? '1 image' : `${images.unproven} images`;
+  return `Nothing is missing or different. The bytes of ${unproven} are not proven${proof}.`;
 }
