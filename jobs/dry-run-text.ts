@@ -7,7 +7,7 @@ export function dryRunText(source: string, run: DryRun): string {
     ['Source', source],
     [
       'List',
-      `${run.list}, ${number(run.listed)} ids${run.filtered === 0 ? '' : `, ${number(run.filtered)} of them not meant`}`,
+      `${run.list}: ${number(run.listed)} ids${run.filtered === 0 ? '' : `, ${number(run.filtered)} of them not meant`}`,
     ],
     ['Images', number(run.images)],
     ['Duplicates', number(run.duplicates)],
@@ -15,7 +15,7 @@ export function dryRunText(source: string, run: DryRun): string {
     ['Tiles', number(run.tiles)],
     ['Ranges', `${number(run.ranges)} of up to ${number(run.rangeSize)} tiles`],
     ['Bytes', bytes(run)],
-    ['Redis memory', `${size(run.redisBytes)}, and some 10 bytes for each tile that fails alone`],
+    ['Redis memory', `${size(run.redisBytes)} when all is done; failures come on top`],
     ...run.times.map(({ tilesPerSecond, seconds }, at): [string, string] => [
       at === 0 ? 'Time' : '',
       `${duration(seconds * 1000)} at ${number(tilesPerSecond)} tiles/s`,
@@ -24,8 +24,8 @@ export function dryRunText(source: string, run: DryRun): string {
   return rows.map(([name, words]) => `${name.padEnd(14)}${words}\n`).join('');
 }
 
-function bytes({ bytes: { descriptors, tiles, plusMinus }, sample }: DryRun): string {
-  const drawn = `${number(sample.tiles)} sampled tiles`;
+function bytes({ bytes: { descriptors, tiles, plusMinus }, tiles: all, sample }: DryRun): string {
+  const drawn = sample.tiles === all ? `all ${number(all)} tiles` : `${number(sample.tiles)} sampled tiles`;
   const flaws = [
     ...(sample.missing === 0 ? [] : [`${number(sample.missing)} of them missing`]),
     ...(sample.unread === 0 ? [] : [`${number(sample.unread)} not readable`]),

@@ -1,5 +1,5 @@
 import { ConvoyError, kindOf } from '../runtime/errors.js';
-import { estimateBytes, redisBytes } from './estimate.js';
+import { estimateBytes, REDIS_BASE_BYTES, redisBytesOf } from './estimate.js';
 import { createIdSet } from './id-set.js';
 import type { ImageList, ListedImage } from './image-list.js';
 import { inOrder } from './in-order.js';
@@ -42,6 +42,7 @@ export interface DryRun {
     /** Could not be asked for. */
     readonly unread: number;
   };
+  /** When all is settled, without failures. */
   readonly redisBytes: number;
   readonly times: readonly { readonly tilesPerSecond: number; readonly seconds: number }[];
 }
@@ -60,7 +61,7 @@ export async function dryRun(options: DryRunOptions, signal: AbortSignal): Promi
   const { list, rangeSize, rates, clock, log } = options;
   const count = { listed: 0, filtered: 0, images: 0, duplicates: 0 };
   const refused = new Map<string, number>();
-  let [tiles, ranges, descriptors] = [0, 0, 0];
+  let [tiles, ranges, descriptors, redis] = [0, 0, 0, REDIS_BASE_BYTES];
   const seen = createIdSet();
   const sampler = tileSampler(SAMPLE, seededRandom(SEED));
   let told = clock.steady();
@@ -91,11 +92,12 @@ export async function dryRun(options: DryRunOptions, signal: AbortSignal): Promi
       tiles += of;
       ranges += Math.ceil(of / rangeSize);
       descriptors += reading.bytes;
+      redis += redisBytesOf(reading.id);
       sampler.offer(reading, of);
     }
     if (clock.steady() - told < TELL_MS) continue;
     told = clock.steady();
-    log.info({ images: count.images, tiles }, 'reading descriptors');
+    log.info({ ...count, tiles }, 'reading descriptors');
   }
 
   const sizes = await sizesOf(options, sampler.sample(), signal);
@@ -115,7 +117,7 @@ export async function dryRun(options: DryRunOptions, signal: AbortSignal): Promi
       missing: read.filter((size) => size === null).length,
       unread: sizes.length - read.length,
     },
-    redisBytes: redisBytes(count.images),
+    redisBytes: redis,
     times: rates.map((tilesPerSecond) => ({ tilesPerSecond, seconds: Math.ceil(tiles / tilesPerSecond) })),
   };
 }
