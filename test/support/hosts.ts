@@ -61,6 +61,8 @@ export interface Hosts {
   lossy(percent: number): Promise<void>;
   /** A way to the first etcd member with a proxy's faults, for `configure({ CONVOY_ETCD: url })`. */
   slowEtcd(): Promise<{ readonly url: string; readonly proxy: TcpProxy }>;
+  /** Lets hosts reach this port of 127.0.0.1, a server of this machine, as the same port of `WORLD_IP`. */
+  reach(port: number): Promise<TcpProxy>;
   /** Another cluster in the same network, such as a wrong one. */
   startEtcd(options: WorldEtcdOptions): Promise<readonly WorldEtcd[]>;
   close(): Promise<void>;
@@ -128,6 +130,7 @@ export async function openHosts(options: HostsOptions): Promise<Hosts> {
       unit: (name, text) => writeFileSync(join(units, name), text),
       lossy: (percent) => lose(world, percent),
       slowEtcd: () => proxied(world, etcd),
+      reach: (port) => relayed(world, port, port),
       startEtcd: (more) => startWorldEtcd(world, more),
       close: () => world.close(),
     };
@@ -210,18 +213,24 @@ async function lose(world: World, percent: number): Promise<void> {
 
 /** host -> a relay on the bridge -> a unix socket of this process's proxy -> etcd's own unix socket. */
 async function proxied(world: World, etcd: WorldEtcd): Promise<{ url: string; proxy: TcpProxy }> {
-  const socket = join(world.dir, 'slow.sock');
-  const proxy = await startProxy(etcd.socket, socket);
   const port = 23790;
+  return { url: `http://${WORLD_IP}:${port}`, proxy: await relayed(world, etcd.socket, port) };
+}
+
+/** host -> a relay on the bridge at this port -> a unix socket of this process's proxy -> the target. */
+async function relayed(world: World, target: number | string, port: number): Promise<TcpProxy> {
+  const socket = join(world.dir, `relay-${port}.sock`);
+  const proxy = await startProxy(target, socket);
   const relay = `
     const net = require('node:net');
     net.createServer((client) => {
       const server = net.connect(${JSON.stringify(socket)});
       for (const [from, to] of [[client, server], [server, client]]) from.pipe(to).on('error', () => from.destroy());
     }).listen(${port}, '${WORLD_IP}', () => console.log('listening'));`;
-  await world.spawn('relay', process.execPath, '-e', relay);
+  const name = `relay-${port}`;
+  await world.spawn(name, process.execPath, '-e', relay);
   await until('the relay listens', () =>
-    readFileSync(join(world.dir, 'relay.log'), 'utf8').includes('listening'),
+    readFileSync(join(world.dir, `${name}.log`), 'utf8').includes('listening'),
   );
-  return { url: `http://${WORLD_IP}:${port}`, proxy };
+  return proxy;
 }

@@ -18,7 +18,13 @@ export type Fault =
   | { readonly kind: 'silence' }
   /** Answers well, but only after this many ms. */
   | { readonly kind: 'slow'; readonly ms: number }
-  | { readonly kind: 'wrong-md5' };
+  | { readonly kind: 'wrong-md5' }
+  /** A body of the right length, under the MD5 of the true one, with one bit flipped. */
+  | { readonly kind: 'damaged' }
+  /** A body under a Content-Length one byte too small. */
+  | { readonly kind: 'short-length' }
+  /** Never answers; `onAsked` hears of the client's port. */
+  | { readonly kind: 'trap'; readonly onAsked: (port: number) => void };
 
 export interface TileSource {
   /** The location of a migration's source. */
@@ -99,6 +105,10 @@ function answer(request: IncomingMessage, response: ServerResponse, body: Buffer
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
+function md5Of(body: Buffer): string {
+  return createHash('md5').update(body).digest('base64');
+}
+
 function misbehave(
   fault: Fault,
   request: IncomingMessage,
@@ -122,8 +132,26 @@ function misbehave(
       setTimeout(() => answer(request, response, body), fault.ms);
       return;
     case 'wrong-md5':
-      response.setHeader('content-md5', createHash('md5').update('another body').digest('base64'));
+      response.setHeader('content-md5', md5Of(Buffer.from('another body')));
       answer(request, response, body);
+      return;
+    case 'damaged':
+      if (body !== undefined) response.setHeader('content-md5', md5Of(body));
+      answer(
+        request,
+        response,
+        body?.map((byte, at) => (at === body.length - 1 ? byte ^ 1 : byte)) as Buffer,
+      );
+      return;
+    case 'short-length':
+      // By hand: the server's own writer would refuse to send more than it announced.
+      request.socket.end(
+        `HTTP/1.1 200 OK\r\ncontent-length: ${(body?.length ?? 1) - 1}\r\ncontent-md5: ${md5Of(body ?? Buffer.alloc(0))}\r\n\r\n${body?.toString('latin1')}`,
+        'latin1',
+      );
+      return;
+    case 'trap':
+      fault.onAsked(request.socket.remotePort ?? 0);
       return;
   }
 }
