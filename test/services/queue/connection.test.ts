@@ -1,7 +1,7 @@
 import { inspect as show } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
-import type { WorkQueue } from '../../../jobs/work-queue.js';
+import { type Checkpoint, LANES, type Lane, type WorkQueue } from '../../../jobs/work-queue.js';
 import { definition, point, SMALL } from '../../contracts/queue-cases.js';
 import { startProxy } from '../../support/proxy.js';
 import { inspect } from '../../support/queue-inspector.js';
@@ -63,15 +63,44 @@ it('names a Redis that is out of memory, while claimed work goes on', async () =
   const redis = await testRedis(ground, { name: 'full' });
   const queue = open(redis.url);
   await queue.createMigration(definition());
-  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
+  await queue.beginPlan('m', 'ids.txt');
+  await queue.addImages('m', [
+    { id: 'a', geometry: SMALL },
+    { id: 'c', geometry: SMALL },
+  ]);
   const admin = inspect(redis.url);
-  await admin.command('CONFIG', 'SET', 'maxmemory', '1mb');
+  const full = (bytes: string): Promise<unknown> => admin.command('CONFIG', 'SET', 'maxmemory', bytes);
+  await full('1mb');
+  const refused = { kind: 'transient', code: 'out-of-memory' };
   const error = await caught(queue.addImages('m', [{ id: 'b', geometry: SMALL }]));
-  expect(error).toMatchObject({ kind: 'transient', code: 'out-of-memory' });
+  expect(error).toMatchObject(refused);
   expect(String(error)).toContain('maxmemory');
-  const claim = await queue.claim({ token: 't', lane: 'tiles', leaseMs: 1000 });
-  expect(claim).toMatchObject({ first: 0, end: 9 });
-  expect(await queue.checkpoint('t', 'm', point(1, 9, { done: 9 }))).toMatchObject({ answer: 'ended' });
+  expect(await queue.knownImages('m', ['a', 'b'])).toEqual([true, false]);
+  const settle = async (lane: Lane, change: Partial<Checkpoint> = {}): Promise<unknown> => {
+    const token = `${lane}-${Math.random()}`;
+    const claim = await queue.claim({ token, lane, leaseMs: 1000 });
+    if ('kind' in claim) return claim.why;
+    const next = point(1, claim.end, { done: claim.end - claim.first, ...change });
+    return (await queue.checkpoint(token, 'm', next)).answer;
+  };
+  await queue.limit('m', { requestsPerSecond: 5, bytesPerSecond: null });
+  expect(await settle('tiles')).toBe('ended');
+  const failed = [{ first: 0, count: 1, reason: 'http-404', status: 404, attempt: 1 }];
+  expect(await settle('tiles', { done: 8, failed })).toBe('ended');
+  expect(await queue.accept('m', 'c')).toBe('accepted');
+  for (let image = 0; image < 2; image++) expect(await settle('descriptors')).toBe('ended');
+  await queue.closePlan('m', 'ids.txt');
+  const options = { sample: 1, read: false, unpublish: false };
+  expect(await caught(queue.beginVerification('m', options))).toMatchObject(refused);
+  await full('0');
+  await queue.beginVerification('m', options);
+  await full('1mb');
+  expect(await settle('checks', { found: { blind: false, restart: true } })).toBe('ended');
+  expect((await queue.status('m'))!).toMatchObject({
+    images: { published: 1, incomplete: 1 },
+    tiles: { ready: 9, done: 8, failed: 1 },
+  });
+  for (const lane of LANES) await admin.states('m', lane);
   await admin.close();
 });
 

@@ -2,7 +2,7 @@ import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
-import { type Claim, LANES, type WorkQueue } from '../../../jobs/work-queue.js';
+import { type Claim, LANES, type Lane, type WorkQueue } from '../../../jobs/work-queue.js';
 import { kindOf } from '../../../runtime/errors.js';
 import { definition, LARGE, point, SMALL } from '../../contracts/queue-cases.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
@@ -23,6 +23,8 @@ beforeEach(async () => {
   redis = await testRedis(ground, { name });
   queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 5000 });
   inspector = inspect(redis.url);
+  // With everysec, a write waits for up to two seconds while a slow disk is being synced.
+  await inspector.command('CONFIG', 'SET', 'appendfsync', 'no');
   await queue.createMigration(definition());
 });
 afterEach(async () => {
@@ -53,11 +55,13 @@ async function again<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 let tokens = 0;
-async function claim(leaseMs = LONG): Promise<Claim> {
-  const answer = await again(() => queue.claim({ token: `w${++tokens}`, lane: 'tiles', leaseMs }));
+async function claim(leaseMs = LONG, lane: Lane = 'tiles'): Promise<Claim> {
+  const answer = await again(() => queue.claim({ token: `w${++tokens}`, lane, leaseMs }));
   if ('kind' in answer) throw new Error(`nothing to claim: ${answer.why}`);
   return answer;
 }
+
+const FOUND = { blind: false, restart: false };
 
 /** Settles everything that is left, then says how many tiles were done, and checks every structure. */
 async function drained(): Promise<number> {
@@ -65,7 +69,9 @@ async function drained(): Promise<number> {
     for (;;) {
       const answer = await queue.claim({ token: `w${++tokens}`, lane, leaseMs: LONG });
       if ('kind' in answer) break;
-      await queue.checkpoint(answer.token, 'm', point(1, answer.end, { done: answer.end - answer.first }));
+      const done = answer.end - answer.first;
+      const bytes = lane === 'tiles' ? done : 0;
+      await queue.checkpoint(answer.token, 'm', point(1, answer.end, { done, bytes }));
     }
   for (const lane of LANES) await inspector.states('m', lane);
   const { tiles, descriptors, images } = (await queue.status('m'))!;
@@ -140,6 +146,44 @@ it('past added images: their list is not closed without them', async () => {
   expect((await queue.status('m'))!.finished).toBe(true);
 });
 
+it('past a restart of an image: its checks are made again, and it is restarted once', async () => {
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
+  await queue.closePlan('m', null);
+  await drained();
+  await queue.beginVerification('m', { sample: 1, read: false, unpublish: false });
+  const check = await claim(LONG, 'checks');
+  const size = written();
+  const found = point(1, 10, { done: 10, found: { ...FOUND, restart: true } });
+  expect(await queue.checkpoint(check.token, 'm', found)).toMatchObject({ answer: 'ended' });
+  await rollBackTo(size);
+  expect((await again(() => queue.status('m')))!).toMatchObject({ finished: true, tiles: { done: 9 } });
+  for (let times = 0; times < 2; times++)
+    expect(await queue.checkpoint(check.token, 'm', found)).toMatchObject({ answer: 'ended' });
+  const { tiles, descriptors, verification } = (await queue.status('m'))!;
+  expect([tiles.ready, tiles.total, descriptors.total]).toEqual([9, 9, 0]);
+  expect(verification).toMatchObject({ finished: true, images: { restarted: 1 } });
+  expect(await drained()).toBe(9);
+});
+
+it('past a limit and an acceptance: both are gone, and can be given again', async () => {
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
+  const { token } = await claim();
+  const failed = [{ first: 0, count: 1, reason: 'http-404', status: 404, attempt: 1 }];
+  await queue.checkpoint(token, 'm', point(1, 9, { done: 8, failed }));
+  const size = written();
+  await queue.limit('m', { requestsPerSecond: 100, bytesPerSecond: null });
+  expect(await queue.accept('m', 'a')).toBe('accepted');
+  await rollBackTo(size);
+  const before = (await again(() => queue.status('m')))!;
+  expect(before).toMatchObject({
+    limit: { requestsPerSecond: null },
+    images: { withheld: 1, incomplete: 0 },
+  });
+  expect(await queue.accept('m', 'a')).toBe('accepted');
+  expect((await queue.status('m'))!.descriptors).toMatchObject({ total: 1, ready: 1 });
+  await inspector.states('m', 'tiles');
+});
+
 it('at any byte: a transition is there as a whole or not at all', { timeout: 60_000 }, async () => {
   await queue.addImages('m', [{ id: 'a', geometry: LARGE }]);
   const from = written();
@@ -152,7 +196,18 @@ it('at any byte: a transition is there as a whole or not at all', { timeout: 60_
     const bad = round % 2 === 0 ? { failed: [one] } : { delayed: [{ ...one, delayMs: 1 }] };
     await queue.checkpoint(token, 'm', point(1, end, { ...bad, done: rest, bytes: rest }));
     await queue.reclaim(10);
-    if (round === 3) await queue.requeueFailures('m', {});
+    if (round === 3) await queue.requeueFailures('m', { range: { first: 0, end: 5 } });
+  }
+  await queue.closePlan('m', null);
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  await queue.reclaim(10);
+  await queue.requeueFailures('m', {});
+  await drained();
+  await queue.beginVerification('m', { sample: 1, read: true, unpublish: false });
+  for (let round = 0; round < 8; round++) {
+    const { token, end, first } = await claim(LONG, 'checks');
+    const found = { blind: false, restart: round % 3 === 0 };
+    await queue.checkpoint(token, 'm', point(1, end, { done: end - first, found }));
   }
   // Backwards, so that one file serves: each cut lies before the last.
   const cuts = 12;
