@@ -5,8 +5,8 @@ import { type PrometheusMeter, prometheusMeter } from '../runtime/prometheus.js'
 import type { Shutdown } from '../runtime/shutdown.js';
 import { startStatusServer } from '../runtime/status-server.js';
 import type { ListenAddress } from '../runtime/web-server.js';
+import { type CountCalls, countedQueue } from './counted-queue.js';
 import { openQueue } from './open-queue.js';
-import { type CountCalls, watchQueue } from './watch-queue.js';
 import type { WorkQueue } from './work-queue.js';
 
 /** What every program of a migration has: the work queue, its own numbers, and a word on whether it can work. */
@@ -42,7 +42,7 @@ export function openJob(env: NodeJS.ProcessEnv, needs: JobNeeds): Job {
   const { clock, count } = needs;
   const meter = prometheusMeter();
   processMetrics(meter);
-  const { queue, trouble } = watchQueue(openQueue(env, needs), clock, count?.(meter) ?? {});
+  const { queue, trouble } = countedQueue(openQueue(env, needs), clock, count?.(meter) ?? {});
   meter.reading(
     'gauge',
     {

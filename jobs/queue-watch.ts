@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
-import { kindOf, messageOf } from '../runtime/errors.js';
+import { messageOf } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
+import { isAway } from './redis-away.js';
 import type { WorkerQueue } from './work-queue.js';
 
 /** What a worker asks the queue, with a watch on how it answers: trouble is told once, and its end. */
@@ -36,7 +37,7 @@ export function watchQueue({ queue, clock, log, onChange }: QueueWatchOptions): 
       }
       return answer;
     } catch (error) {
-      if (kindOf(error) === 'transient') note(messageOf(error));
+      if (isAway(error)) note(messageOf(error));
       throw error;
     }
   }

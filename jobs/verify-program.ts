@@ -10,6 +10,7 @@ import {
   parseText,
 } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
+import { workCounts } from './counted-queue.js';
 import { insist } from './insist.js';
 import { leftToDo } from './left-to-do.js';
 import { openJob } from './open-job.js';
@@ -18,7 +19,6 @@ import { createRun, type RunningWorker } from './run-worker.js';
 import { checkKey } from './verify-item.js';
 import { type Findings, isClean, manner, reportLines } from './verify-report.js';
 import { openVerifyRoute } from './verify-route.js';
-import { workCounts } from './watch-queue.js';
 import type { MigrationStatus, OperatorQueue, VerifyOptions, WorkQueue } from './work-queue.js';
 
 const NAME = 'zh-verify';

@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Meter } from '../runtime/meter.js';
+import { isAway } from './redis-away.js';
 import type { Lane, WorkQueue } from './work-queue.js';
 
 /** Hears what the queue answered to a call, and with what it was made; undefined = it was not answered. */
@@ -60,22 +61,7 @@ export const workCounts =
     };
   };
 
-/** Of a program that plans. */
-export const planCounts: CountCalls = (meter) => {
-  const images = meter.counter({
-    name: 'convoy_zh_images_total',
-    help: 'Ids of the list, by what became of them: added, known already, or refused.',
-    labels: ['outcome'],
-  });
-  for (const outcome of ['added', 'known', 'refused']) images({ outcome }, 0);
-  return {
-    addImages(outcomes) {
-      for (const outcome of outcomes ?? []) images({ outcome });
-    },
-  };
-};
-
-export interface WatchedQueue {
+export interface CountedQueue {
   readonly queue: WorkQueue;
   /** Why nothing can be had from the queue now, in a sentence; null while it answers. */
   trouble(): string | null;
@@ -85,7 +71,7 @@ export interface WatchedQueue {
 const PATIENCE_MS = 5_000;
 
 /** The same queue, and what it answers. */
-export function watchQueue(queue: WorkQueue, clock: Clock, listeners: Listeners): WatchedQueue {
+export function countedQueue(queue: WorkQueue, clock: Clock, listeners: Listeners): CountedQueue {
   /** When the calls under way began, on the steady clock, oldest first. */
   const open = new Set<{ readonly at: number }>();
   let failure: { readonly since: string; readonly why: string } | null = null;
@@ -137,10 +123,4 @@ export function watchQueue(queue: WorkQueue, clock: Clock, listeners: Listeners)
         : `Redis has not answered for ${Math.floor(waitedMs / 1000)} s, or cannot be found`;
     },
   };
-}
-
-/** Redis itself cannot be had; anything else it answers shows that it is there. */
-function isAway(error: unknown): boolean {
-  const { code } = error as { readonly code?: string };
-  return kindOf(error) === 'transient' || code === 'wrong-credentials';
 }

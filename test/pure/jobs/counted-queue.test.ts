@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { planCounts, watchQueue, workCounts } from '../../../jobs/watch-queue.js';
+import { countedQueue, workCounts } from '../../../jobs/counted-queue.js';
 import type { Checkpoint, WorkQueue } from '../../../jobs/work-queue.js';
 import { aborted, conflict, permanent, transient } from '../../../runtime/errors.js';
 import { prometheusMeter } from '../../../runtime/prometheus.js';
@@ -30,11 +30,14 @@ function watched(answers: readonly unknown[]) {
     if (next instanceof Error) throw next;
     return next;
   };
-  const queue = { claim: answer, checkpoint: answer, reclaim: answer, status: answer, addImages: answer };
+  const queue = { claim: answer, checkpoint: answer, reclaim: answer, status: answer };
   const clock = manualClock();
   const meter = prometheusMeter();
-  const count = { ...workCounts('tiles')(meter), ...planCounts(meter) };
-  const { queue: counted, trouble } = watchQueue(queue as unknown as WorkQueue, clock, count);
+  const { queue: counted, trouble } = countedQueue(
+    queue as unknown as WorkQueue,
+    clock,
+    workCounts('tiles')(meter),
+  );
   const numbers = async () => {
     const families = parseMetrics(await meter.text());
     return (series: string): number => sample(families, `convoy_zh_${series}`);
@@ -63,10 +66,10 @@ test('a checkpoint counts once it is answered, and not if the claim was lost', a
   expect(answers).toEqual([1, 1, 1, 1, 0]);
 });
 
-test('claims, reclaims and planned images are counted by what the queue answers', async () => {
+test('claims and reclaims are counted by what the queue answers', async () => {
   const { queue, numbers } = watched([
     ...[{ token: 't' }, { kind: 'idle', why: 'paused', dueInMs: null }, away],
-    ...[3, away, ['added', 'known', 'added', 'refused']],
+    ...[3, away],
   ]);
   const request = { token: 't', lane: 'tiles', leaseMs: 1 } as const;
   await queue.claim(request);
@@ -74,29 +77,18 @@ test('claims, reclaims and planned images are counted by what the queue answers'
   await expect(queue.claim(request)).rejects.toBe(away);
   await queue.reclaim(100);
   await expect(queue.reclaim(100)).rejects.toBe(away);
-  await queue.addImages('m', []);
   const count = await numbers();
   const claims = ['claimed', 'paused', 'unanswered', 'empty'].map((answer) =>
     count(`claims_total{answer="${answer}",lane="tiles"}`),
   );
   expect(claims).toEqual([1, 1, 1, 0]);
   expect(count('reclaimed_total')).toBe(3);
-  expect(['added', 'known', 'refused'].map((outcome) => count(`images_total{outcome="${outcome}"}`))).toEqual(
-    [2, 1, 1],
-  );
 });
 
 test('trouble is a Redis that cannot be had, since the first call it did not answer, until it answers one', async () => {
   const refused = permanent('Redis refused the password', { code: 'wrong-credentials' });
-  const { queue, trouble, clock } = watched([
-    null,
-    away,
-    away,
-    null,
-    refused,
-    conflict('verifying'),
-    aborted('x'),
-  ]);
+  const answers = [null, away, away, null, refused, conflict('verifying'), aborted('x')];
+  const { queue, trouble, clock } = watched(answers);
   const ask = () => queue.status('m').catch(() => undefined);
   expect(trouble()).toBeNull();
   await ask();
@@ -124,7 +116,7 @@ test('a call that is answered by nobody is trouble after five seconds', async ()
     new Promise((resolve) => {
       answer = resolve;
     });
-  const { queue, trouble } = watchQueue({ status } as unknown as WorkQueue, clock, {});
+  const { queue, trouble } = countedQueue({ status } as unknown as WorkQueue, clock, {});
   const asked = queue.status('m');
   await clock.advance(4_999);
   expect(trouble()).toBeNull();
