@@ -66,7 +66,11 @@ test('answers come in the order of the items, whatever order the work ends in, a
 test('a slow item does not hold up those after it, but for what may be ahead', async () => {
   const { work, end, begun } = held();
   const items = Array.from({ length: 40 }, (_, at) => at);
-  const answers = inOrder(() => pagesOf(items), work, WINDOW, never);
+  let pages = 0;
+  const lists = async function* (): AsyncGenerator<readonly number[]> {
+    for (let at = 0; at < items.length; at += 5, pages++) yield items.slice(at, at + 5);
+  };
+  const answers = inOrder(lists, work, WINDOW, never);
   const first = answers.next();
   // All but the first end as soon as they are begun.
   for (let turn = 0; turn < 40; turn++) {
@@ -74,6 +78,8 @@ test('a slow item does not hold up those after it, but for what may be ahead', a
     await settle();
   }
   expect(begun).toEqual(items.slice(0, WINDOW.ahead));
+  // Nor is more of a list held than that.
+  expect(pages).toBe(WINDOW.ahead / 5);
   end(0);
   expect(await first).toEqual({ done: false, value: [0, 1, 2] });
   await settle();

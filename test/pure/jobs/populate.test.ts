@@ -3,7 +3,7 @@ import type { ImageList } from '../../../jobs/image-list.js';
 import { type PlanOutcome, type PopulateOptions, populate } from '../../../jobs/populate.js';
 import type { PlanQueue } from '../../../jobs/work-queue.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { conflict, transient } from '../../../runtime/errors.js';
+import { conflict, permanent, transient } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { NO_PROPERTIES } from '../../../stores/store.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
@@ -83,6 +83,22 @@ test('counts each id once: added, listed before, refused, not meant', async () =
   expect(summary).toEqual({ listed: 11, filtered: 2, known: 0, added: 3, duplicates: 3, refused: 3 });
   expect(outcomes).toEqual({ added: 3, duplicates: 3, refused: 3 });
   expect(await memory.status('m')).toMatchObject({ planClosed: true, images: { total: 3, refused: 3 } });
+});
+
+test('an id that is refused and then added when it is listed again counts as both', async () => {
+  put('a.dzi');
+  let asked = 0;
+  const late = {
+    ...source,
+    read: (key: string, limit: number) =>
+      ++asked === 1 ? Promise.reject(permanent('gone', { code: 'forbidden' })) : source.read(key, limit),
+  };
+  expect(await run(listOf(['a', 'a']), { source: late })).toMatchObject({
+    refused: 1,
+    added: 1,
+    duplicates: 0,
+  });
+  expect(await memory.status('m')).toMatchObject({ images: { total: 1, refused: 0 } });
 });
 
 test('goes over a list again without reading what is there, tries the refused anew, and opens the plan meanwhile', async () => {
