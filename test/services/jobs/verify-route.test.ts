@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { checkKey } from '../../../jobs/verify-item.js';
 import { openVerifyRoute } from '../../../jobs/verify-route.js';
 import type { CheckedImage, Claim, Image } from '../../../jobs/work-queue.js';
 import { systemClock } from '../../../runtime/clock.js';
+import type { ConvoyError } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { silentMeter } from '../../../runtime/meter.js';
 import { definition, SMALL } from '../../contracts/queue-cases.js';
@@ -96,4 +97,18 @@ test('a source that is away holds up a comparison, and no other round', async ()
   expect((await opened()).route.outage.away).toBeNull();
   const { route } = await opened(true);
   expect(route.outage.away).toMatchObject({ side: 'source' });
+});
+
+test('a destination that is gone as a whole is an outage, and no tile is missing', async () => {
+  const { route, descriptor } = await opened();
+  renameSync(dirname(descriptor), `${dirname(descriptor)}-unmounted`);
+  try {
+    const found = await check(route, 2);
+    expect(found).toMatchObject({ kind: 'failed', reason: 'container-absent', sides: ['destination'] });
+    expect(found).not.toHaveProperty('restart');
+    const { error } = found as { error: ConvoyError };
+    expect(await route.outage.blames('destination', error)).toBe(true);
+  } finally {
+    renameSync(`${dirname(descriptor)}-unmounted`, dirname(descriptor));
+  }
 });
