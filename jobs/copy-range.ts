@@ -28,6 +28,8 @@ export interface RangeDeps {
   readonly giveUp: AbortSignal;
   /** The pool has room that this claim cannot fill: time for another. */
   readonly onSlack: () => void;
+  /** The last item was handed to the pool: all that is left is to see it through. */
+  readonly onLast: () => void;
 }
 
 /**
@@ -67,6 +69,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
       keeper.leaseLasts()
     )
       start(cursor++);
+    if (cursor === claim.end) deps.onLast();
     if (cursor === claim.end || pool.hasRoom) deps.onSlack();
   }
 

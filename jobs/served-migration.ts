@@ -55,11 +55,16 @@ export interface ServedOptions {
   readonly onAwayChange: () => void;
 }
 
+/** One is copied, the next is opened before that is drained; ranges so small that they are in flight whole do not count. */
+const MAX_UNREAD = 2;
+
 export function serveMigration(definition: MigrationDefinition, options: ServedOptions): ServedMigration {
   const { queue, clock, random, log, stop, giveUp } = options;
   const pool = options.pools.open();
   const limits = createLimits(options.requests, clock);
   const claims = new Set<Claim>();
+  /** Those with items that are not yet in the pool. */
+  const unread = new Set<Claim>();
   let opening: Promise<Route> | null = null;
   let route: Route | null = null;
   let hungry = true;
@@ -131,6 +136,9 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
       outage: opened.outage,
       copy: (index, signal, leased) => opened.copy(claim, index, signal, leased),
       onSlack: grow,
+      onLast() {
+        if (unread.delete(claim)) options.onHungry();
+      },
       onTold(point, answer, share) {
         limits.setShare(share);
         if (answer !== 'lost') options.onSettled(point);
@@ -145,7 +153,7 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
       return claims.size;
     },
     get hungry() {
-      return hungry;
+      return hungry && unread.size < MAX_UNREAD;
     },
     get away() {
       return route?.outage.away ?? null;
@@ -159,12 +167,14 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
     async serve(given, claimedAt) {
       const claim = options.skipExisting ? { ...given, lookFirst: true } : given;
       claims.add(claim);
+      unread.add(claim);
       hungry = false;
       limits.setShare(claim.share);
       try {
         await copy(claim, claimedAt);
       } finally {
         claims.delete(claim);
+        unread.delete(claim);
         lastBusy = clock.steady();
         grow();
       }

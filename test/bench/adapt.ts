@@ -173,6 +173,7 @@ async function start(
       return outcome;
     },
     onSlack: () => undefined,
+    onLast: () => undefined,
     onTold: () => undefined,
   });
   return {

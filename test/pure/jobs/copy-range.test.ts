@@ -54,7 +54,15 @@ function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
     ...{ served: () => undefined, away: null, stop: async () => undefined },
   };
   const done = copyRange(CLAIM, clock.steady() - claimedAgo, {
-    ...{ queue, outage, clock, random: () => 0.5, log: silentLog, onSlack: () => undefined },
+    ...{
+      queue,
+      outage,
+      clock,
+      random: () => 0.5,
+      log: silentLog,
+      onSlack: () => undefined,
+      onLast: () => undefined,
+    },
     onTold: () => undefined,
     ...{ pool: createTilePools(LIMIT, clock).open(), stop: stop.signal, giveUp: giveUp.signal },
     async copy(index) {
