@@ -76,7 +76,9 @@ async function eachMigration(
   show: (status: MigrationStatus) => void,
 ): Promise<number> {
   let code = 0;
-  for (const name of await queue.migrations()) {
+  const names = await queue.migrations();
+  if (names.length === 0) context.err('There is no migration');
+  for (const name of names) {
     try {
       show(await statusOf(queue, name));
     } catch (error) {

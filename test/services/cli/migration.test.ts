@@ -373,3 +373,16 @@ describe('create, asking the stores', () => {
     }
   });
 });
+
+test('an emptied Redis holds no migration, and is never taken for a finished one', async () => {
+  const connection = new RedisConnection({
+    ...{ locate: async () => redis.url, timeoutMs: 2_000, scripts: new Map<string, string>() },
+  });
+  await connection.command('FLUSHALL');
+  await connection.close();
+  const lost = 'convoyctl: there is no migration zoom, nor any other: if there was one, Redis lost it\n';
+  for (const verb of ['status', 'limit', 'retry', 'cancel'])
+    expect(await run(`migration ${verb} zoom`)).toEqual({ stdout: '', stderr: lost, exit: 1 });
+  expect(await run('migration status')).toEqual({ stdout: '', stderr: 'There is no migration\n', exit: 0 });
+  expect((await run('migration list')).stdout).toMatch(/^MIGRATION\t.*\n$/);
+});
