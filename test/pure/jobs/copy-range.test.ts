@@ -176,6 +176,80 @@ describe('a claim', () => {
     expect(run.points.every(({ next, done }) => next === 10 && done === 0)).toBe(true);
   });
 
+  test('whose lease ran out between reading and writing a tile tries it again once it is renewed', async () => {
+    const asked: number[] = [];
+    const run = setUp({
+      async copy(index, _, leased) {
+        asked.push(index);
+        if (asked.length === 1) {
+          run.answerWith(UNANSWERED);
+          await run.clock.advance(CLAIM.leaseMs);
+          run.answerWith(RUN.kept);
+        }
+        if (!leased()) throw aborted('the lease has run out', { code: 'lease-over' });
+        return { kind: 'done', bytes: 1, md5: MD5 };
+      },
+    });
+    while (!run.ended()) await run.pass(500);
+    expect(asked.filter((index) => index === CLAIM.first)).toHaveLength(2);
+    expect(run.points.at(-1)).toMatchObject({ next: CLAIM.end, release: false });
+  });
+
+  test('of a worker that was frozen: what it read before may not be written after, by its own reckoning', async () => {
+    const mayWrite: boolean[] = [];
+    const run = setUp({
+      async copy(_, __, leased) {
+        // Frozen between the read and the write.
+        await run.clock.advance(CLAIM.leaseMs);
+        mayWrite.push(leased());
+        throw aborted('the lease has run out', { code: 'lease-over' });
+      },
+    });
+    run.answerWith(UNANSWERED);
+    await run.pass(0);
+    run.answerWith('lost');
+    while (!run.ended()) await run.pass(500);
+    expect(mayWrite.length).toBeGreaterThan(0);
+    expect(mayWrite).not.toContain(true);
+    expect(run.points.every(({ done }) => done === 0)).toBe(true);
+  });
+
+  test('whose store is away holds no place: its tiles come again when it is back, as if never tried', async () => {
+    let away: { side: 'source'; since: number; detail: string } | null = null;
+    const tried: number[] = [];
+    const pool = createTilePools(LIMIT, manualClock()).open();
+    const outage = {
+      ...{ open: async () => undefined, suspect: () => undefined, served: () => undefined },
+      ...{ stop: async () => undefined },
+      get away() {
+        return away;
+      },
+      async blames() {
+        away = { side: 'source', since: 0, detail: 'gone' };
+        pool.hold(true);
+        return true;
+      },
+    };
+    let back = false;
+    const run = setUp({
+      ...{ pool, outage },
+      async copy(index) {
+        tried.push(index);
+        if (back) return { kind: 'done', bytes: 1, md5: MD5 };
+        return { kind: 'failed', sides: ['source'], reason: 'reset', error: transient('reset') };
+      },
+    });
+    for (let i = 0; i < 5; i++) await run.pass(500);
+    expect(tried).toHaveLength(LIMIT);
+    expect(pool.hasRoom).toBe(false);
+    back = true;
+    away = null;
+    pool.hold(false);
+    while (!run.ended()) await run.pass(500);
+    expect(run.points.reduce((sum, { done }) => sum + done, 0)).toBe(50);
+    expect(run.points.every(({ failed, delayed }) => failed.length + delayed.length === 0)).toBe(true);
+  });
+
   test('of a worker told to stop is given up if the queue does not answer', async () => {
     const run = setUp();
     run.answerWith(UNANSWERED);

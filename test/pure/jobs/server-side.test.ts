@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type CopyOutcome, copyItem } from '../../../jobs/copy-tile.js';
+import { type CopyOutcome, copyItem, isLeaseOver } from '../../../jobs/copy-tile.js';
 import { tileAt, tileKey } from '../../../jobs/pyramid.js';
 import { serverSideCopy } from '../../../jobs/server-side.js';
 import type { Claim, ServerSide } from '../../../jobs/work-queue.js';
@@ -58,9 +58,9 @@ function setUp(mode: ServerSide, change: Partial<MemoryStore> = {}, ofSource: Pa
   for (let index = 0; index < IMAGE.tiles; index++) put(keyOf(index), tileBody(keyOf(index)));
   const log = { ...silentLog, info: (_: object, message: string) => void told.push(message) };
   const serverSide = serverSideCopy(mode, { source: reading, destination, log });
-  const copy = (index: number, claim: Partial<Claim> = {}): Promise<CopyOutcome> => {
+  const copy = (index: number, claim: Partial<Claim> = {}, leased = () => true): Promise<CopyOutcome> => {
     const whole = { lane: 'tiles', image: IMAGE, attempt: 0, ...claim } as Claim;
-    return copyItem(whole, index, { source: reading, destination, serverSide, log }, never, () => true);
+    return copyItem(whole, index, { source: reading, destination, serverSide, log }, never, leased);
   };
   return {
     ...{ calls, told, put, copy, memory, source },
@@ -71,6 +71,58 @@ function setUp(mode: ServerSide, change: Partial<MemoryStore> = {}, ofSource: Pa
 }
 
 const REFUSED = permanent('not allowed to', { code: 'copy-refused', status: 403 });
+
+describe('a tile that is looked for first', () => {
+  const look = { lookFirst: true };
+
+  test.each(['auto', 'never'] as const)(
+    'is skipped if it is there as the source has it (%s)',
+    async (mode) => {
+      const { copy, calls } = setUp(mode);
+      await copy(3);
+      const before = { ...calls };
+      expect(await copy(3, look)).toEqual({ kind: 'skipped', md5: md5Of(tileBody(keyOf(3))) });
+      expect(calls).toEqual(before);
+    },
+  );
+
+  test.each(['auto', 'never'] as const)(
+    'is copied, and said by key, if other bytes are there (%s)',
+    async (mode) => {
+      const { copy, put, memory, told } = setUp(mode);
+      await copy(3);
+      const body = tileBody('other');
+      put(keyOf(3), body);
+      expect(await copy(3, look)).toMatchObject({ kind: 'done', md5: md5Of(body) });
+      expect(memory.objects.get(keyOf(3))?.md5).toBe(md5Of(body));
+      expect(told).toEqual(['the destination has other bytes under this key: they are replaced']);
+    },
+  );
+
+  test('is carried if either store tells no MD5, or it is not there', async () => {
+    const { copy, put, told } = setUp('never');
+    expect(await copy(1, look)).toMatchObject({ kind: 'done' });
+    put(keyOf(1), tileBody(keyOf(1)), null);
+    expect(await copy(1, look)).toMatchObject({ kind: 'done' });
+    expect(told).toEqual([]);
+  });
+
+  test('is no descriptor: that is always carried', async () => {
+    const { copy, put } = setUp('never');
+    put('a.dzi', Buffer.from(descriptorBody(IMAGE)));
+    await copy(0, { lane: 'descriptors' });
+    expect(await copy(0, { lane: 'descriptors', ...look })).toMatchObject({ kind: 'done' });
+  });
+});
+
+test.each(['always', 'never'] as const)(
+  'nothing is written once the lease has run out (%s)',
+  async (mode) => {
+    const { copy, calls } = setUp(mode);
+    await expect(copy(3, {}, () => false)).rejects.toSatisfy(isLeaseOver);
+    expect(calls).toMatchObject({ copies: 0, writes: 0 });
+  },
+);
 
 describe('a tile that the destination copies by itself', () => {
   test('is done without a byte of it carried, with its size, MD5 and properties', async () => {
