@@ -37,6 +37,30 @@ describe('ledger', () => {
     });
   });
 
+  test('what was skipped counts, and moves the digest by the MD5 found; without one it does not', () => {
+    const ledger = createLedger({ first: 0, retry, lane: 'tiles' });
+    ledger.settle(0, { kind: 'skipped', md5: MD5 });
+    ledger.settle(1, { kind: 'skipped', md5: null });
+    expect(ledger.cut(false, () => 0)).toMatchObject({
+      ...{ done: 0, skipped: 2, bytes: 0, next: 2, found: null },
+      digest: tileDigest(0, MD5),
+    });
+  });
+
+  test('of checks it tells whether one saw nothing, and whether one found the image wrong', () => {
+    const ledger = createLedger({ first: 0, retry, lane: 'checks' });
+    ledger.settle(0, { kind: 'done', bytes: 0, md5: MD5 });
+    expect(ledger.cut(false, () => 0).found).toEqual({ blind: false, restart: false });
+    ledger.settle(1, { kind: 'skipped', md5: null, blind: true });
+    ledger.settle(2, { ...failed(true), restart: true } as Settled);
+    expect(ledger.cut(false, () => 0)).toMatchObject({
+      ...{ skipped: 1, found: { blind: true, restart: true } },
+      failed: [{ first: 2, count: 1, reason: 'http-404', status: 404, attempt: 1 }],
+    });
+    ledger.settle(3, { kind: 'done', bytes: 0, md5: null, blind: true });
+    expect(ledger.cut(false, () => 0)).toMatchObject({ found: { blind: true, restart: false } });
+  });
+
   test('tiles settled in any order, checkpoints cut at any time: each tile is told exactly once', () => {
     const outcome = fc.constantFrom(done, failed(true), failed(false));
     fc.assert(

@@ -150,6 +150,22 @@ describe('many migrations side by side', () => {
   });
 });
 
+test('the stores of a migration without work are closed after a while, and opened again when there is some', async () => {
+  const b = bench();
+  const stores = await b.migration('m');
+  let ahead = 0;
+  const hurried = { ...clock, steady: () => clock.steady() + ahead };
+  const { worker } = b.start('tiles', { clock: hurried });
+  await b.copied('m');
+  await until('it to rest', () => worker.state.state === 'idle');
+  expect(stores.closed).toBe(0);
+  ahead = 61_000;
+  await until('its stores to be closed', () => stores.closed === 1);
+  await b.queue.addImages('m', [{ id: 'late', geometry: IMAGE }]);
+  await b.copied('m');
+  expect(stores.opened).toHaveLength(2);
+});
+
 describe('a limit', () => {
   test('of requests holds while it changes, and a pause ends the waiting within a second', async () => {
     const b = bench();
