@@ -25,7 +25,7 @@ const table = {
     parse: parseSwitch,
     default: false,
   },
-  listen: { ...LISTEN, help: `as well ${LISTEN.help}` },
+  listen: LISTEN,
   logLevel: LOG_LEVEL,
 } satisfies OptionTable;
 

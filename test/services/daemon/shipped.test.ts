@@ -61,7 +61,7 @@ test('zh-redis with a password: found through discovery, closed to those without
 
 test('every shipped unit is accepted without a warning', async () => {
   const files = readdirSync(join(ROOT, 'units/shipped'));
-  expect(files.length).toBe(5);
+  expect(files.length).toBe(6);
   expect(await machine.ctl('submit', ...files.map(shipped))).toMatchObject({ code: 0, stderr: '' });
   expect((await machine.ctl('destroy', ...files)).code).toBe(0);
 });
@@ -72,6 +72,7 @@ test.each([
   'jobs/populate-main.js',
   'jobs/import-blobs-main.js',
   'jobs/upload-dzis-main.js',
+  'jobs/verify-main.js',
   'cli/stats-main.js',
   'cli/demo/main.js',
 ])('%s --help', async (file) => {
