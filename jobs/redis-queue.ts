@@ -33,10 +33,10 @@ import type * as q from './work-queue.js';
  *   goes through it again.
  * - an emptied Redis: this object remembers the migrations it has seen, and says `lost` of them.
  *
- * Ended claims are remembered for ten minutes, so that a checkpoint whose answer got lost is answered again; after that
+ * Ended claims are remembered for a minute, so that a checkpoint whose answer got lost is answered again; after that
  * it is `lost`, which costs the worker nothing: the claim had ended.
  */
-const ENDED_CLAIM_MS = 600_000;
+const ENDED_CLAIM_MS = 60_000;
 /** Fields requeued by one script: a few milliseconds of Redis's time. */
 const REQUEUE_STEP = 200;
 
