@@ -142,16 +142,16 @@ test.concurrent('a frozen worker that is thawed after others have done its range
   const asked = (): number[] => [drill.source.requests.length, destination.proxy.requests];
   const before = asked();
   const said = drill.logOf(frozen).length;
+  const untilSaid = (text: string): Promise<unknown> =>
+    until(`it to say "${text}"`, () => drill.logOf(frozen).slice(said).includes(text), LONG_MS);
 
+  // At first nobody tells it what it has lost: its own reckoning of the lease is all that holds it back.
+  await drill.redis.freeze();
   process.kill(frozen.child.pid!, 'SIGCONT');
-  await until(
-    'it to have nothing to do',
-    () => {
-      const log = drill.logOf(frozen).slice(said);
-      return log.includes('claim lost') && log.includes('idle: finished');
-    },
-    LONG_MS,
-  );
+  await untilSaid('waiting: Redis at');
+  drill.redis.thaw();
+  await untilSaid('claim lost');
+  await untilSaid('idle: finished');
   frozen.child.kill('SIGTERM');
   expect(await exitOf(frozen, LONG_MS)).toEqual({ code: 0 });
   expect(asked()).toEqual(before);
@@ -168,7 +168,7 @@ test.concurrent('with a wrong base URL of tiles a migration pauses itself at lit
   const ranges = Object.values(images).reduce((sum, each) => sum + Math.ceil(tileCount(each) / RANGE), 0);
   const drill = await openDrill('wrong', onTestFinished);
   const folder = await drill.migrate('m', images, { rangeSize: RANGE });
-  const memory = inspect(drill.url);
+  const memory = inspect(drill.redis.url);
   onTestFinished(() => memory.close());
   const held = async (): Promise<number> => Number(await memory.command('EVAL', BYTES_HELD, 0));
   const before = await held();
@@ -232,7 +232,7 @@ async function openDrill(name: string, onTestFinished: TestContext['onTestFinish
   };
   const status = async (migration: string): Promise<MigrationStatus> => (await queue.status(migration))!;
   return {
-    ...{ url: redis.url, source, queue, start, status },
+    ...{ redis, source, queue, start, status },
     /** Creates a migration and has zh-populate plan the images; answers its folder, which is its destination by default. */
     async migrate(migration: string, images: Images, change: Partial<MigrationDefinition> = {}) {
       const folder = join(ground.dir, name, migration);
