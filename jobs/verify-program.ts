@@ -59,7 +59,7 @@ const TABLE = {
     env: 'ZH_CONCURRENCY',
     help: 'at most this many objects in flight; how many really are adapts to what the stores bear',
     parse: parseInteger(1, 1024),
-    default: 64,
+    default: 128,
   },
   maxRps: {
     flag: '--max-rps <n>',

@@ -31,7 +31,7 @@ export const WORKER_OPTIONS = {
     env: 'ZH_CONCURRENCY',
     help: 'at most this many objects in flight in each process; how many really are adapts to what the stores bear',
     parse: parseInteger(1, 1024),
-    default: 64,
+    default: 128,
   },
   untilEmpty: {
     flag: '--until-empty',

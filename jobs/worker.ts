@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
-import { ConvoyError, kindOf, messageOf, UsageError } from '../runtime/errors.js';
+import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { createLimiter } from '../stores/limiter.js';
 import { createBell } from './bell.js';
 import { hasFailures, leftToDo } from './left-to-do.js';
@@ -48,7 +48,8 @@ export interface Worker {
   readonly state: WorkerState;
   /**
    * Claims and copies until the signal fires; then finishes what is in flight, gives the rest back, resolves.
-   * Rejects with a `UsageError` if the queue can never be reached as it is configured.
+   * Rejects with a `UsageError` if the queue can never be reached as it is configured; with `untilEmpty` also if nothing of
+   * what is left can be served.
    */
   run(signal: AbortSignal): Promise<WorkerOutcome>;
 }
@@ -224,7 +225,15 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     claims.add(work);
   }
 
-  /** For `untilEmpty`: null if there is still something to do, or no telling. */
+  function unserved(name: string): string[] {
+    const why = avoided.get(name)?.why;
+    return why === undefined ? [] : [`migration ${name} is not served: ${why}`];
+  }
+
+  /**
+   * For `untilEmpty`: null if there is still something to do, or no telling. Rejects `not-served` if a person has to change
+   * something before any of what is left can be done.
+   */
   async function outcome({ why }: Idle): Promise<WorkerOutcome | null> {
     try {
       const names = options.migration === undefined ? await queue.migrations() : [options.migration];
@@ -232,10 +241,14 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       if (names.length === 0 && why !== 'none') return null;
       const found = await Promise.all(names.map((name) => queue.status(name)));
       const all = found.filter((status): status is MigrationStatus => status !== null);
-      const open = all.map((status) => leftToDo(status, lane)).find((why) => why !== null);
-      if (open === undefined) return { failures: all.some((status) => hasFailures(status, lane)) };
-      nowDoing(`waiting: ${open}`);
+      const open = all.filter((status) => leftToDo(status, lane) !== null);
+      const [first] = open;
+      if (first === undefined) return { failures: all.some((status) => hasFailures(status, lane)) };
+      const troubles = open.flatMap(({ definition: { name } }) => unserved(name));
+      if (troubles.length === open.length) throw permanent(troubles.join('; '), { code: 'not-served' });
+      nowDoing(`waiting: ${leftToDo(first, lane)}`);
     } catch (error) {
+      if (error instanceof ConvoyError && error.code === 'not-served') throw error;
       log.debug({ kind: kindOf(error) }, messageOf(error));
     }
     return null;
@@ -283,9 +296,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           ({ away, definition }) =>
             `migration ${definition.name}: ${away?.side} unreachable: ${away?.detail}`,
         ),
-        ...[...avoided].flatMap(([name, { why }]) =>
-          doing.includes(why) ? [] : [`migration ${name} is not served: ${why}`],
-        ),
+        ...[...avoided].flatMap(([name, { why }]) => (doing.includes(why) ? [] : unserved(name))),
       ];
       const state = copying ? 'copying' : 'idle';
       return { state, since: watch.trouble?.since ?? since, detail: words.join('; '), ...totals };
@@ -294,26 +305,29 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       // Every migration and every claim listens to them.
       setMaxListeners(0, signal, giveUp.signal);
       let result: WorkerOutcome | null = null;
-      while (!signal.aborted && result === null) {
-        closeIdle();
-        const except = unwanted();
-        if (claimsUnderWay() >= MAX_CLAIMS || (options.migration !== undefined && except.length > 0)) {
-          await bell.wait(IDLE_MS, signal);
-          continue;
+      try {
+        while (!signal.aborted && result === null) {
+          closeIdle();
+          const except = unwanted();
+          if (claimsUnderWay() >= MAX_CLAIMS || (options.migration !== undefined && except.length > 0)) {
+            await bell.wait(IDLE_MS, signal);
+            continue;
+          }
+          const answer = await claimNext(except, signal);
+          if (answer === null) break;
+          if (isClaim(answer)) {
+            begin(answer, signal);
+            continue;
+          }
+          if (claims.size === 0) {
+            if (options.untilEmpty) result = await outcome(answer.got as Idle);
+            else nowDoing(`idle: ${(answer.got as Idle).why}`);
+          }
+          if (result === null) await rest(answer as Answer & { got: Idle }, signal);
         }
-        const answer = await claimNext(except, signal);
-        if (answer === null) break;
-        if (isClaim(answer)) {
-          begin(answer, signal);
-          continue;
-        }
-        if (claims.size === 0) {
-          if (options.untilEmpty) result = await outcome(answer.got as Idle);
-          else nowDoing(`idle: ${(answer.got as Idle).why}`);
-        }
-        if (result === null) await rest(answer as Answer & { got: Idle }, signal);
+      } finally {
+        await windDown();
       }
-      await windDown();
       return result ?? { failures: false };
     },
   };

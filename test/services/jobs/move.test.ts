@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { ImageGeometry, Lane, MigrationDefinition } from '../../../jobs/work-queue.js';
 import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } from '../../../jobs/worker.js';
 import { systemClock } from '../../../runtime/clock.js';
+import { permanent } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
 import { openStubRoute, type StubStores, stubStores } from '../../support/stub-route.js';
@@ -12,7 +13,7 @@ const clock = systemClock();
 const IMAGE: ImageGeometry = { width: 1600, height: 1600, tileSize: 100, overlap: 1, format: 'jpg' };
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).reverse()) await close().catch(() => undefined);
 });
 
 interface Running {
@@ -25,8 +26,11 @@ function bench() {
   const queue = new MemoryQueue(clock);
   const all = new Map<string, StubStores>();
   let workers = 0;
+  const open: WorkerOptions['openRoute'] = (definition, hooks) =>
+    openStubRoute(all.get(definition.name)!, definition, hooks);
   return {
     queue,
+    open,
     async migration(
       name: string,
       change: Partial<StubStores> = {},
@@ -50,8 +54,7 @@ function bench() {
       const stopping = new AbortController();
       const worker = createWorker({
         ...{ queue, lane, id: `w${++workers}`, clock, random: Math.random, log: silentLog },
-        ...{ concurrency: 16, skipExisting: false, untilEmpty: false, ...change },
-        openRoute: (definition, hooks) => openStubRoute(all.get(definition.name)!, definition, hooks),
+        ...{ concurrency: 16, skipExisting: false, untilEmpty: false, openRoute: open, ...change },
       });
       const ended = worker.run(stopping.signal);
       const stop = (): Promise<WorkerOutcome> => {
@@ -84,8 +87,9 @@ describe('many migrations side by side', () => {
     const [x, y] = [await b.migration('x', { delayMs: 5 }), await b.migration('y', { delayMs: 5 })];
     await Promise.all([b.copied('x'), b.copied('y')]);
     // Its claims are kept, no attempt is counted, no more is claimed, and its stores are only probed.
-    expect(await b.tiles('away')).toMatchObject({ claimed: before.claimed, failed: 0, delayed: 0 });
-    expect(before.claimed).toBeGreaterThan(0);
+    const now = await b.tiles('away');
+    expect(now).toMatchObject({ ready: before.ready, failed: 0, delayed: 0 });
+    expect(now.claimed).toBeGreaterThan(0);
     expect([away.inFlight, x.most > 4, y.most > 4]).toEqual([0, true, true]);
     expect(worker.state.detail).toContain('connection refused');
     away.away = false;
@@ -253,6 +257,22 @@ describe('--until-empty', () => {
     await b.queue.addImages('m', [{ id: 'broken', reason: 'http-404', status: 404 }]);
     await b.queue.closePlan('m', 'more.txt');
     expect(await ended).toEqual({ failures: true });
+  });
+
+  test('gives up, by the reason, once all that is left waits for a person to change something', async () => {
+    const b = bench();
+    await b.migration('m');
+    await b.migration('n');
+    const ended = b.start('tiles', {
+      untilEmpty: true,
+      openRoute: (definition, hooks) =>
+        definition.name === 'm'
+          ? Promise.reject(permanent('AZURE_STORAGE_KEY is wrong', { code: 'wrong-credentials' }))
+          : b.open(definition, hooks),
+    }).ended;
+    await expect(ended).rejects.toThrow('migration m is not served: AZURE_STORAGE_KEY is wrong');
+    expect(await b.tiles('m')).toMatchObject({ claimed: 0, done: 0 });
+    await b.copied('n');
   });
 
   test('does not wait for a cancelled one', async () => {
