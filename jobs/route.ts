@@ -6,6 +6,7 @@ import { SIDES, type Side } from '../stores/environment.js';
 import { openDestination, openSource } from '../stores/open.js';
 import type { Store, WritableStore } from '../stores/store.js';
 import { type CopyOutcome, copyItem } from './copy-tile.js';
+import { createLeases } from './leases.js';
 import type { MigrationLimits } from './limits.js';
 import { createOutage, type Outage } from './outage.js';
 import { opened, preflight, SOME_KEY } from './preflight.js';
@@ -54,7 +55,8 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     if (error.status === 429 || error.status === 503) options.onThrottled();
     outage.suspect(side);
   };
-  const retry = (side: Side) => ({ clock, random, onError: listen(side) });
+  const leases = createLeases();
+  const retry = (side: Side) => ({ clock, random, onError: listen(side), beforeRepeat: leases.insist });
   const plain = {
     source: await opened('source', definition.source, (at) => openSource(at, { log, env })),
     destination: await opened('destination', definition.destination, (at) =>
@@ -123,6 +125,7 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
       outage,
       copy(claim, index, signal, leased) {
         knownKey = descriptorKey(claim.image.id);
+        leases.hold(signal, leased);
         return copyItem(claim, index, stores, signal, leased);
       },
       close,

@@ -6,6 +6,7 @@ import type { Side } from '../stores/environment.js';
 import { openDestination, openSource } from '../stores/open.js';
 import type { Store, WritableStore } from '../stores/store.js';
 import { type CopyOutcome, leaseOver } from './copy-tile.js';
+import { createLeases } from './leases.js';
 import { createOutage } from './outage.js';
 import { opened, preflight, SOME_KEY } from './preflight.js';
 import { descriptorKey } from './pyramid.js';
@@ -37,6 +38,7 @@ export async function openVerifyRoute(
 ): Promise<Route> {
   const { clock, random, env, limits, meter } = options;
   const log = options.log.child({ migration: definition.name });
+  const leases = createLeases();
   const wrapped = (side: Side) => ({
     ...{ log, env, meter, limiter: limits.requests },
     retry: {
@@ -45,6 +47,7 @@ export async function openVerifyRoute(
         if (error.status === 429 || error.status === 503) options.onThrottled();
         outage.suspect(side);
       },
+      beforeRepeat: leases.insist,
     },
   });
   const carried = <S extends Store>(store: S): S => ({
@@ -104,6 +107,7 @@ export async function openVerifyRoute(
     outage,
     close,
     async copy(claim, index, signal, leased) {
+      leases.hold(signal, leased);
       if (!isCheck(claim)) throw new Error(`a verifier cannot do anything in lane ${claim.lane}`);
       knownKey = descriptorKey(claim.image.id);
       const found = await verifyItem(claim, index, { destination, source: theSource }, signal);

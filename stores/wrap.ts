@@ -90,6 +90,8 @@ export interface RetryOptions {
   readonly random: () => number;
   /** Hears each transient error, also those that a retry heals: what adapts to a store's load listens here. */
   readonly onError?: (error: ConvoyError) => void;
+  /** Asked with an operation's signal before it is repeated: throws if it must not be any more. */
+  readonly beforeRepeat?: (signal: AbortSignal | undefined) => void;
 }
 
 const ATTEMPTS = 4;
@@ -109,11 +111,14 @@ export function withRetry<S extends Store>(store: S, options: RetryOptions): S {
         return await make();
       } catch (error) {
         if (!(error instanceof ConvoyError) || error.kind !== 'transient') throw error;
+        options.beforeRepeat?.(signal);
         options.onError?.(error);
         if (attempt === ATTEMPTS || operation === 'writeStream') throw error;
         const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF, options.random()));
         if (waitMs > MAX_WAIT_MS) throw error;
         await options.clock.sleep(waitMs, signal);
+        // Of a process that was frozen meanwhile, no other timer may have fired yet.
+        options.beforeRepeat?.(signal);
       }
     }
   });

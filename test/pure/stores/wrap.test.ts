@@ -75,6 +75,29 @@ describe('withRetry', () => {
     expect(clock.now() - 1_000_000).toBeGreaterThanOrEqual(4_000);
   });
 
+  test.each([
+    ['at its failure', 1],
+    ['after the waiting', 2],
+  ])('nothing is repeated that must not be any more: known %s', async (_, knownAt) => {
+    const clock = manualClock();
+    const { store, calls } = failing(busy());
+    const { signal } = new AbortController();
+    const heard: unknown[] = [];
+    let asked = 0;
+    const reading = withRetry(store, {
+      ...{ clock, random: () => 0 },
+      onError: (error) => heard.push(error),
+      beforeRepeat(given) {
+        expect(given).toBe(signal);
+        if (++asked === knownAt) throw permanent('over');
+      },
+    }).read('k', 1, signal);
+    await expect(settle(clock, reading)).rejects.toThrow('over');
+    expect(calls()).toBe(1);
+    // What nobody waits for any more says nothing of the store.
+    expect(heard.length).toBe(knownAt - 1);
+  });
+
   test('a signal ends the waiting', async () => {
     const clock = manualClock();
     const { store } = failing(busy());

@@ -117,7 +117,7 @@ test.concurrent('a frozen worker that is thawed after others have done its range
   const drill = await openDrill('frozen', onTestFinished);
   const destination = await davDestination('frozen', onTestFinished);
   await drill.migrate('m', images, { destination: destination.location });
-  // There are always tiles in flight whose bodies come while it is frozen.
+  // There are always tiles in flight whose bodies come while it is frozen ...
   drill.source.fault = (key) => (key.endsWith('.jpg') ? { kind: 'slow', ms: 100 } : null);
   const frozen = drill.start('import-blobs', ['--concurrency', '16']);
   await until(
@@ -128,7 +128,11 @@ test.concurrent('a frozen worker that is thawed after others have done its range
     },
     LONG_MS,
   );
+  // ... and of those that are being written, the connections break while it is frozen.
+  destination.proxy.add({ method: 'PUT', fault: { kind: 'hang', after: 'nothing' } });
+  await until('some to be written', () => destination.proxy.struck > 0, LONG_MS);
   await freeze(frozen.child.pid!);
+  destination.proxy.clear();
   const { claimed } = (await drill.status('m')).tiles;
   expect(claimed).toBeGreaterThan(0);
   expect(drill.logOf(frozen)).not.toContain('claim lost');
