@@ -4,12 +4,6 @@ import { basename, join } from 'node:path';
 import { runMain } from '../runtime/main.js';
 import { runProgram } from './program.js';
 
-/** `convoyctl list-units | head`: who reads no more ends it, without a word. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
 /** A link named so makes it fleetctl. */
 const fleet = basename(process.argv[1] ?? '') === 'fleetctl';
 const argv = process.argv.slice(2);

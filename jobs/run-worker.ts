@@ -7,6 +7,8 @@ import type { Job } from './open-job.js';
 import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } from './worker.js';
 
 const REPORT_MS = 5_000;
+/** The report of a worker that has ended is forgotten at once. */
+const GONE_MS = 1;
 const REPORT_TTL_MS = 15_000;
 const RECLAIM_MS = 500;
 const RECLAIM_LIMIT = 100;
@@ -68,6 +70,7 @@ export function createRun({ job, env, ...options }: RunOptions): RunningWorker {
       } finally {
         // They may wait for a Redis that is away, until the queue is closed.
         void Promise.all([reports.stop(), reclaims.stop()]);
+        await quietly(queue.report({ ...self, ...worker.state }, GONE_MS));
         log.info({ worker: id }, 'stopped');
       }
     },

@@ -112,8 +112,11 @@ export async function openVerifyRoute(
       knownKey = descriptorKey(claim.image.id);
       const found = await verifyItem(claim, index, { destination, source: theSource }, signal);
       if (found.kind !== 'failed' || found.restart !== true) return found;
+      const isDescriptor = index === claim.image.tiles;
+      if (isDescriptor && found.reason === 'missing' && unpublish.has(claim))
+        return { kind: 'skipped', md5: null, blind: true };
       log.info({ key: checkKey(claim.image, index), reason: found.reason }, found.error.message);
-      return (await unpublish(claim, signal, leased)) ?? found;
+      return (await unpublish.take(claim, signal, leased)) ?? found;
     },
   };
 }
@@ -129,16 +132,14 @@ function isCheck(claim: Claim): claim is Check {
  */
 function unpublisher(destination: WritableStore, log: Log) {
   const removals = new Map<string, Promise<void>>();
+  const nameOf = ({ check, image }: Check): string => `${check.round}/${image.number}`;
 
-  return async (
-    { check, image, attempt, migration }: Check,
-    signal: AbortSignal,
-    leased: () => boolean,
-  ): Promise<CopyOutcome | null> => {
+  async function take(claim: Check, signal: AbortSignal, leased: () => boolean): Promise<CopyOutcome | null> {
+    const { check, image, attempt, migration } = claim;
     if (!check.options.unpublish || !check.published) return null;
     if (!leased()) throw leaseOver();
     const key = descriptorKey(image.id);
-    const name = `${check.round}/${image.number}`;
+    const name = nameOf(claim);
     const removal = removals.get(name) ?? destination.remove(key, signal);
     removals.set(name, removal);
     try {
@@ -153,5 +154,7 @@ function unpublisher(destination: WritableStore, log: Log) {
       log.error({ key }, `the descriptor of an image that is wrong cannot be removed: ${messageOf(error)}`);
       return null;
     }
-  };
+  }
+  /** `has`: the descriptor of this claim's image was taken away here. */
+  return { take, has: (claim: Check): boolean => removals.has(nameOf(claim)) };
 }

@@ -77,6 +77,8 @@ interface Avoided {
   readonly until: number;
   readonly times: number;
   readonly why: string;
+  /** Lost ones may be created anew; else a person has to change something. */
+  readonly isLost: boolean;
 }
 
 interface Answer {
@@ -116,7 +118,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   function avoid(migration: string, why: string, policy: BackoffPolicy): void {
     const before = avoided.get(migration);
     const times = (before?.times ?? 0) + 1;
-    avoided.set(migration, { times, why, until: clock.steady() + backoffMs(times, policy, random()) });
+    const until = clock.steady() + backoffMs(times, policy, random());
+    avoided.set(migration, { until, times, why, isLost: policy === LOST });
     if (before?.why === why) return;
     log.error({ migration }, `not served: ${why}`);
     onChange();
@@ -225,9 +228,9 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     claims.add(work);
   }
 
-  function unserved(name: string): string[] {
-    const why = avoided.get(name)?.why;
-    return why === undefined ? [] : [`migration ${name} is not served: ${why}`];
+  function unservable(name: string): string[] {
+    const trouble = avoided.get(name);
+    return trouble === undefined || trouble.isLost ? [] : [notServed(name, trouble)];
   }
 
   /**
@@ -244,7 +247,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       const open = all.filter((status) => leftToDo(status, lane) !== null);
       const [first] = open;
       if (first === undefined) return { failures: all.some((status) => hasFailures(status, lane)) };
-      const troubles = open.flatMap(({ definition: { name } }) => unserved(name));
+      const troubles = open.flatMap(({ definition: { name } }) => unservable(name));
       if (troubles.length === open.length) throw permanent(troubles.join('; '), { code: 'not-served' });
       nowDoing(`waiting: ${leftToDo(first, lane)}`);
     } catch (error) {
@@ -296,7 +299,9 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           ({ away, definition }) =>
             `migration ${definition.name}: ${away?.side} unreachable: ${away?.detail}`,
         ),
-        ...[...avoided].flatMap(([name, { why }]) => (doing.includes(why) ? [] : unserved(name))),
+        ...[...avoided].flatMap(([name, trouble]) =>
+          doing.includes(trouble.why) ? [] : [notServed(name, trouble)],
+        ),
       ];
       const state = copying ? 'copying' : 'idle';
       return { state, since: watch.trouble?.since ?? since, detail: words.join('; '), ...totals };
@@ -331,6 +336,10 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       return result ?? { failures: false };
     },
   };
+}
+
+function notServed(migration: string, { why }: Avoided): string {
+  return `migration ${migration} is not served: ${why}`;
 }
 
 function isClaim(answer: Answer): answer is Answer & { got: Claim } {

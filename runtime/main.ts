@@ -5,6 +5,11 @@ import { messageOf, UsageError } from './errors.js';
  * other error one sentence and 1; a stack is shown only for a bug (an error that is not ours) with CONVOY_DEBUG.
  */
 export async function runMain(name: string, body: () => Promise<number>): Promise<never> {
+  // `convoyctl list-units | head`: who reads no more ends it, without a word.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
   let code: number;
   try {
     code = await body();

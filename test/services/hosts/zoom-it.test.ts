@@ -196,7 +196,7 @@ test('zoom.it moves from Azure to Swift by the shipped units on three machines, 
   );
   expect((await status()).verification).toMatchObject({ finished: true, matched: IMAGES.length });
   expect((await safe.convoyctl('journal', '--lines', '50', 'zh-stats.service')).stdout).toMatch(
-    /zoom: \d+ of \d+ tiles, .*tiles\/s/,
+    /zoom: \d+ of \d+ tiles \(.* %\), .*tiles\/s/,
   );
 });
 

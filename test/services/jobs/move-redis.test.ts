@@ -22,6 +22,12 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
+interface Running {
+  readonly worker: Worker;
+  readonly ended: Promise<WorkerOutcome>;
+  readonly stop: () => Promise<WorkerOutcome>;
+}
+
 let servers = 0;
 
 async function bench() {
@@ -56,7 +62,7 @@ async function bench() {
     return stores;
   };
   let workers = 0;
-  const start = (change: Partial<WorkerOptions> = {}): { worker: Worker; ended: Promise<WorkerOutcome> } => {
+  const start = (change: Partial<WorkerOptions> = {}): Running => {
     const stopping = new AbortController();
     const worker = createWorker({
       ...{ queue: open(), lane: 'tiles', id: `w${++workers}`, clock, random: Math.random, log },
@@ -64,11 +70,12 @@ async function bench() {
       openRoute: (definition, hooks) => openStubRoute(all.get(definition.name)!, definition, hooks),
     });
     const ended = worker.run(stopping.signal);
-    closers.push(() => {
+    const stop = (): Promise<WorkerOutcome> => {
       stopping.abort();
       return ended;
-    });
-    return { worker, ended };
+    };
+    closers.push(stop);
+    return { worker, ended, stop };
   };
   /** As the programs do, ranges are reclaimed meanwhile. */
   const copied = (name: string) =>
@@ -83,6 +90,32 @@ async function bench() {
     );
   return { redis, said, queue, migration, start, copied };
 }
+
+test('a pause survives a restart of Redis and of the workers, and so does a resume', async () => {
+  const b = await bench();
+  const stores = await b.migration('m', { delayMs: 5 });
+  const first = b.start();
+  await underWay(b);
+  await b.queue.pause('m', 'maintenance');
+  const claims = () => until('Redis to answer', () => b.queue.status('m').catch(() => null));
+  await until('the claims to be given back', async () => (await claims()).tiles.claimed === 0);
+  await b.redis.kill();
+  await b.redis.restart();
+  await first.stop();
+  const second = b.start();
+  await until('it to hear that', () => second.worker.state.detail.includes('paused'));
+  const paused = await claims();
+  expect(paused).toMatchObject({ state: 'paused', reason: 'maintenance', tiles: { claimed: 0 } });
+  const asked = stores.requests.length;
+  await b.redis.kill();
+  await b.redis.restart();
+  expect((await claims()).state).toBe('paused');
+  expect(stores.requests.length).toBe(asked);
+  await b.queue.resume('m');
+  await b.redis.kill();
+  await b.redis.restart();
+  expect((await b.copied('m'))?.state).toBe('running');
+});
 
 type Bench = Awaited<ReturnType<typeof bench>>;
 
