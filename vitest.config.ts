@@ -1,24 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import LongFirst from './test/support/long-first.js';
 
-/** Files that mostly wait: for leases, trust windows and time-outs of etcd. */
-const WAITING = [
-  'test/contracts/registry.real.test.ts',
-  'test/services/registry/**/*.test.ts',
-  'test/services/faults/etcd-*.test.ts',
-];
-
-const REAL = {
-  globalSetup: ['test/support/services-setup.ts'],
-  testTimeout: 120_000,
-  hookTimeout: 60_000,
-};
-
 /**
- * Three projects. `quick` needs nothing but Node: pure files, contracts on fakes, scenarios.
- * The others talk to real etcd, Redis, systemd and processes, and await deadlines that shall not be starved on a small
- * machine: a file of `services` may keep a core busy, so two run at a time; those that wait take a third of a core at
- * most, so three of them are less than two of the others.
+ * Two projects. `quick` needs nothing but Node: pure files, contracts on fakes, scenarios.
+ * `services` talks to real etcd, Redis, systemd and processes. Three of its files run at a time: they wait for leases and
+ * time-outs more than half of their time, so two would leave a machine of two cores idle.
  */
 export default defineConfig({
   test: {
@@ -39,21 +25,13 @@ export default defineConfig({
       },
       {
         test: {
-          ...REAL,
-          name: 'services-waiting',
-          include: WAITING,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        test: {
-          ...REAL,
           name: 'services',
           include: ['test/contracts/**/*.real.test.ts', 'test/services/**/*.test.ts'],
-          exclude: WAITING,
-          maxWorkers: 2,
-          sequence: { groupOrder: 2 },
+          globalSetup: ['test/support/services-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -28,10 +28,10 @@ const IMAGES = ['one', 'two', 'three', 'four', 'five'].map((id, i) => ({
   geometry: { width: 5560 + 137 * i, height: 5700 - 301 * i, tileSize: 100, overlap: 1, format: 'jpg' },
 }));
 const KEYS = IMAGES.flatMap(({ id, geometry }) => keysOf(id, geometry).slice(1));
-/** Tiles that can never be had, by why they are not. Whoever asks for the poisoned one dies. */
+/** Tiles that can never be had, by why they are not. Whoever asks for the poisoned one dies; it comes early, as six leases pass. */
 const ABSENT = ['three_files/12/0_0.jpg', 'three_files/12/1_0.jpg', 'three_files/13/5_5.jpg'];
 const NO_IMAGES = ['one_files/13/2_9.jpg', 'four_files/11/3_3.jpg'];
-const POISONED = 'five_files/13/7_7.jpg';
+const POISONED = 'one_files/13/7_7.jpg';
 
 const ground = useGround('drills');
 
@@ -133,7 +133,7 @@ test('20,000 tiles arrive through every fault at once, and every tile is counted
   const here = KEYS.filter((key) => !bad.includes(key));
   for (const key of here) expect(readFileSync(join(destination, key)).equals(tileBody(key)), key).toBe(true);
   for (const key of bad) expect(existsSync(join(destination, key)), key).toBe(false);
-  expect(filesBelow(destination)).toBe(here.length + 1);
+  expect(filesBelow(destination)).toBe(here.length + 2);
 
   expect(end.tiles).toEqual({
     ...{ total: KEYS.length, ready: 0, claimed: 0, delayed: 0, skipped: 0 },
@@ -145,9 +145,16 @@ test('20,000 tiles arrive through every fault at once, and every tile is counted
     'worker-died': 1,
   });
   expect(await failedKeys(queue.failures('zoom', {}))).toEqual([...bad].sort());
-  const [published, withheld] = [['two'], ['one', 'three', 'four', 'five']];
+  const published = ['two', 'five'];
+  const withheld = ['one', 'three', 'four'];
   expect(end.images).toEqual({
-    ...{ total: IMAGES.length, published: 1, withheld: 4, incomplete: 0, refused: 0 },
+    ...{
+      total: IMAGES.length,
+      published: published.length,
+      withheld: withheld.length,
+      incomplete: 0,
+      refused: 0,
+    },
   });
   for (const id of published) expect(existsSync(join(destination, `${id}.dzi`)), id).toBe(true);
   for (const id of withheld) expect(existsSync(join(destination, `${id}.dzi`)), id).toBe(false);
