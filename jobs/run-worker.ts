@@ -9,8 +9,6 @@ import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } fro
 const REPORT_MS = 5_000;
 /** The report of a worker that has ended is forgotten at once. */
 const GONE_MS = 1;
-/** For that a Redis that does not answer is not waited for longer: a stop takes 10 s at most. */
-const FAREWELL_MS = 500;
 const REPORT_TTL_MS = 15_000;
 const RECLAIM_MS = 500;
 const RECLAIM_LIMIT = 100;
@@ -72,8 +70,8 @@ export function createRun({ job, env, ...options }: RunOptions): RunningWorker {
       } finally {
         // They may wait for a Redis that is away, until the queue is closed.
         void Promise.all([reports.stop(), reclaims.stop()]);
-        const farewell = quietly(queue.report({ ...self, ...worker.state }, GONE_MS));
-        await Promise.race([farewell, clock.sleep(FAREWELL_MS)]);
+        // A Redis that is away is not waited for: a stop takes 10 s at most.
+        if (job.trouble() === null) await quietly(queue.report({ ...self, ...worker.state }, GONE_MS));
         log.info({ worker: id }, 'stopped');
       }
     },

@@ -30,10 +30,10 @@ describe('keys are compared', () => {
   });
 });
 
-test('documents: an empty list is an empty list', () => {
-  expect(formatDocument([], 'json')).toBe('[]\n');
-  expect(formatDocument([], 'yaml')).toBe('[]\n');
-  expect(formatDocument([{ unit: 'a.service', machine: null }], 'yaml')).toBe(
+test('documents: an empty list is an empty list', async () => {
+  expect(await formatDocument([], 'json')).toBe('[]\n');
+  expect(await formatDocument([], 'yaml')).toBe('[]\n');
+  expect(await formatDocument([{ unit: 'a.service', machine: null }], 'yaml')).toBe(
     '- unit: a.service\n  machine: null\n',
   );
 });

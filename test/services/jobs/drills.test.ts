@@ -20,9 +20,9 @@ import { until } from '../../support/until.js';
  */
 const SEED = Number(process.env.TEST_SEED ?? 20_261_121);
 const WORKERS = 3;
-const KILLS = 16;
-const FREEZES = 4;
-const REDIS_KILLS = [5, 11];
+const KILLS = 12;
+const FREEZES = 3;
+const REDIS_KILLS = [4, 9];
 const IMAGES = ['one', 'two', 'three', 'four', 'five'].map((id, i) => ({
   id,
   geometry: { width: 5560 + 137 * i, height: 5700 - 301 * i, tileSize: 100, overlap: 1, format: 'jpg' },
