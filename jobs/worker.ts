@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { createLimiter } from '../stores/limiter.js';
+import { createAvoided } from './avoided.js';
 import { createBell } from './bell.js';
 import { hasFailures, leftToDo } from './left-to-do.js';
 import { watchQueue } from './queue-watch.js';
@@ -66,20 +67,6 @@ const FINISH_MS = 4_000;
 /** ... and checkpoints be answered this long: together well within 10 s. */
 const LAST_WORDS_MS = 7_000;
 const BACKOFF: BackoffPolicy = { firstMs: 250, factor: 2, maxMs: 5_000 };
-/** Between looks at a migration whose stores cannot be used: a person has to change something. */
-const AVOID: BackoffPolicy = { firstMs: 5_000, factor: 2, maxMs: 60_000 };
-/** Between looks at one that Redis lost: it may be created anew. */
-const LOST: BackoffPolicy = { firstMs: 2_000, factor: 1, maxMs: 2_000 };
-
-/** A migration that this worker leaves to itself for a while. */
-interface Avoided {
-  /** On the steady clock. */
-  readonly until: number;
-  readonly times: number;
-  readonly why: string;
-  /** Lost ones may be created anew; else a person has to change something. */
-  readonly isLost: boolean;
-}
 
 interface Answer {
   /** When it was first asked for, on the steady clock. */
@@ -99,7 +86,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   const serving = new Map<string, ServedMigration>();
   const claims = new Set<Promise<void>>();
   const closing = new Set<Promise<void>>();
-  const avoided = new Map<string, Avoided>();
+  const avoided = createAvoided(clock, random);
   const bell = createBell(clock);
   const giveUp = new AbortController();
   let issued = 0;
@@ -115,12 +102,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   }
 
   /** Its work goes back untouched, and other migrations are served meanwhile. */
-  function avoid(migration: string, why: string, policy: BackoffPolicy): void {
-    const before = avoided.get(migration);
-    const times = (before?.times ?? 0) + 1;
-    const until = clock.steady() + backoffMs(times, policy, random());
-    avoided.set(migration, { until, times, why, isLost: policy === LOST });
-    if (before?.why === why) return;
+  function avoid(migration: string, why: string, until: 'mended' | 'created anew'): void {
+    if (!avoided.add(migration, why, until)) return;
     log.error({ migration }, `not served: ${why}`);
     onChange();
   }
@@ -136,8 +119,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       ...{ openRoute: options.openRoute, skipExisting: options.skipExisting },
       onSettled: (point) => tally.add(point, clock.steady()),
       onOpened(why) {
-        if (why !== null) return avoid(name, why, AVOID);
-        if (!avoided.delete(name)) return;
+        if (why !== null) return avoid(name, why, 'mended');
+        if (!avoided.remove(name)) return;
         log.info({ migration: name }, 'it can be served now');
         onChange();
       },
@@ -164,8 +147,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
 
   /** The migrations from which nothing more is to be claimed now. */
   function unwanted(): string[] {
-    const now = clock.steady();
-    const except = [...avoided].flatMap(([name, { until }]) => (until > now ? [name] : []));
+    const except = avoided.now();
     for (const [name, { claims: held, hungry, away }] of serving)
       if (away !== null || (held > 0 && !hungry) || held >= MAX_CLAIMS_OF_ONE) except.push(name);
     return except;
@@ -205,7 +187,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     for (const name of await queue.migrations().catch(() => []))
       await queue.status(name).catch((error: unknown) => {
         if (!isLost(error)) return;
-        avoid(name, messageOf(error), LOST);
+        avoid(name, messageOf(error), 'created anew');
         lost.push(name);
       });
     return lost;
@@ -218,7 +200,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     const work = servedFor(got, signal)
       .serve(got, at)
       .catch((error: unknown) => {
-        if (isLost(error)) avoid(migration.name, messageOf(error), LOST);
+        if (isLost(error)) avoid(migration.name, messageOf(error), 'created anew');
         else log.error({ token: got.token, kind: kindOf(error) }, `claim abandoned: ${messageOf(error)}`);
       })
       .finally(() => {
@@ -226,11 +208,6 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
         bell.ring();
       });
     claims.add(work);
-  }
-
-  function unservable(name: string): string[] {
-    const trouble = avoided.get(name);
-    return trouble === undefined || trouble.isLost ? [] : [notServed(name, trouble)];
   }
 
   /**
@@ -247,8 +224,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       const open = all.filter((status) => leftToDo(status, lane) !== null);
       const [first] = open;
       if (first === undefined) return { failures: all.some((status) => hasFailures(status, lane)) };
-      const troubles = open.flatMap(({ definition: { name } }) => unservable(name));
-      if (troubles.length === open.length) throw permanent(troubles.join('; '), { code: 'not-served' });
+      const troubles = open.map(({ definition }) => avoided.toBeMended(definition.name));
+      if (!troubles.includes(null)) throw permanent(troubles.join('; '), { code: 'not-served' });
       nowDoing(`waiting: ${leftToDo(first, lane)}`);
     } catch (error) {
       if (error instanceof ConvoyError && error.code === 'not-served') throw error;
@@ -299,9 +276,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           ({ away, definition }) =>
             `migration ${definition.name}: ${away?.side} unreachable: ${away?.detail}`,
         ),
-        ...[...avoided].flatMap(([name, trouble]) =>
-          doing.includes(trouble.why) ? [] : [notServed(name, trouble)],
-        ),
+        ...avoided.troubles().flatMap(({ why, words }) => (doing.includes(why) ? [] : [words])),
       ];
       const state = copying ? 'copying' : 'idle';
       return { state, since: watch.trouble?.since ?? since, detail: words.join('; '), ...totals };
@@ -336,10 +311,6 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       return result ?? { failures: false };
     },
   };
-}
-
-function notServed(migration: string, { why }: Avoided): string {
-  return `migration ${migration} is not served: ${why}`;
 }
 
 function isClaim(answer: Answer): answer is Answer & { got: Claim } {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -34,7 +35,9 @@ test('zh-redis open to other machines without a password is refused, with the wa
 });
 
 test('zh-redis with a password: found through discovery, closed to those without, on no command line', async () => {
-  settings('ZH_REDIS_PASSWORD=geheim 4711\n');
+  // Of this run alone: other tests run beside it.
+  const password = `geheim ${randomUUID()}`;
+  settings(`ZH_REDIS_PASSWORD=${password}\n`);
   expect(await machine.ctl('start', shipped('zh-redis.service'))).toMatchObject({ code: 0 });
   const line = await until('the service', async () =>
     /redis\s+zh-redis\.service\s+\S+\s+127\.0\.0\.1:(\d+)/.exec((await machine.ctl('services')).stdout),
@@ -44,13 +47,13 @@ test('zh-redis with a password: found through discovery, closed to those without
   stranger.on('error', () => undefined);
   await expect(stranger.ping()).rejects.toThrow(/NOAUTH/);
   stranger.disconnect();
-  const friend = new Redis(port, '127.0.0.1', { password: 'geheim 4711' });
+  const friend = new Redis(port, '127.0.0.1', { password });
   expect(await friend.config('GET', 'appendonly')).toEqual(['appendonly', 'yes']);
   expect(await friend.config('GET', 'maxmemory-policy')).toEqual(['maxmemory-policy', 'noeviction']);
   friend.disconnect();
   const told = readdirSync('/proc').filter((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('geheim');
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(password);
     } catch {
       return false;
     }
