@@ -235,12 +235,35 @@ export const MachineReport = v.strictObject({
 });
 export type MachineReport = v.InferOutput<typeof MachineReport>;
 
+/** `GET /v1/machines/ID/condition`. */
+export const MachineCondition = v.strictObject({
+  machine: name,
+  cpus: count,
+  load: v.pipe(
+    v.strictObject({ oneMinute: v.number(), fiveMinutes: v.number(), quarterHour: v.number() }),
+    v.description('Processes that run or wait for a processor or a disk, on average over that time.'),
+  ),
+  memory: v.strictObject({
+    total: v.pipe(count, v.description('Bytes.')),
+    available: v.pipe(count, v.description('Bytes that may be had without swapping.')),
+  }),
+  up: v.pipe(v.number(), v.description('Seconds since it booted.')),
+  hold: v.pipe(words, v.description('Why it touches nothing, or null.')),
+});
+export type MachineCondition = v.InferOutput<typeof MachineCondition>;
+
 /** `GET /v1/leader`. */
 export const LeaderReport = v.strictObject({
   machine: v.pipe(v.nullable(name), v.description('Who leads; null: nobody.')),
   refusals: v.pipe(
     recordOf(text, 'an object with text values'),
     v.description('By unit: why it is not, or not everywhere, where it is wanted.'),
+  ),
+  term: v.pipe(
+    v.nullable(count),
+    v.description(
+      'Grows with every election: the revision of the registry at which it was won; null: nobody leads.',
+    ),
   ),
   frozen: PresentLeader.entries.frozen,
   hold: v.pipe(words, v.description('Why nothing at all is decided, or null.')),

@@ -306,6 +306,16 @@ export interface FailureRecord extends RangeFailure {
   readonly image: string;
 }
 
+/** One attempt that failed, as it was told. */
+export interface FailedAttempt extends FailureRecord {
+  /** ms since the epoch, on the queue's clock. */
+  readonly at: number;
+  /** False: it is tried again later. */
+  readonly final: boolean;
+  /** Who told it; empty: its claim was lost, or an image was refused by zh-populate. */
+  readonly worker: string;
+}
+
 /** All that is given must match. */
 export interface FailureFilter {
   readonly lane?: FailureRecord['lane'];
@@ -337,6 +347,16 @@ export interface WorkerReport {
   readonly rate: number;
   /** Its adaptive limits of objects in flight, added up. */
   readonly limit: number;
+  /** Of the requests of the last minute, for each store it used. */
+  readonly latency: readonly StoreLatency[];
+}
+
+export interface StoreLatency {
+  readonly side: 'source' | 'destination';
+  /** `azure`, `swift`, `file` ...: the kind of its location. */
+  readonly kind: string;
+  /** How many requests took at most as long as the bound of the same place in LATENCY_BOUNDS_MS (jobs/latency.ts), and longer than the one before; one more for those beyond the last. */
+  readonly counts: readonly number[];
 }
 
 /** An image to add, or why one cannot be. */
@@ -411,6 +431,8 @@ export interface OperatorQueue extends Pick<PlanQueue, 'closePlan'> {
   /** All images, in the order added, a page at a time. */
   images(migration: string): AsyncIterable<ImageStatus>;
   workers(): Promise<readonly WorkerReport[]>;
+  /** The last attempts that failed, newest first, at most `most`; a few hundred are remembered. */
+  newestFailures(migration: string, most: number): Promise<readonly FailedAttempt[]>;
 }
 
 export interface WorkQueue extends PlanQueue, WorkerQueue, OperatorQueue {

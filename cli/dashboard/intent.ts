@@ -1,0 +1,11 @@
+import type { FailureFilter } from '../../jobs/work-queue.js';
+
+/** What the dashboard is asked to do to the world. */
+export type Intent =
+  | { readonly kind: 'pause' | 'resume'; readonly migration: string }
+  /** Every failure that matches one of the filters. */
+  | { readonly kind: 'retry'; readonly migration: string; readonly filters: readonly FailureFilter[] }
+  | { readonly kind: 'start' | 'stop'; readonly unit: string }
+  /** One instance of the importers more or fewer than there are when it is done. */
+  | { readonly kind: 'scale'; readonly by: 1 | -1 }
+  | { readonly kind: 'drain' | 'uncordon'; readonly machine: string };
