@@ -12,6 +12,8 @@ export interface Page {
   readonly alarms: readonly Line[];
   /** By band, then from left to right. */
   readonly blocks: readonly Block[];
+  /** What keys act upon, whichever row is chosen; what a chosen row is about goes before. */
+  readonly about: About;
   /** Keys that mean something here, for the last line: `['p', 'pause']`. The most important first. */
   readonly keys: readonly (readonly [key: string, what: string])[];
   /** The page as plain lines, for a terminal too small for blocks. The most important first. */
