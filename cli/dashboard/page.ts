@@ -97,7 +97,7 @@ export interface Table {
   readonly rows: readonly Row[];
   /** In place of rows, if there is none. */
   readonly empty: string;
-  /** The row that is chosen: a `key`; null: none, or the block has not the focus. */
+  /** The row that is chosen: a `key`; null: there is none. Which table has the focus `chosenTable` of choice.ts says. */
   readonly selected: string | null;
 }
 

@@ -13,15 +13,22 @@ export interface State {
   readonly focus: Readonly<Partial<Record<View, BlockId>>>;
   /** The chosen row of each table; absent: its first. */
   readonly selected: Readonly<Partial<Record<BlockId, string>>>;
+  /** Which row of its table that was, counted from 0, at the last key: when it vanishes, whatever stands there takes over. */
+  readonly places: Readonly<Partial<Record<BlockId, number>>>;
   /** Keys of the rows marked with Space, of the view that is shown. */
   readonly marked: readonly string[];
   /** Only rows with this in them, whatever their case; of each table. */
   readonly filters: Readonly<Partial<Record<BlockId, string>>>;
+  /** What was chosen in the views that the details cover, one for each detail: Escape brings it back. */
+  readonly covered: readonly Choices[];
   readonly workersBy: 'name' | 'rate' | 'failures';
   readonly dialog: Dialog | null;
   /** What came of the last act, in the last line until the next key. */
   readonly said: { readonly words: string; readonly tone: 'good' | 'bad' | 'dim' } | null;
 }
+
+/** What was chosen in one view. */
+export type Choices = Pick<State, 'selected' | 'places' | 'marked' | 'filters'>;
 
 export type View = State['page'] | Detail['kind'];
 
@@ -38,8 +45,10 @@ export const FIRST_STATE: State = {
   details: [],
   focus: {},
   selected: {},
+  places: {},
   marked: [],
   filters: {},
+  covered: [],
   workersBy: 'name',
   dialog: null,
   said: null,
