@@ -25,11 +25,11 @@ export function failureCount({ tiles, descriptors, images }: MigrationStatus): n
 }
 
 /** `running`, `paused (why)`, `cancelled (why)`, `complete`, or `complete with 3 failures`. */
-export function stateWords(status: MigrationStatus): string {
+export function stateWords(status: MigrationStatus, told?: (count: number) => string): string {
   const { state, finished, reason } = status;
   if (finished && state !== 'cancelled') {
     const failures = failureCount(status);
-    return failures === 0 ? 'complete' : `complete with ${counted(failures, 'failure')}`;
+    return failures === 0 ? 'complete' : `complete with ${counted(failures, 'failure', told)}`;
   }
   return reason === '' ? state : `${state} (${reason})`;
 }

@@ -21,9 +21,9 @@ export function formatTable(rows: readonly (readonly string[])[], paint: Paint =
     .join('');
 }
 
-/** `1 unit`, `2 units`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 unit`, `2 units`; with `grouped` of jobs/quantities.ts as `told`: `1,204,113 tiles`. */
+export function counted(count: number, noun: string, told: (count: number) => string = String): string {
+  return `${told(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 const TAB = 8;

@@ -2,6 +2,11 @@ import type { Rate } from './progress.js';
 
 /** How sizes and times are put in words. Units of bytes are decimal: 1 MB is 1,000,000 bytes. */
 
+/** `1,204,113` */
+export function grouped(value: number): string {
+  return value.toLocaleString('en');
+}
+
 /** `12.3 MB`, `0.002 MB` */
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes > 0 && bytes < 1e6 ? 3 : 1)} MB`;
@@ -33,4 +38,9 @@ export function duration(ms: number): string {
     .slice(first, first + 2)
     .flatMap(([count, unit]) => (count > 0 ? [`${count} ${unit}`] : []))
     .join(' ');
+}
+
+/** `1,204,113`, `8,123.4 MB`: a number, or words with numbers in them, with the thousands of each grouped. */
+export function grouped(told: number | string): string {
+  return String(told).replace(/(?<![.\d])\d{4,}/g, (digits) => digits.replace(/\B(?=(?:\d{3})+$)/g, ','));
 }

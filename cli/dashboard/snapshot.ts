@@ -7,7 +7,13 @@ import type {
   UnitReport,
 } from '../../api/schemas.js';
 import type { Sample } from '../../jobs/progress.js';
-import type { FailedAttempt, FailureRecord, ImageStatus, WorkerReport } from '../../jobs/work-queue.js';
+import type {
+  FailedAttempt,
+  FailureRecord,
+  Image,
+  ImageStatus,
+  WorkerReport,
+} from '../../jobs/work-queue.js';
 import type { Picture } from '../stats.js';
 import type { Detail } from './detail.js';
 
@@ -38,6 +44,8 @@ export interface Reading<T> {
 export interface Cargo extends Picture {
   /** Of the migration that is shown: newest first, also those that are tried again. */
   readonly failures: readonly FailedAttempt[];
+  /** Of the images that `failures` name, as far as they were read: where their tiles are. */
+  readonly images: ReadonlyMap<string, Image>;
   /** Of each migration: readings of its counters for as long as the dashboard has been looking, oldest first. */
   readonly history: ReadonlyMap<string, readonly Sample[]>;
 }
@@ -76,6 +84,8 @@ export type Opened = { readonly of: Detail; readonly trouble: string | null } & 
       /** Those that stand, the first thousand of `matching`. */
       readonly failures: readonly FailureRecord[];
       readonly matching: number;
+      /** Of the images that `failures` name, as far as they were read. */
+      readonly images: ReadonlyMap<string, Image>;
     }
   | {
       readonly kind: 'failure';

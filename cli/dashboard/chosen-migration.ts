@@ -1,7 +1,7 @@
 import type { Picture } from '../stats.js';
 
 /** The name of the migration that the page shows: the one wanted, else the first that runs, else the first; null: there is none. */
-export function shownMigration(
+export function chosenMigration(
   { migrations }: Pick<Picture, 'migrations'>,
   wanted: string | null,
 ): string | null {
