@@ -107,8 +107,8 @@ export async function startDaemon(
     localLog: (unit, which, signal) => manager.log(unit, which, signal),
     localReload: (unit) => manager.reload(unit),
     leading() {
-      const { refusals = null, frozen = null, hold = null } = scheduler?.status() ?? {};
-      return refusals === null ? null : { refusals, frozen, hold };
+      const { term = null, refusals = null, frozen = null, hold = null } = scheduler?.status() ?? {};
+      return term === null || refusals === null ? null : { term, refusals, frozen, hold };
     },
     explain: explainPending,
     explainUnit,

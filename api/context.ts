@@ -43,6 +43,8 @@ export interface ApiContext {
 }
 
 export interface Leading {
+  /** `LeaderTerm.fence`. */
+  readonly term: number;
   /** Why units are not where they are wanted, in words by unit. */
   readonly refusals: ReadonlyMap<string, string>;
   /** Why units of missing machines are not placed elsewhere for the time being, or null. */

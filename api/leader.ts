@@ -22,24 +22,30 @@ export function leaderRoutes(context: ApiContext): Route[] {
       if (words === null && call.passedOn)
         throw refuse(404, 'not-leading', `machine ${context.machineId} does not lead`);
       const { refusals, frozen, hold } = words ?? (await ownWords(context, call, leader));
+      const { machine = null, term = null } = leader ?? {};
       const about = [...refusals].filter(([name]) => unit === undefined || name === unit);
-      return { machine: leader?.machine ?? null, refusals: Object.fromEntries(about), frozen, hold };
+      return { machine, refusals: Object.fromEntries(about), term, frozen, hold };
     },
   });
   return [resource('/v1/leader', { GET: read })];
 }
 
+type Words = Omit<Leading, 'term'>;
+
 interface Answer {
   readonly leader: PresentLeader | null;
   /** null: nobody leads, or the leader cannot be asked. */
-  readonly words: Leading | null;
+  readonly words: Words | null;
 }
 
 /** Only the leader knows all it waits for. `unit`: nothing else is asked about. */
 async function askLeader(context: ApiContext, call: Call, unit?: string): Promise<Answer> {
   const { registry, machineId } = context;
   const own = context.leading();
-  if (own !== null) return { leader: { machine: machineId, frozen: own.frozen }, words: own };
+  if (own !== null) {
+    const { term, frozen } = own;
+    return { leader: { machine: machineId, term, frozen }, words: own };
+  }
   const leader = await registry.readLeader();
   if (leader === null || leader.machine === machineId || call.passedOn) return { leader, words: null };
   const { machines } = await registry.readMachines(call.signal);
@@ -63,7 +69,7 @@ async function ownWords(
   call: Call,
   leader: PresentLeader | null,
   snapshot?: ClusterSnapshot,
-): Promise<Leading> {
+): Promise<Words> {
   const frozen = leader?.frozen ?? null;
   return { refusals: explain(snapshot ?? (await registry.readAll(call.signal)), frozen), frozen, hold: null };
 }

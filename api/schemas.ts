@@ -138,8 +138,14 @@ export const ServiceEntry = v.strictObject({
 });
 export type ServiceEntry = v.InferOutput<typeof ServiceEntry>;
 
+const term = v.pipe(
+  count,
+  v.description('Grows with every election: the revision of the registry at which it was won.'),
+);
+
 export const PresentLeader = v.strictObject({
   machine: name,
+  term,
   frozen: v.pipe(
     words,
     v.description('Why units of missing machines are not placed elsewhere for the time being, or null.'),
@@ -259,12 +265,7 @@ export const LeaderReport = v.strictObject({
     recordOf(text, 'an object with text values'),
     v.description('By unit: why it is not, or not everywhere, where it is wanted.'),
   ),
-  term: v.pipe(
-    v.nullable(count),
-    v.description(
-      'Grows with every election: the revision of the registry at which it was won; null: nobody leads.',
-    ),
-  ),
+  term: v.nullable(term),
   frozen: PresentLeader.entries.frozen,
   hold: v.pipe(words, v.description('Why nothing at all is decided, or null.')),
 });

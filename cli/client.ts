@@ -1,5 +1,11 @@
 import type { EventKind } from '../api/event-schemas.js';
-import type { Placement, SubmittedUnit, UnitExplanation, UnitSubmission } from '../api/schemas.js';
+import type {
+  MachineCondition,
+  Placement,
+  SubmittedUnit,
+  UnitExplanation,
+  UnitSubmission,
+} from '../api/schemas.js';
 import type {
   AcceptedRegistry,
   HoldReport,
@@ -36,6 +42,8 @@ export interface ApiClient {
   readonly endpoint: string;
   machines(): Promise<readonly WireMachine[]>;
   machineReports(): Promise<readonly MachineReport[]>;
+  /** Asks the machine itself; rejects with `not-found`, `machine-gone` or `machine-unreachable` where it cannot say. */
+  machineCondition(id: string): Promise<MachineCondition>;
   units(): Promise<readonly WireUnit[]>;
   /** All states, or those of one unit, with those that a destroyed unit still has. */
   states(unit?: string): Promise<readonly WireState[]>;
@@ -138,6 +146,7 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
     endpoint,
     machines: () => list<'machines', WireMachine>('machines', '/fleet/v1/machines'),
     machineReports: async () => (await get<{ machines: MachineReport[] }>('/v1/machines')).machines,
+    machineCondition: (id) => get<MachineCondition>(`/v1/machines/${encodeURIComponent(id)}/condition`),
     units: () => list<'units', WireUnit>('units', '/fleet/v1/units'),
     states: (unit) =>
       list<'states', WireState>(

@@ -48,7 +48,7 @@ function eventOf(keys: Keys, { kind, entry }: WatchEvent): ClusterEvent | null {
     case 'service':
       return { ...at, value: now(({ value }) => decodeService(at, value)) };
     case 'leader':
-      return { ...at, value: now(({ value }) => decodeLeader(value)) };
+      return { ...at, value: now(({ value, created }) => decodeLeader(value, created)) };
     case 'cluster':
     case 'content':
     case 'assigned':

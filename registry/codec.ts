@@ -187,11 +187,12 @@ export function decodeService(key: Omit<ServiceEntry, 'host' | 'port'>, json: st
   return { service: name, unit, machine: id, ...decode(service, json, `services/${name}/${unit}/${id}`) };
 }
 
-export function encodeLeader({ machine: id, frozen }: PresentLeader): string {
+export function encodeLeader({ machine: id, frozen }: Omit<PresentLeader, 'term'>): string {
   return write({ machine: id, frozen });
 }
-export function decodeLeader(json: string): PresentLeader {
-  return decode(leader, json, 'leader');
+/** `created`: the create revision of its key. */
+export function decodeLeader(json: string, created: number): PresentLeader {
+  return { ...decode(leader, json, 'leader'), term: created };
 }
 
 function write(record: object): string {

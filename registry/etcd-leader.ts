@@ -116,5 +116,5 @@ async function untilNobodyLeads(context: EtcdContext, signal: AbortSignal): Prom
 /** Who leads at this moment, or null. */
 export async function readLeader({ client, keys }: EtcdContext): Promise<PresentLeader | null> {
   const { entry } = await client.get(keys.leader);
-  return entry === undefined ? null : decodeLeader(entry.value);
+  return entry === undefined ? null : decodeLeader(entry.value, entry.created);
 }

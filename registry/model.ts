@@ -115,6 +115,8 @@ export interface ServiceEntry {
 /** Who leads, with what any machine has to be able to say although the leader may not be asked from there. */
 export interface PresentLeader {
   readonly machine: string;
+  /** `LeaderTerm.fence`: grows with every election. */
+  readonly term: number;
   /** Why units of missing machines are not placed elsewhere for the time being, or null. */
   readonly frozen: string | null;
 }

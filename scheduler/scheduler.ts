@@ -34,6 +34,8 @@ export interface SchedulerOptions {
 
 export interface SchedulerStatus {
   readonly leader: boolean;
+  /** `LeaderTerm.fence`; null while this machine does not lead. */
+  readonly term: number | null;
   /** Why units are not where their target wants them, in words by unit; null while this machine does not lead. */
   readonly refusals: ReadonlyMap<string, string> | null;
   /** Why units of missing machines are not moved for the time being, or null. */
@@ -48,7 +50,7 @@ export interface Scheduler {
   stop(): Promise<void>;
 }
 
-const NOT_LEADING: SchedulerStatus = { leader: false, refusals: null, frozen: null, hold: null };
+const NOT_LEADING: SchedulerStatus = { leader: false, term: null, refusals: null, frozen: null, hold: null };
 
 /** Stands for election, and while elected keeps every unit where it should be. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
@@ -90,7 +92,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 
 /** One term. Graces start anew with it: what an earlier leader saw of a machine is not known here. */
 class Leader {
-  status: SchedulerStatus = { leader: true, refusals: new Map(), frozen: null, hold: null };
+  status: SchedulerStatus;
   /** ms since the epoch. */
   readonly since: number;
   pending: ReadonlyMap<string, PendingReason> = new Map();
@@ -119,6 +121,7 @@ class Leader {
     this.metrics = metrics;
     this.since = options.clock.now();
     this.term = term;
+    this.status = { leader: true, term: term.fence, refusals: new Map(), frozen: null, hold: null };
     this.collectedAt = options.clock.steady();
   }
 
@@ -201,7 +204,7 @@ class Leader {
     const placing = place(snapshot, { holds, transfers: this.transfers });
     const { decisions, refusals, transfers } = placing;
     this.transfers = transfers;
-    this.status = { leader: true, refusals, frozen, hold: null };
+    this.status = { ...this.status, refusals, frozen, hold: null };
     this.noteWaiting(snapshot, placing, heardAt);
     if (decisions.length === 0) return 'settled';
     // What leaves is written first: a unit that changes over may come back to the very key it left.

@@ -70,7 +70,9 @@ export function eventsContract(use: Use): void {
       ]);
 
       const term = await registry.campaign('m1', TTL_MS, new AbortController().signal);
-      expect(await told()).toEqual([{ kind: 'leader', value: { machine: 'm1', frozen: null } }]);
+      expect(await told()).toEqual([
+        { kind: 'leader', value: { machine: 'm1', term: term.fence, frozen: null } },
+      ]);
       await registry.commit([aPlace('a.service', 'm1', generation)], term);
       const placement = (await registry.readAll()).placements.get('m1')!.get('a.service')!;
       expect(placement.fence).toBe(placement.revision);

@@ -203,7 +203,7 @@ export function sessionContract(use: Use): void {
       const [one, two] = [await use().client(), await use().client()];
       expect(await one.registry.readLeader()).toBeNull();
       const first = await one.registry.campaign('m1', TTL_MS, forever);
-      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: null });
+      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', term: first.fence, frozen: null });
       let second: Awaited<typeof first> | undefined;
       const waiting = two.registry.campaign('m2', TTL_MS, forever).then((term) => {
         second = term;
@@ -217,22 +217,23 @@ export function sessionContract(use: Use): void {
       await use().pass('the second is elected', () => second !== undefined);
       await waiting;
       expect(second!.fence).toBeGreaterThan(first.fence);
-      expect(await one.registry.readLeader()).toEqual({ machine: 'm2', frozen: null });
+      expect(await one.registry.readLeader()).toEqual({ machine: 'm2', term: second!.fence, frozen: null });
     });
 
     it('what the leader tells is for all to read, until it takes it back or another leads', async () => {
       const [one, two] = [await use().client(), await use().client()];
       const first = await one.registry.campaign('m1', TTL_MS, forever);
+      const told = { machine: 'm1', term: first.fence };
       await first.tell('3 of 5 are missing');
-      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: '3 of 5 are missing' });
+      expect(await two.registry.readLeader()).toEqual({ ...told, frozen: '3 of 5 are missing' });
       await first.tell(null);
-      expect(await two.registry.readLeader()).toEqual({ machine: 'm1', frozen: null });
+      expect(await two.registry.readLeader()).toEqual({ ...told, frozen: null });
       await first.tell('4 of 5 are missing');
       expect([first.trusted(), first.lost.aborted]).toEqual([true, false]);
       await first.resign();
       await two.registry.campaign('m2', TTL_MS, forever);
       await expect(first.tell('late')).rejects.toMatchObject({ kind: 'conflict', code: 'deposed' });
-      expect(await one.registry.readLeader()).toEqual({ machine: 'm2', frozen: null });
+      expect(await one.registry.readLeader()).toMatchObject({ machine: 'm2', frozen: null });
     });
 
     it('gives up a campaign when told so', async () => {

@@ -42,7 +42,7 @@ export class MemoryTables {
   readonly placements = new Map<string, Map<string, Placement>>();
   readonly states = new Map<string, Map<string, UnitState>>();
   readonly services = new Map<string, readonly ServiceEntry[]>();
-  leader: (PresentLeader & { readonly fence: number; readonly lease: string }) | undefined;
+  leader: (PresentLeader & { readonly lease: string }) | undefined;
 
   readonly history = new MemoryHistory(this);
 

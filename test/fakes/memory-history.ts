@@ -79,7 +79,7 @@ function rowsOf(tables: MemoryTables): ReadonlyMap<string, Row> {
   if (tables.leader !== undefined)
     add('leader', tables.leader, (now) => ({
       kind: 'leader',
-      value: now && { machine: now.machine, frozen: now.frozen },
+      value: now && { machine: now.machine, term: now.term, frozen: now.frozen },
     }));
   return rows;
 }

@@ -260,7 +260,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       if (signal.aborted) throw aborted('the campaign was given up');
       const lease = tables.grant(ttlMs);
       const fence = tables.change((revision) => {
-        tables.leader = { machine: machineId, frozen: null, fence: revision, lease: lease.id };
+        tables.leader = { machine: machineId, term: revision, frozen: null, lease: lease.id };
         return revision;
       });
       return memoryTerm(at, lease, fence);
@@ -268,19 +268,19 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     async readLeader() {
       await reach();
       if (tables.leader === undefined) return null;
-      const { machine, frozen } = tables.leader;
-      return { machine, frozen };
+      const { machine, term, frozen } = tables.leader;
+      return { machine, term, frozen };
     },
 
     async commit(decisions, term) {
       await reachToWrite();
-      if (tables.leader?.fence !== term.fence) return { kind: 'deposed' };
+      if (tables.leader?.term !== term.fence) return { kind: 'deposed' };
       const outcomes = decisions.map(commitOne);
       return { kind: 'done', outcomes, revision: outcomes.includes('committed') ? tables.revision : 0 };
     },
     async collectContents(term) {
       await reachToWrite();
-      if (tables.leader?.fence !== term.fence) return 0;
+      if (tables.leader?.term !== term.fence) return 0;
       const placed = [...tables.placements.values()].flatMap((rows) => [...rows.values()]);
       const used = new Set([...tables.units.values(), ...placed].map(({ hash }) => hash));
       const unused = [...tables.contents.keys()].filter((hash) => !used.has(hash));

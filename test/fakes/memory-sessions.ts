@@ -89,7 +89,7 @@ export function memoryTerm(at: Reach, lease: MemoryLease, fence: number): Leader
     async tell(frozen) {
       await at.reach();
       const { leader } = at.tables;
-      if (leader?.fence !== fence) throw conflict('another machine leads', { code: 'deposed' });
+      if (leader?.term !== fence) throw conflict('another machine leads', { code: 'deposed' });
       at.tables.change(() => {
         at.tables.leader = { ...leader, frozen };
       });

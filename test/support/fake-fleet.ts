@@ -91,7 +91,7 @@ export async function startFakeFleet(
         for (let line = 1; line <= Math.min(lines ?? 3, 3); line++) yield `${unit} line ${line}`;
       },
       localReload: async (unit) => void reloads.push(unit),
-      leading: () => ({ refusals: refusals(), frozen: null, hold: null }),
+      leading: () => ({ term: leader.fence, refusals: refusals(), frozen: null, hold: null }),
       explain: refusals,
       explainUnit,
       planRebalance: () => [],

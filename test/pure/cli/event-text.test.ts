@@ -82,9 +82,9 @@ test.each([
     { kind: 'service', ...of, service: 'redis', value: null },
     'service redis: web@1.service on a is withdrawn',
   ],
-  [{ kind: 'leader', revision: 9, value: { machine: A, frozen: null } }, 'machine a leads'],
+  [{ kind: 'leader', revision: 9, value: { machine: A, term: 9, frozen: null } }, 'machine a leads'],
   [
-    { kind: 'leader', revision: 9, value: { machine: A, frozen: '3 are missing' } },
+    { kind: 'leader', revision: 9, value: { machine: A, term: 9, frozen: '3 are missing' } },
     'machine a leads: 3 are missing',
   ],
   [{ kind: 'leader', revision: 9, value: null }, 'nobody leads'],

@@ -64,7 +64,7 @@ describe('records', () => {
           ...{ unit: 'a', ...assigned, created: 5, revision: 7 },
         });
         for (const leader of [why, null].map((frozen) => ({ machine: why, frozen })))
-          expect(codec.decodeLeader(codec.encodeLeader(leader))).toEqual(leader);
+          expect(codec.decodeLeader(codec.encodeLeader(leader), n)).toEqual({ ...leader, term: n });
         const cluster = { id: why, format: n };
         expect(codec.decodeCluster(codec.encodeCluster(cluster))).toEqual(cluster);
       }),

@@ -109,7 +109,7 @@ describe('a move', () => {
 describe('reasons', () => {
   const lost = 'pending: 0 of 2 machines: 2 lack az=c';
   const frozen = '3 of 5 machines are missing';
-  const leading = () => ({ refusals: new Map([['lost.service', lost]]), frozen, hold: null });
+  const leading = () => ({ term: 7, refusals: new Map([['lost.service', lost]]), frozen, hold: null });
   beforeAll(async () => {
     await fleet.registry.submitUnit('idle.service', SLEEP, 'inactive');
     fleet.behaviours.set('lost.service', { refusal: lost });
@@ -143,9 +143,11 @@ describe('reasons', () => {
     expect((await get('/v1/leader', other.url)).body).toEqual({
       machine: A,
       refusals: { 'lost.service': lost },
+      term: fleet.leader.fence,
       frozen,
       hold: null,
     });
+    expect((await get('/v1/leader', leader.url)).body).toMatchObject({ machine: A, term: 7 });
     expect((await get('/v1/leader?unit=web.service', other.url)).body).toMatchObject({
       refusals: {},
       frozen,
@@ -179,13 +181,15 @@ describe('reasons', () => {
   test('name the freeze that the leader has written down, where it does not answer', async () => {
     const registry: Registry = {
       ...withApi(A, ''),
-      readLeader: async () => ({ machine: A, frozen }),
+      readLeader: async () => ({ machine: A, term: 3, frozen }),
     };
     const explain = (_: unknown, words: string | null) => new Map([['lost.service', `gone, but ${words}`]]);
     const other = await served({ machineId: B, leading: () => null, explain, registry });
     expect(await reasons(other.url)).toMatchObject({ 'lost.service': `gone, but ${frozen}` });
     expect((await get('/v1/units/lost.service', other.url)).body.pending).toBe(`gone, but ${frozen}`);
-    expect((await get('/v1/leader', other.url)).body).toMatchObject({ machine: A, frozen, hold: null });
+    expect((await get('/v1/leader', other.url)).body).toMatchObject({
+      ...{ machine: A, term: 3, frozen, hold: null },
+    });
     await other.stop();
   });
 
@@ -193,7 +197,7 @@ describe('reasons', () => {
     fleet.behaviours.set('later.service', { refusal: 'unused' });
     await fleet.registry.submitUnit('later.service', SLEEP, 'launched');
     const api = await served({
-      leading: () => ({ refusals: new Map(), frozen: null, hold: 'etcd was replaced' }),
+      leading: () => ({ term: 7, refusals: new Map(), frozen: null, hold: 'etcd was replaced' }),
     });
     expect((await get('/v1/units/later.service', api.url)).body.pending).toBe(
       'pending: nothing is decided: etcd was replaced',
