@@ -2,11 +2,6 @@ import type { Rate } from './progress.js';
 
 /** How sizes and times are put in words. Units of bytes are decimal: 1 MB is 1,000,000 bytes. */
 
-/** `1,204,113` */
-export function grouped(value: number): string {
-  return value.toLocaleString('en');
-}
-
 /** `12.3 MB`, `0.002 MB` */
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes > 0 && bytes < 1e6 ? 3 : 1)} MB`;

@@ -2,7 +2,7 @@ import type { Sample } from '../../jobs/progress.js';
 import type { OperatorQueue } from '../../jobs/work-queue.js';
 import { createLook } from '../stats.js';
 import { extended } from './history.js';
-import { shownMigration } from './shown-migration.js';
+import { chosenMigration } from './chosen-migration.js';
 import type { Cargo } from './snapshot.js';
 
 export interface CargoLook {
@@ -29,7 +29,7 @@ export function createCargoLook(queue: OperatorQueue): CargoLook {
           return [name, 'trouble' in found ? before : extended(before, found)];
         }),
       );
-      const shown = shownMigration(picture, wanted);
+      const shown = chosenMigration(picture, wanted);
       const status = shown === null ? undefined : picture.migrations.get(shown);
       const readable = shown !== null && status !== undefined && !('trouble' in status);
       return {

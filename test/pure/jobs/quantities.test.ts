@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, megabytes, rateWords, size } from '../../../jobs/quantities.js';
+import { duration, grouped, megabytes, rateWords, size } from '../../../jobs/quantities.js';
 
 test.each([
   [0, '0 s'],
@@ -33,4 +33,15 @@ test.each([
 
 test('a rate is tiles and bytes', () => {
   expect(rateWords({ tilesPerSecond: 51.04, bytesPerSecond: 1_000_000 })).toBe('51.0 tiles/s, 1.0 MB/s');
+});
+
+test.each([
+  [0, '0'],
+  [999, '999'],
+  [1000, '1,000'],
+  [1_204_113, '1,204,113'],
+  [-12_345.67891, '-12,345.67891'],
+  ['8123.4 MB of 16000.0 MB', '8,123.4 MB of 16,000.0 MB'],
+])('%j is told as %s', (told, words) => {
+  expect(grouped(told)).toBe(words);
 });
