@@ -81,9 +81,10 @@ export type Opened = { readonly of: Detail; readonly trouble: string | null } & 
     }
   | {
       readonly kind: 'failures';
-      /** Those that stand, the first thousand of `matching`. */
+      /** Those that stand, a thousand at most. */
       readonly failures: readonly FailureRecord[];
-      readonly matching: number;
+      /** How many items all that match make; null: more than those of `failures`, and nobody counted. */
+      readonly matching: number | null;
       /** Of the images that `failures` name, as far as they were read. */
       readonly images: ReadonlyMap<string, Image>;
     }
