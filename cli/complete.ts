@@ -5,7 +5,7 @@ import type { ApiClient } from './client.js';
 import { formOf, type Grammar } from './command-line.js';
 import { groupsFor } from './commands.js';
 import { readGlobalOptions } from './global-options.js';
-import { machineState } from './machine-names.js';
+import { machineState } from './machine-label.js';
 import { grammarOf, type ProgramOptions } from './program.js';
 import { openMeans } from './settings.js';
 

@@ -6,7 +6,7 @@ import { type Command, type Context, command } from './command.js';
 import { describeEvent } from './event-text.js';
 import { machineOption } from './journal.js';
 import type { ShownEvent } from './json-output.js';
-import { findMachine, labelOf, shortId } from './machine-names.js';
+import { findMachine, labelOf, shortId } from './machine-label.js';
 import type { EventBatch } from './read-events.js';
 import { readUnitArgument, type UnitArgument } from './unit-args.js';
 

@@ -5,7 +5,7 @@ import { hashOf, valuesOf } from '../units/unit-file.js';
 import type { Command, Context } from './command.js';
 import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';
 import { type Field, listCommand, type Show } from './list-command.js';
-import { machineState, shortId } from './machine-names.js';
+import { machineState, shortId } from './machine-label.js';
 import { ago } from './times.js';
 import { readUnitArgument } from './unit-args.js';
 

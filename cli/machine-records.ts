@@ -2,7 +2,7 @@ import type { MachineReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
 import { type Command, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
-import { findMachine, labelOf } from './machine-names.js';
+import { findMachine, labelOf } from './machine-label.js';
 import { few } from './select.js';
 import { counted } from './table.js';
 

@@ -5,7 +5,7 @@ import type { MachineVerb } from './client.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { emptying, listOccupants, listRefusals } from './drain-view.js';
-import { findMachine, labelOf, machineState } from './machine-names.js';
+import { findMachine, labelOf, machineState } from './machine-label.js';
 import { sideBySide } from './side-by-side.js';
 import { counted, formatTable } from './table.js';
 import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';

@@ -1,6 +1,6 @@
 import { parseSwitch } from '../runtime/options.js';
 import { type Command, command } from './command.js';
-import { shortId } from './machine-names.js';
+import { shortId } from './machine-label.js';
 
 const rejoin = command({
   name: 'rejoin',

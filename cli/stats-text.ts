@@ -3,6 +3,7 @@ import { duration, rateWords } from '../jobs/quantities.js';
 import type { MigrationStatus, VerificationStatus, WorkerReport } from '../jobs/work-queue.js';
 import { stateWords } from './migration-text.js';
 import { counted } from './table.js';
+import { timeOfDay } from './times.js';
 
 /**
  * `demo: 1034 of 2070 tiles (49.9 %), 59.1 tiles/s, 0.5 MB/s, 2 failed, 18 s left at the last minute's rate`; `away`: what
@@ -28,9 +29,8 @@ export function awayWords(workers: readonly WorkerReport[]): string | null {
   const away = workers.filter(({ state }) => state.endsWith('unreachable'));
   const [first] = away.toSorted((a, b) => a.since - b.since);
   if (first === undefined) return null;
-  const since = new Date(first.since).toISOString().slice(11, 19);
   const how = first.detail === '' ? '' : `: ${first.detail}`;
-  return `${first.state} since ${since}Z (${away.length} of ${counted(workers.length, 'worker')})${how}`;
+  return `${first.state} since ${timeOfDay(first.since)} (${away.length} of ${counted(workers.length, 'worker')})${how}`;
 }
 
 function leftWords(

@@ -13,3 +13,8 @@ export function stamp(ms: number): string {
   const date = new Date(ms);
   return `${DAYS[date.getUTCDay()]} ${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
+
+/** The time of day in UTC: `09:00:00Z`. */
+export function timeOfDay(ms: number): string {
+  return `${new Date(ms).toISOString().slice(11, 19)}Z`;
+}

@@ -40,6 +40,8 @@ export interface Block {
   readonly grow: { readonly width: number; readonly height: number };
   /** With the border. A block that cannot have them is left out. */
   readonly least: { readonly width: number; readonly height: number };
+  /** With the border: it has no use for more, and what is over goes to others. Absent: the more the better. */
+  readonly most?: { readonly height: number };
   /** The higher, the sooner it is left out. 0: never, as long as there are blocks at all. */
   readonly spare: number;
   readonly body: Body;
@@ -60,6 +62,7 @@ export type BlockId =
   | 'pending'
   | 'events'
   | 'facts'
+  | 'unit-file'
   | 'log'
   | 'history';
 

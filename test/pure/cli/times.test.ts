@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, stamp } from '../../../cli/times.js';
+import { ago, stamp, timeOfDay } from '../../../cli/times.js';
 
 test.each([
   [-5, '0s'],
@@ -13,4 +13,8 @@ test.each([
 
 test('a time as systemctl writes it', () => {
   expect(stamp(Date.UTC(2026, 10, 21, 9, 5, 7))).toBe('Sat 2026-11-21 09:05:07 UTC');
+});
+
+test('a time of day is of UTC', () => {
+  expect(timeOfDay(Date.UTC(2026, 10, 21, 9, 5, 7, 999))).toBe('09:05:07Z');
 });

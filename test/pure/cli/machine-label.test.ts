@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { MachineReport } from '../../../api/wire.js';
-import { findMachine, labelOf, machineState } from '../../../cli/machine-names.js';
+import { findMachine, labelOf, machineState } from '../../../cli/machine-label.js';
 
 const MACHINE: MachineReport = {
   ...{ id: '472d6cb2f262ea34e2385ef99b9555fd', alive: true, cordoned: false, draining: false, away: null },
