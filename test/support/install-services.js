@@ -13,6 +13,7 @@ const TEST_PROGRAMS = {
   ssh: 'openssh-client',
   dropbear: 'dropbear-bin',
   script: 'bsdutils',
+  tmux: 'tmux',
   zsh: 'zsh',
   fish: 'fish',
   'swift-ring-builder': 'swift',
