@@ -32,7 +32,7 @@ const PURE = [
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
-  'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
+  'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
   'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args}.ts',
   'cli/dashboard/{choice,dialogs,keys,press,rows}.ts',
   'cli/dashboard/{chosen-migration,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',

@@ -1,3 +1,4 @@
+import { quantile } from '../jobs/latency.js';
 import { progressOf } from '../jobs/progress.js';
 import { descriptorKey, tileAt, tileKey } from '../jobs/pyramid.js';
 import type {
@@ -5,6 +6,7 @@ import type {
   Image,
   ImageStatus,
   MigrationStatus,
+  StoreLatency,
   VerificationStatus,
   WorkerReport,
 } from '../jobs/work-queue.js';
@@ -23,8 +25,24 @@ export function shownMigration(status: MigrationStatus, workers: readonly Worker
     leftMs: leftMs === null ? null : Math.round(leftMs),
     ...{ startedAt: isoOrNull(startedAt), finishedAt: isoOrNull(finishedAt), now: iso(now) },
     verification: verification === null ? null : shownVerification(verification),
-    workers: workers.map((worker) => ({ ...worker, since: iso(worker.since) })),
+    workers: workers.map(shownWorker),
   };
+}
+
+function shownWorker({ latency, since, ...same }: WorkerReport): ShownMigration['workers'][number] {
+  return { ...same, since: iso(since), latency: latency.flatMap(shownLatency) };
+}
+
+function shownLatency({ side, kind, counts }: StoreLatency) {
+  const [p50, p99] = [quantile(counts, 0.5), quantile(counts, 0.99)];
+  const requests = counts.reduce((sum, count) => sum + count, 0);
+  return p50 === null || p99 === null
+    ? []
+    : [{ side, kind, requests, p50Ms: tenths(p50), p99Ms: tenths(p99) }];
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function shownVerification({ options, images, startedAt, finishedAt, ...same }: VerificationStatus) {

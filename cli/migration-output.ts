@@ -3,6 +3,7 @@
  */
 import * as v from 'valibot';
 import { INCOMPLETE, LANES, SERVER_SIDE } from '../jobs/work-queue.js';
+import { SIDES } from '../stores/environment.js';
 import { count, field, orNull, text } from './json-output.js';
 
 const number = v.number();
@@ -66,6 +67,14 @@ export const Verification = v.strictObject({
   finishedAt: field(orNull(text), 'when it ended; null: not yet'),
 });
 
+export const Latency = v.strictObject({
+  side: field(v.picklist(SIDES), 'which of its stores'),
+  kind: field(text, 'azure, swift, file ...: the kind of its location'),
+  requests: field(count, 'how many it made in the last minute, repeated ones each by itself'),
+  p50Ms: field(number, 'ms that half of them took at most'),
+  p99Ms: field(number, 'ms that 99 of 100 took at most'),
+});
+
 export const Worker = v.strictObject({
   worker: field(text, 'its own random id'),
   lane: field(v.picklist(LANES), 'what it works on'),
@@ -83,6 +92,10 @@ export const Worker = v.strictObject({
   bytes: field(count, 'bytes carried'),
   rate: field(number, 'items settled per second over the last ten seconds'),
   limit: field(number, 'objects that it has in flight at most now'),
+  latency: field(
+    v.array(part('latency', Latency)),
+    'of each store that it asked something in the last minute',
+  ),
 });
 
 export const ShownMigration = v.strictObject({

@@ -36,6 +36,8 @@ const MIGRATION_KEYS = {
   tilesFailedOf: 'tiles:failed:',
   descriptorsFailedOf: 'descriptors:failed:',
   checksFailedOf: 'checks:failed:',
+  /** List: the last attempts that failed, newest first. */
+  attempts: 'attempts',
   /** List: `time:settled:bytes`, about one a second. */
   samples: 'samples',
   /** Sorted set, while there is a limit: worker by when it was last heard of. */

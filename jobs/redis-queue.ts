@@ -12,7 +12,7 @@ import {
   WORKER_EXPIRIES,
   WORKER_REPORTS,
 } from './redis-keys.js';
-import { claimOf, idleOf, imagesOf, limitOf, statusOf } from './redis-replies.js';
+import { attemptsOf, claimOf, idleOf, imagesOf, limitOf, reportOf, statusOf } from './redis-replies.js';
 import { packDefinition, packRow, packVerifyOptions } from './redis-rows.js';
 import { loadScripts, type Script } from './redis-scripts.js';
 import type * as q from './work-queue.js';
@@ -168,6 +168,14 @@ export class RedisQueue implements q.WorkQueue {
     return moved;
   }
 
+  async newestFailures(migration: string, most: number): Promise<readonly q.FailedAttempt[]> {
+    if (most < 1) return [];
+    const answer = await this.#run('newest-failures', migration, [most]);
+    if (answer === null) throw await this.#missing(migration);
+    this.#seen.add(migration);
+    return attemptsOf(answer);
+  }
+
   async report(report: q.WorkerReport, ttlMs: number): Promise<void> {
     const args = [report.worker, JSON.stringify(report), ttlMs];
     await this.#redis.script('report', [WORKER_EXPIRIES, WORKER_REPORTS], args);
@@ -175,7 +183,7 @@ export class RedisQueue implements q.WorkQueue {
 
   async workers(): Promise<readonly q.WorkerReport[]> {
     const reports = await this.#redis.script('workers', [WORKER_EXPIRIES, WORKER_REPORTS], []);
-    return (reports as string[]).map((text) => JSON.parse(text) as q.WorkerReport);
+    return (reports as string[]).map(reportOf);
   }
 
   async status(migration: string): Promise<q.MigrationStatus | null> {

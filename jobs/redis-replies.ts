@@ -1,7 +1,7 @@
 import { NO_DIGEST } from './digest.js';
 import type { Sample } from './progress.js';
 import type { Reply } from './redis-connection.js';
-import { pairs, unpackDefinition, unpackRow } from './redis-rows.js';
+import { idOfRow, pairs, unpackDefinition, unpackRow } from './redis-rows.js';
 import type * as q from './work-queue.js';
 
 /** What the scripts answer, as the seam wants it. */
@@ -112,6 +112,31 @@ export function imagesOf(answer: Reply): q.ImageStatus[] {
   return statuses;
 }
 const FIELDS_PER_IMAGE = 7;
+
+/** The answer of scripts/newest-failures.lua. */
+export function attemptsOf(answer: Reply): q.FailedAttempt[] {
+  const flat = answer as string[];
+  const attempts: q.FailedAttempt[] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const [at, final, lane, image, first, count, reason, status, attempt, worker] = JSON.parse(
+      flat[index]!,
+    ) as [
+      ...[at: number, final: boolean, lane: q.FailedAttempt['lane'], image: number | string],
+      ...[first: number, count: number, reason: string, status: number, attempt: number, worker: string],
+    ];
+    attempts.push({
+      ...{ at, final, lane, image: typeof image === 'string' ? image : idOfRow(flat[index + 1]!) },
+      ...{ first, count, reason, status, attempt, worker },
+    });
+  }
+  return attempts;
+}
+
+/** A worker of an older version tells no latency. */
+export function reportOf(text: string): q.WorkerReport {
+  type Told = Omit<q.WorkerReport, 'latency'> & Partial<Pick<q.WorkerReport, 'latency'>>;
+  return { latency: [], ...(JSON.parse(text) as Told) };
+}
 
 /** What the migrations asked answered together: each is empty, paused, finished or cancelled. */
 export function idleOf(answers: readonly { readonly why: string; readonly due: number | null }[]): q.Idle {

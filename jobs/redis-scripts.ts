@@ -18,6 +18,7 @@ const SCRIPTS = {
   requeue: ['common', 'images', 'checks'],
   accept: ['common', 'images'],
   'show-images': ['common', 'images'],
+  'newest-failures': ['common'],
   status: ['common'],
   report: [],
   workers: [],

@@ -261,7 +261,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     get state(): WorkerState {
       const all = [...serving.values()];
       const limit = all.reduce((sum, served) => sum + served.limit, 0);
-      const totals = { ...tally.totals(clock.steady()), limit };
+      const totals = { ...tally.totals(clock.steady()), limit, latency: [] };
       const stuck = all.filter(({ away }) => away !== null);
       const copying = claimsUnderWay() > 0;
       const [first] = stuck;

@@ -7,7 +7,7 @@ if state == 'cancelled' then return state end
 
 local first = tonumber(redis.call('HGET', K.meta, 'images'))
 local image, tiles, refused = first, 0, 0
-local answers, items = {}, {}
+local answers, items, attempts = {}, {}, {}
 
 -- What belongs into one hash of rows is stored together.
 local bucket, rows, open = nil, {}, {}
@@ -45,7 +45,9 @@ for index = 1, #ARGV, 4 do
       refused = refused + 1
       redis.call('HSET', ids, id, record)
       redis.call('SADD', K.refused, ARGV[index + 1])
-      countReason(record:match('^!%d+!(.*)$'), 1)
+      local status, reason = record:match('^!(%d+)!(.*)$')
+      countReason(reason, 1)
+      attempts[#attempts + 1] = {image = id, first = 0, count = 1, reason = reason, status = tonumber(status), attempt = 1}
     else
       answer = 'added'
       redis.call('HSET', ids, id, image)
@@ -55,6 +57,7 @@ for index = 1, #ARGV, 4 do
   answers[#answers + 1] = answer
 end
 store()
+remember('images', nil, attempts, true, '')
 
 for from = 1, #items, 1000 do
   redis.call('RPUSH', K.tilesReady, unpack(items, from, math.min(from + 999, #items)))

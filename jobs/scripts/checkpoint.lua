@@ -56,6 +56,10 @@ else
   end
 end
 
+-- What is delayed in a cancelled migration is not tried again.
+remember(lane, image, delayed, state == 'cancelled', workerOf(token))
+remember(lane, image, failed, true, workerOf(token))
+
 local digest = ARGV[9] ~= '' and digestOf(ARGV[9])
 if lane == 'checks' then
   -- Which items were skipped only the worker knows: the first of them, it is taken.

@@ -4,6 +4,7 @@
 --           than a range: a claim cuts its range off the front. alone = 1: tile by tile, because workers died on it.
 -- delayed   image:first:count:attempt:reason:status, scored by its due time
 -- failed    field <image in bucket>:first, value count:reason:status:attempt
+-- attempt   JSON [at, final, lane, image (of a refused one its id), first, count, reason, status, attempt, worker]
 -- counters  meta's <lane>.<state> move in the script that moves the state: nothing is ever counted by scanning.
 
 local LANES = {'tiles', 'descriptors', 'checks'}
@@ -77,6 +78,21 @@ local function countReason(reason, by)
   if redis.call('HINCRBY', K.failures, reason, by) == 0 then redis.call('HDEL', K.failures, reason) end
 end
 
+-- Remembers attempts that failed, ranges of one image or refused ones with an image each, the last as the newest. However
+-- many there are: only so many are written.
+local ATTEMPTS = 200
+local function remember(lane, image, ranges, final, worker)
+  if #ranges == 0 then return end
+  local time, records = now(), {}
+  for index = math.max(1, #ranges - ATTEMPTS + 1), #ranges do
+    local range = ranges[index]
+    records[#records + 1] = cjson.encode({time, final, lane, image or range.image, range.first, range.count,
+      range.reason, range.status, range.attempt, worker})
+  end
+  redis.call('LPUSH', K.attempts, unpack(records))
+  redis.call('LTRIM', K.attempts, 0, ATTEMPTS - 1)
+end
+
 local function finished()
   local meta = redis.call('HMGET', K.meta, 'planClosed', 'state',
     'tiles.total', 'tiles.done', 'tiles.skipped', 'tiles.failed',
@@ -97,11 +113,16 @@ local function roundFinished()
   return tonumber(meta[3]) == meta[4] + meta[5] + meta[6]
 end
 
+-- A token is its worker's id and a counter.
+local function workerOf(token)
+  return token:match('^(.*)%-') or token
+end
+
 -- The worker of this token was heard of. Answers its part of the migration's limit, as two texts, '' = none.
 local function share(token, requests, bytes)
   if requests == '' and bytes == '' then return '', '' end
   local time = now()
-  redis.call('ZADD', K.live, time, token:match('^(.*)%-') or token)
+  redis.call('ZADD', K.live, time, workerOf(token))
   redis.call('ZREMRANGEBYSCORE', K.live, '-inf', time - LIVE_MS)
   local live = redis.call('ZCARD', K.live)
   local function part(cap)

@@ -106,6 +106,7 @@ export function queueOperator(open: OpenQueue): void {
         ...{ worker: 'w', lane: 'tiles', unit: 'zh-import-blobs@1.service', machine: 'a' },
         ...{ state: 'copying', since: 1, detail: '' },
         ...{ done: 5, skipped: 1, failed: 2, bytes: 5_000_000_000, rate: 12.5, limit: 64 },
+        latency: [{ side: 'source', kind: 'azure', counts: [0, 3, 1] }],
       };
       await queue.report(report, LONG);
       await queue.report({ ...report, state: 'source unreachable' }, LONG);

@@ -44,6 +44,7 @@ const NO_DIGEST = '0'.repeat(32);
 const LIVE_MS = 5_000;
 const SAMPLE_MS = 1_000;
 const SAMPLES_KEPT_MS = 61_000;
+const ATTEMPTS_KEPT = 200;
 
 /** One migration of the model: its items, and what is counted from them when asked. Claims are the queue's. */
 export class MemoryMigration {
@@ -68,6 +69,8 @@ export class MemoryMigration {
   #round: Round | null = null;
   #samples: q.MigrationStatus['samples'] = [];
   readonly #workers = new Map<string, number>();
+  /** Newest first. */
+  #attempts: readonly q.FailedAttempt[] = [];
 
   constructor(definition: q.MigrationDefinition, clock: Clock) {
     this.definition = definition;
@@ -122,6 +125,17 @@ export class MemoryMigration {
     this.note();
   }
 
+  /** Attempts that failed, told together; those that are not tried again are the newest of them. */
+  remember(told: readonly Omit<q.FailedAttempt, 'at'>[]): void {
+    const attempts = told.map((attempt) => ({ ...attempt, at: this.#clock.now() }));
+    const inOrder = [...attempts.filter(({ final }) => !final), ...attempts.filter(({ final }) => final)];
+    this.#attempts = [...inOrder.reverse(), ...this.#attempts].slice(0, ATTEMPTS_KEPT);
+  }
+
+  newestFailures(most: number): readonly q.FailedAttempt[] {
+    return this.#attempts.slice(0, most);
+  }
+
   knows(id: string): boolean {
     return this.images.some((image) => image.id === id);
   }
@@ -130,7 +144,10 @@ export class MemoryMigration {
     const { id } = planned;
     if (this.knows(id)) return 'known';
     if (!('geometry' in planned)) {
-      this.#refused.set(id, { reason: planned.reason, status: planned.status });
+      const { reason, status } = planned;
+      this.#refused.set(id, { reason, status });
+      const attempt = { first: 0, count: 1, reason, status, attempt: 1 };
+      this.remember([{ lane: 'images', image: id, ...attempt, final: true, worker: '' }]);
       return 'refused';
     }
     this.#refused.delete(id);

@@ -176,6 +176,7 @@ export class MemoryQueue implements q.WorkQueue {
     if (problem !== null) throw permanent(`bad checkpoint: ${problem}`, { code: 'bad-checkpoint' });
 
     this.#apply(migration, held, point);
+    this.#remember(migration, held, point, workerOf(token));
     if (settled > 0) held.losses = 0;
     held.cursor = point.next;
     held.sequence = point.sequence;
@@ -214,6 +215,13 @@ export class MemoryQueue implements q.WorkQueue {
       }));
   }
 
+  #remember(migration: MemoryMigration, held: HeldClaim, point: q.Checkpoint, worker: string): void {
+    const of = { lane: held.lane, image: migration.images[held.image]!.id, worker };
+    const cancelled = migration.state === 'cancelled';
+    const delayed = point.delayed.map(({ delayMs: _, ...range }) => ({ ...of, ...range, final: cancelled }));
+    migration.remember([...delayed, ...point.failed.map((range) => ({ ...of, ...range, final: true }))]);
+  }
+
   async reclaim(limit: number): Promise<number> {
     let moved = 0;
     for (const [name, migration] of this.#migrations) {
@@ -232,10 +240,14 @@ export class MemoryQueue implements q.WorkQueue {
       this.#claims.delete(token);
       const losses = held.losses + 1;
       const single = held.end - held.cursor === 1;
+      const final = migration.state === 'cancelled' || (single && losses >= POISON_LOSSES);
+      const failure: Failure = { reason: 'worker-died', status: 0, attempt: held.attempt + 1 };
+      const tiles = { first: held.cursor, count: held.end - held.cursor, ...failure };
+      const image = migration.images[held.image]!.id;
+      migration.remember([{ lane: held.lane, image, ...tiles, final, worker: '' }]);
       if (losses < POISON_LOSSES) this.#giveBack(held, losses, held.alone);
       else if (!single) this.#giveBack(held, 0, true);
       else {
-        const failure: Failure = { reason: 'worker-died', status: 0, attempt: held.attempt + 1 };
         migration.put(held.lane, held.image, held.cursor, held.end, () => ({ state: 'failed', failure }));
         migration.settled(held.lane, held.image);
       }
@@ -294,6 +306,10 @@ export class MemoryQueue implements q.WorkQueue {
 
   async *failures(name: string, filter: q.FailureFilter): AsyncIterable<q.FailureRecord> {
     yield* this.#get(name).failures(filter);
+  }
+
+  async newestFailures(name: string, most: number): Promise<readonly q.FailedAttempt[]> {
+    return this.#get(name).newestFailures(most);
   }
 
   async requeueFailures(name: string, filter: q.FailureFilter): Promise<number> {

@@ -32,6 +32,7 @@ const SECTIONS = {
   rate: output.Rate,
   verification: output.Verification,
   worker: output.Worker,
+  latency: output.Latency,
   'migration images': output.ShownImage,
   'migration failures': output.ListedFailure,
 };

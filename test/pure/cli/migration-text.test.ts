@@ -29,7 +29,7 @@ const WORKER: WorkerReport = {
     machine: '472d6cb2'.padEnd(32, '0'),
   },
   ...{ state: 'copying', since: NOW - 60_000, detail: '', done: 1200, skipped: 3, failed: 2 },
-  ...{ bytes: 12_345_678, rate: 51.04, limit: 64 },
+  ...{ bytes: 12_345_678, rate: 51.04, limit: 64, latency: [] },
 };
 
 describe('how it stands', () => {

@@ -40,7 +40,7 @@ function worker(change: Partial<WorkerReport>): WorkerReport {
   return {
     ...{ worker: 'random-1', lane: 'tiles', unit: 'zh-import-blobs@1.service', machine: 'a' },
     ...{ state: 'copying', since: NOW - 5_000, detail: '' },
-    ...{ done: 90, skipped: 0, failed: 2, bytes: 1_000, rate: 4.5, limit: 16 },
+    ...{ done: 90, skipped: 0, failed: 2, bytes: 1_000, rate: 4.5, limit: 16, latency: [] },
     ...change,
   };
 }

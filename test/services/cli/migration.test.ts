@@ -118,7 +118,7 @@ describe('a migration with work done', () => {
     await queue.checkpoint(token, 'zoom', point(1, end, { done: 3, bytes: 3_000, failed, digest: DIGEST }));
     const since = Date.UTC(2026, 0, 2, 3, 4, 5);
     const outage = { state: 'source unreachable', since, detail: 'connection refused' } as const;
-    const counts = { done: 3, skipped: 0, failed: 1, bytes: 3_000, rate: 1.5, limit: 8 };
+    const counts = { done: 3, skipped: 0, failed: 1, bytes: 3_000, rate: 1.5, limit: 8, latency: [] };
     await queue.report({ ...worker, ...outage, ...counts }, 600_000);
   });
 
