@@ -15,6 +15,7 @@ import { explainPending, explainUnit } from '../scheduler/explain.js';
 import { planRebalance } from '../scheduler/rebalance.js';
 import { startScheduler } from '../scheduler/scheduler.js';
 import { type Agent, startAgent } from './agent.js';
+import { localCondition } from './condition.js';
 import type { UnitManagerName } from './daemon-options.js';
 import { readBootId } from './identity.js';
 import { keepSecret } from './secret.js';
@@ -106,6 +107,7 @@ export async function startDaemon(
     machineId,
     localLog: (unit, which, signal) => manager.log(unit, which, signal),
     localReload: (unit) => manager.reload(unit),
+    localCondition,
     leading() {
       const { term = null, refusals = null, frozen = null, hold = null } = scheduler?.status() ?? {};
       return term === null || refusals === null ? null : { term, refusals, frozen, hold };

@@ -4,6 +4,7 @@ import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
 import type { Meter } from '../runtime/meter.js';
 import type { LogOptions } from '../units/unit-log.js';
+import type { MachineCondition } from './schemas.js';
 import type { PlannedMove } from './wire.js';
 
 /** What the routes stand on. */
@@ -17,6 +18,8 @@ export interface ApiContext {
   readonly localLog: (unit: string, options: LogOptions, signal: AbortSignal) => AsyncIterable<string>;
   /** Runs ExecReload of a unit of this machine; rejects with the reason if that cannot be done or fails. */
   readonly localReload: (unit: string) => Promise<void>;
+  /** How busy this machine is. */
+  readonly localCondition: () => Omit<MachineCondition, 'machine' | 'hold'>;
   /** What the leader has found out in its last look; null while this machine does not lead. */
   readonly leading: () => Leading | null;
   /**

@@ -19,7 +19,7 @@ export const ERROR_CODES = {
   'from-a-page': { status: 403, means: 'Changes are not taken from web pages.' },
   'not-found': { status: 404, means: 'There is no such thing.' },
   'not-placed': { status: 409, means: 'The unit is on no machine, or not on the one that is named.' },
-  'machine-gone': { status: 404, means: 'The machine that has the unit is gone.' },
+  'machine-gone': { status: 404, means: 'The machine that is asked about, or that has the unit, is gone.' },
   'not-leading': { status: 404, means: 'Asked by another machine as the leader, which this machine is not.' },
   method: { status: 405, means: 'The resource has no such method.' },
   alive: { status: 409, means: 'The machine is there; this is for one that is gone.' },

@@ -1,3 +1,4 @@
+import { conditionRoutes } from './condition.js';
 import type { ApiContext } from './context.js';
 import { eventRoutes } from './events.js';
 import { DISCOVERY } from './fleet-discovery.js';
@@ -49,6 +50,7 @@ export function allRoutes(context: ApiContext): Route[] {
     ...placementRoutes(context),
     ...eventRoutes(context),
     ...machineRoutes(context),
+    ...conditionRoutes(context),
     ...leaderRoutes(context),
     ...rebalanceRoutes(context),
     ...rejoinRoutes(context),

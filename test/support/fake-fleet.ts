@@ -91,6 +91,12 @@ export async function startFakeFleet(
         for (let line = 1; line <= Math.min(lines ?? 3, 3); line++) yield `${unit} line ${line}`;
       },
       localReload: async (unit) => void reloads.push(unit),
+      localCondition: () => ({
+        cpus: 2,
+        load: { oneMinute: 0.5, fiveMinutes: 0.25, quarterHour: 0 },
+        memory: { total: 2 ** 31, available: 2 ** 30 },
+        up: 86_400,
+      }),
       leading: () => ({ term: leader.fence, refusals: refusals(), frozen: null, hold: null }),
       explain: refusals,
       explainUnit,

@@ -4,7 +4,7 @@ import type { ApiOptions } from '../../../api/server.js';
 import type { UnitReport } from '../../../api/wire.js';
 import type { Machine } from '../../../registry/model.js';
 import type { Registry } from '../../../registry/registry.js';
-import { permanent } from '../../../runtime/errors.js';
+import { permanent, transient } from '../../../runtime/errors.js';
 import { type FakeFleet, FOR_PEERS, startFakeFleet } from '../../support/fake-fleet.js';
 import { until } from '../../support/until.js';
 
@@ -72,6 +72,72 @@ describe('machines', () => {
     const readOnly = await fleet.serve({ tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }] });
     expect((await post(`/v1/machines/${A}/drain`, undefined, readOnly.addresses[0])).status).toBe(403);
     await readOnly.stop();
+  });
+});
+
+describe('the condition of a machine', () => {
+  const condition = (one: number) => ({
+    cpus: 8,
+    load: { oneMinute: one, fiveMinutes: 0.5, quarterHour: 0 },
+    memory: { total: 16e9, available: 4e9 },
+    up: 61.5,
+  });
+
+  test('is what it finds on itself, with its own hold, whoever is asked', async () => {
+    const hold = 'etcd was replaced';
+    const onB = await served({ machineId: B, localCondition: () => condition(7.25), hold: () => hold });
+    const onA = await served({ localCondition: () => condition(0.75), registry: withApi(B, onB.peers) });
+    const told = (id: string, url: string) => get(`/v1/machines/${id}/condition`, url);
+    expect(await told(A, onA.url)).toEqual({
+      status: 200,
+      body: { machine: A, ...condition(0.75), hold: null },
+    });
+    const ofB = { status: 200, body: { machine: B, ...condition(7.25), hold } };
+    expect(await told(B, onB.url)).toEqual(ofB);
+    expect(await told(B, onA.url)).toEqual(ofB);
+    await Promise.all([onA.stop(), onB.stop()]);
+  });
+
+  test('of its own it tells also while the registry does not answer', async () => {
+    const away = () => Promise.reject(transient('etcd does not answer'));
+    const api = await served({ registry: { ...fleet.registry, readMachines: away, readLeader: away } });
+    expect(await get(`/v1/machines/${A}/condition`, api.url)).toMatchObject({ status: 200 });
+    expect(await get(`/v1/machines/${B}/condition`, api.url)).toMatchObject({ status: 503 });
+    await api.stop();
+  });
+
+  test('is not to be had of one that is gone, was never there, or does not answer', async () => {
+    const session = await fleet.registry.join(
+      { id: D, ip: '10.0.0.4', metadata: {}, apiAddress: '', version: 'test', bootId: '1' },
+      60_000,
+    );
+    await session.leave();
+    expect(await get(`/v1/machines/${D}/condition`)).toEqual({
+      status: 404,
+      body: error('machine-gone', 'permanent'),
+    });
+    await fleet.registry.forgetMachine(D);
+    expect(await get(`/v1/machines/${D}/condition`)).toEqual({
+      status: 404,
+      body: error('not-found', 'permanent'),
+    });
+    for (const address of ['', 'psk://127.0.0.1:1']) {
+      const api = await served({ registry: withApi(B, address) });
+      expect(await get(`/v1/machines/${B}/condition`, api.url)).toEqual({
+        status: 502,
+        body: error('machine-unreachable', 'transient'),
+      });
+      await api.stop();
+    }
+  });
+
+  test('takes the role read, and is no business of units', async () => {
+    const tcp = (['read', 'unit'] as const).map((role) => ({ host: '127.0.0.1', port: 0, role }));
+    const api = await fleet.serve({ tcp });
+    const [read, unit] = api.addresses;
+    expect((await get(`/v1/machines/${A}/condition`, read)).status).toBe(200);
+    expect((await get(`/v1/machines/${A}/condition`, unit)).status).toBe(403);
+    await api.stop();
   });
 });
 
