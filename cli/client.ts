@@ -82,7 +82,8 @@ export interface ApiClient {
    * last batch's revision; `aborted` once `signal` fires.
    */
   events(request: EventRequest, signal: AbortSignal): AsyncIterable<EventBatch>;
-  log(name: string, options: LogRequest): Promise<AsyncIterable<Uint8Array>>;
+  /** `signal` gives it up, also while it is read. */
+  log(name: string, options: LogRequest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   close(): void;
 }
 
@@ -199,11 +200,12 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
       const { body } = await send('GET', `/v1/events?${query}`, { signal });
       yield* readEvents(body, endpoint, signal);
     },
-    async log(name, { follow, ...asked }) {
+    async log(name, { follow, ...asked }, signal) {
       const query = new URLSearchParams({ follow: String(follow) });
       for (const [key, value] of Object.entries(asked)) query.set(key, String(value));
       const path = `/v1/units/${encodeURIComponent(name)}/log?${query}`;
-      return (await send('GET', path, follow ? { answerMs: 0 } : {})).body;
+      const patience = follow ? { answerMs: 0 } : {};
+      return (await send('GET', path, { ...patience, ...(signal === undefined ? {} : { signal }) })).body;
     },
     close: () => connection.close(),
   };

@@ -85,10 +85,7 @@ export function openConnection(endpoint: Endpoint, options: ConnectionOptions): 
         debug?.(`${method} ${path} -> ${outcome} (${Math.round(performance.now() - started)} ms)`);
       try {
         const message = await ask(agent, { method, path, headers: typed, signal }, text, answerMs);
-        if (signal !== undefined && message.socket instanceof Socket)
-          message.socket.setTimeout(SILENCE_MS, () =>
-            message.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)),
-          );
+        if (signal !== undefined) endWhenSilent(message);
         told(String(message.statusCode));
         return answerOf(message);
       } catch (cause) {
@@ -124,6 +121,15 @@ function ask(agent: Agent, head: Head, body: string | undefined, answerMs: numbe
     });
     sent.end(body);
   });
+}
+
+function endWhenSilent(message: IncomingMessage): void {
+  const { socket } = message;
+  if (!(socket instanceof Socket)) return;
+  const end = (): void => void message.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`));
+  socket.setTimeout(SILENCE_MS, end);
+  // The connection may serve many more.
+  message.once('close', () => socket.off('timeout', end));
 }
 
 function answerOf(message: IncomingMessage): Answer {
