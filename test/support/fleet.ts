@@ -55,6 +55,7 @@ export async function testMachine(
   name: string,
   etcd: string,
   extra: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<TestMachine> {
   const dir = join(ground.dir, name);
   mkdirSync(join(dir, 'root/var/lib'), { recursive: true });
@@ -62,21 +63,14 @@ export async function testMachine(
   const endpoint = `unix://${join(dir, 'run/api.sock')}`;
   let child: ChildProcess | undefined;
   const start = (): void => {
-    child = ground.spawn(`convoyd-${name}`, process.execPath, [
+    const folders = { run: join(dir, 'run'), state: join(dir, 'state'), root: join(dir, 'root') };
+    const args = [
       ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', id, '--metadata', `host=${name}`],
-      ...['--public-ip', '127.0.0.1', '--ttl', '3s', '--grace', '1s'],
-      ...[
-        '--unit-manager',
-        'supervisor',
-        '--run-dir',
-        join(dir, 'run'),
-        '--state-dir',
-        join(dir, 'state'),
-        '--unit-root',
-        join(dir, 'root'),
-      ],
+      ...['--public-ip', '127.0.0.1', '--ttl', '3s', '--grace', '1s', '--unit-manager', 'supervisor'],
+      ...['--run-dir', folders.run, '--state-dir', folders.state, '--unit-root', folders.root],
       ...extra,
-    ]);
+    ];
+    child = ground.spawn(`convoyd-${name}`, process.execPath, args, { ...process.env, ...env });
   };
   start();
   return {

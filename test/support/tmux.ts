@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Ground } from '../../agent/ground.js';
+import { readStyledScreen } from './styled-screen.js';
 import { until } from './until.js';
 
 /** A program on a terminal of its own: a private tmux with one pane. Its screen is read, its keys are pressed. */
@@ -88,7 +89,13 @@ export async function startTerminal(
   };
   const captureStyled = async (): Promise<string[]> =>
     (await tmux('capture-pane', '-p', '-e')).split('\n').slice(0, -1);
-  const capture = async (): Promise<string[]> => (await captureStyled()).map(plain);
+  const capture = async (): Promise<string[]> =>
+    readStyledScreen(await captureStyled()).map((row) =>
+      row
+        .map(({ text }) => text)
+        .join('')
+        .trimEnd(),
+    );
 
   return {
     pid: () =>
@@ -135,33 +142,3 @@ export async function startTerminal(
 }
 
 const execute = promisify(execFile);
-
-/** Without styles, and with line-drawing characters for those of the alternate set, which tmux tells between SO and SI. */
-function plain(styled: string): string {
-  const parts = styled.replace(STYLES, '').split(/([\x0e\x0f])/);
-  let drawn = false;
-  let text = '';
-  for (const part of parts) {
-    if (part === '\x0e' || part === '\x0f') drawn = part === '\x0e';
-    else text += drawn ? part.replace(/[a-z`~]/g, (letter) => DRAWN[letter] ?? letter) : part;
-  }
-  return text.trimEnd();
-}
-
-const STYLES = /\x1b\[[0-9;:]*m/g;
-const DRAWN: Readonly<Record<string, string>> = {
-  j: '┘',
-  k: '┐',
-  l: '┌',
-  m: '└',
-  n: '┼',
-  q: '─',
-  t: '├',
-  u: '┤',
-  v: '┴',
-  w: '┬',
-  x: '│',
-  a: '▒',
-  '`': '◆',
-  '~': '·',
-};
