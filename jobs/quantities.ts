@@ -39,3 +39,9 @@ export function duration(ms: number): string {
 export function grouped(told: number | string): string {
   return String(told).replace(/(?<![.\d])\d{4,}/g, (digits) => digits.replace(/\B(?=(?:\d{3})+$)/g, ','));
 }
+
+/** How long a request took: `0.4 ms`, `12 ms`, `1.2 s`. */
+export function latencyWords(ms: number): string {
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -57,7 +57,7 @@ for index = 1, #ARGV, 4 do
   answers[#answers + 1] = answer
 end
 store()
-remember('images', nil, attempts, true, '')
+remember(now(), 'images', nil, attempts, true, '')
 
 for from = 1, #items, 1000 do
   redis.call('RPUSH', K.tilesReady, unpack(items, from, math.min(from + 999, #items)))

@@ -57,8 +57,8 @@ else
 end
 
 -- What is delayed in a cancelled migration is not tried again.
-remember(lane, image, delayed, state == 'cancelled', workerOf(token))
-remember(lane, image, failed, true, workerOf(token))
+remember(time, lane, image, delayed, state == 'cancelled', workerOf(token))
+remember(time, lane, image, failed, true, workerOf(token))
 
 local digest = ARGV[9] ~= '' and digestOf(ARGV[9])
 if lane == 'checks' then

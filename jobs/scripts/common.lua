@@ -81,9 +81,9 @@ end
 -- Remembers attempts that failed, ranges of one image or refused ones with an image each, the last as the newest. However
 -- many there are: only so many are written.
 local ATTEMPTS = 200
-local function remember(lane, image, ranges, final, worker)
+local function remember(time, lane, image, ranges, final, worker)
   if #ranges == 0 then return end
-  local time, records = now(), {}
+  local records = {}
   for index = math.max(1, #ranges - ATTEMPTS + 1), #ranges do
     local range = ranges[index]
     records[#records + 1] = cjson.encode({time, final, lane, image or range.image, range.first, range.count,

@@ -11,7 +11,7 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMI
   local final = state == 'cancelled' or (losses >= POISON_LOSSES and left == 1)
   local attempt = {first = claim.cursor, count = left, reason = 'worker-died', status = 0, attempt = claim.attempt + 1}
   countLoss(claim)
-  remember(lane, image, {attempt}, final, '')
+  remember(time, lane, image, {attempt}, final, '')
   if losses < POISON_LOSSES then
     giveBack(claim, losses, claim.alone)
   elseif left > 1 then

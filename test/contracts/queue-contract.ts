@@ -1,3 +1,4 @@
+import { queueAttempts } from './queue-attempts-contract.js';
 import type { OpenQueue } from './queue-cases.js';
 import { queueCheckpoints } from './queue-checkpoints-contract.js';
 import { queueChecks } from './queue-checks-contract.js';
@@ -16,6 +17,7 @@ export function queueContract(open: OpenQueue): void {
   queueCheckpoints(open);
   queueDescriptors(open);
   queueFailures(open);
+  queueAttempts(open);
   queueChecks(open);
   queueRestarts(open);
   queueShares(open);

@@ -21,6 +21,9 @@ export const SHORT = 1;
 export const LONG = 1_000_000_000;
 /** What lets every short lease and delay run out on Redis's clock, which only time moves. */
 const AGE = 4;
+/** As many attempts that failed are remembered. */
+const REMEMBERED = 200;
+const FIELDS = ['lane', 'image', 'first', 'count', 'reason', 'status', 'attempt', 'final', 'worker'];
 /** As many workers take turns. */
 const WORKERS = 3;
 
@@ -167,6 +170,7 @@ export class BothQueues {
   async agree(filter: FailureFilter): Promise<void> {
     const look = await this.#inspector.look();
     for (const name of MIGRATIONS) {
+      expect(await attemptsOf(this.queue, name)).toEqual(await attemptsOf(this.model, name));
       const [real, model] = [await this.queue.status(name), await this.model.status(name)];
       const status = comparable(real!);
       expect(status).toEqual(comparable(model!));
@@ -237,6 +241,14 @@ async function failuresOf(queue: Either, name: string, filter: FailureFilter): P
         JSON.stringify([failure.lane, failure.image, index, failure.reason, failure.status, failure.attempt]),
       );
   return items.sort();
+}
+
+/** In which order claims that ran out are found is not promised; nor, therefore, which of them are still remembered. */
+async function attemptsOf(queue: Either, name: string): Promise<unknown> {
+  const attempts = (await queue.newestFailures(name, REMEMBERED)).map(({ at: _, ...rest }) => rest);
+  return attempts.length === REMEMBERED
+    ? REMEMBERED
+    : attempts.map((one) => JSON.stringify(one, FIELDS)).sort();
 }
 
 async function imagesOf(queue: Either, name: string): Promise<ImageStatus[]> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { tileCount } from '../../../jobs/pyramid.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
@@ -99,6 +100,22 @@ it('lists and requeues thousands of failures of one image, each once and in boun
   expect(await queue.requeueFailures('big', {})).toBe(4000 - some);
   await inspector.states('big', 'tiles');
   expect((await queue.status('big'))!).toMatchObject({ failures: {}, tiles: { ready: 4000, failed: 0 } });
+});
+
+it('remembers attempts that failed in 40 kB for each migration, however many there are', async () => {
+  const geometry: ImageGeometry = { width: 20_000, height: 20_000, tileSize: 254, overlap: 1, format: 'jpg' };
+  await queue.createMigration(definition({ name: 'failing', rangeSize: 100_000, stopAfterFailures: 1 }));
+  await queue.addImages('failing', [{ id: 'AbCdE', geometry }]);
+  const token = `${randomUUID()}-1234567`;
+  const claim = await queue.claim({ token, lane: 'tiles', leaseMs: LONG, migration: 'failing' });
+  if ('kind' in claim) throw new Error('nothing to claim');
+  const each = (from: number) => Array.from({ length: 2000 }, (_, place) => failed(from + place * 2));
+  const delayed = each(4000).map((range) => ({ ...range, delayMs: LONG }));
+  await queue.checkpoint(token, 'failing', point(1, 8000, { done: 4000, failed: each(0), delayed }));
+  expect((await queue.status('failing'))!.tiles).toMatchObject({ failed: 2000, delayed: 2000 });
+  expect(await queue.newestFailures('failing', 5000)).toHaveLength(200);
+  const bytes = await inspector.command('MEMORY', 'USAGE', 'convoy:m:failing:attempts', 'SAMPLES', 0);
+  expect(Number(bytes)).toBeLessThan(40_000);
 });
 
 it('begins to verify a million checks by a cursor, and takes images into the lane as they are asked for', async () => {
