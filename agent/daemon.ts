@@ -8,6 +8,7 @@ import { fileMemory } from '../registry/memory.js';
 import { etcdMetrics, withFleetMetrics } from '../registry/metrics.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
+import { ownFile } from '../runtime/own-file.js';
 import { processMetrics } from '../runtime/process-metrics.js';
 import { prometheusMeter } from '../runtime/prometheus.js';
 import type { Shutdown } from '../runtime/shutdown.js';
@@ -172,7 +173,10 @@ function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promis
     case 'systemd':
       return openSystemdManager({ runDir, clock, log });
     case 'supervisor':
-      return openSupervisorManager({ runDir, unitRoot, clock, log });
+      return openSupervisorManager({
+        program: ownFile('agent/supervisor-main.js'),
+        ...{ runDir, unitRoot, clock, log },
+      });
   }
 }
 

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { permanent } from '../runtime/errors.js';
+import { ownFile } from '../runtime/own-file.js';
 
 /** The programs a private ground needs, and the Debian package each comes from. */
 const PACKAGES = { etcd: 'etcd-server', 'redis-server': 'redis-server' } as const;
@@ -32,15 +33,15 @@ export function ensurePrograms(
   if (still.length > 0) throw permanent(`installed ${wanted}, but ${still.join(' and ')} is not there`);
 }
 
-/** Our own programs, by the name units call them, and their compiled files relative to this one. */
+/** Our own programs, by the name units call them, and their built files. */
 const OWN = {
-  convoyd: 'daemon-main.js',
-  convoyctl: '../cli/main.js',
-  'zh-populate': '../jobs/populate-main.js',
-  'zh-import-blobs': '../jobs/import-blobs-main.js',
-  'zh-upload-dzis': '../jobs/upload-dzis-main.js',
-  'zh-verify': '../jobs/verify-main.js',
-  'zh-stats': '../cli/stats-main.js',
+  convoyd: 'agent/daemon-main.js',
+  convoyctl: 'cli/main.js',
+  'zh-populate': 'jobs/populate-main.js',
+  'zh-import-blobs': 'jobs/import-blobs-main.js',
+  'zh-upload-dzis': 'jobs/upload-dzis-main.js',
+  'zh-verify': 'jobs/verify-main.js',
+  'zh-stats': 'cli/stats-main.js',
 } as const;
 
 /** A folder below `dir` with a link to each of our programs: put first on PATH, it makes a clone as good as installed. */
@@ -48,8 +49,7 @@ export function linkPrograms(dir: string): string {
   const folder = join(dir, 'bin');
   if (existsSync(folder)) return folder;
   mkdirSync(folder, { recursive: true });
-  for (const [name, file] of Object.entries(OWN))
-    symlinkSync(join(import.meta.dirname, file), join(folder, name));
+  for (const [name, file] of Object.entries(OWN)) symlinkSync(ownFile(file), join(folder, name));
   return folder;
 }
 

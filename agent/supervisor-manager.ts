@@ -16,6 +16,8 @@ import type { UnitManager } from './unit-manager.js';
 export interface SupervisorManagerOptions {
   /** The supervisor's socket, journal, logs and credentials. One supervisor per folder. */
   readonly runDir: string;
+  /** The built supervisor: what a process of its own is made of. */
+  readonly program: string;
   /** What %t, %S, %C, %L and %E of units are below; `/` on a machine of its own. */
   readonly unitRoot: string;
   readonly clock: Clock;
@@ -146,16 +148,17 @@ export async function openSupervisorManager(options: SupervisorManagerOptions): 
 }
 
 /** Detached and in a session of its own: it outlives us. It finds what its predecessor left in the folder. */
-function startSupervisor({ runDir, unitRoot, log }: SupervisorManagerOptions): ChildProcess {
+function startSupervisor({ program, runDir, unitRoot, log }: SupervisorManagerOptions): ChildProcess {
   const output = openSync(join(runDir, 'supervisor.log'), 'a', 0o600);
   const env = { ...process.env };
   // Ours, if we are a unit ourselves: stopping that unit must not look like stopping the supervisor.
   delete env.INVOCATION_ID;
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'supervisor-main.js'), '--run-dir', runDir, '--unit-root', unitRoot],
-    { detached: true, cwd: '/', env, stdio: ['ignore', output, output] },
-  );
+  const child = spawn(process.execPath, [program, '--run-dir', runDir, '--unit-root', unitRoot], {
+    detached: true,
+    cwd: '/',
+    env,
+    stdio: ['ignore', output, output],
+  });
   closeSync(output);
   child.on('error', (error) => log.error({ runDir }, `the supervisor cannot be started: ${error.message}`));
   child.unref();

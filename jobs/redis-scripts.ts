@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { ownFile } from '../runtime/own-file.js';
 import { KEYS_IN_LUA } from './redis-keys.js';
 
 /** One Lua script per transition of the queue, `scripts/<name>.lua`, and the parts that come before it. */
@@ -27,8 +28,7 @@ export type Script = keyof typeof SCRIPTS;
 
 /** The text of each script. Its first line tells Redis the flags, so the parts come after that line. */
 export function loadScripts(): ReadonlyMap<Script, string> {
-  const read = (name: string): string =>
-    readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  const read = (name: string): string => readFileSync(ownFile(`jobs/scripts/${name}.lua`), 'utf8');
   return new Map(
     (Object.keys(SCRIPTS) as Script[]).map((name) => {
       const text = read(name);

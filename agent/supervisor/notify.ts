@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { backoffMs } from '../../runtime/backoff.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { Log } from '../../runtime/log.js';
+import { ownFile } from '../../runtime/own-file.js';
 import { findProgram } from './account.js';
 import { lineSplitter } from './protocol.js';
 
@@ -86,7 +87,7 @@ export class Notifier {
 
   private start(): void {
     const { log } = this.options;
-    const script = join(import.meta.dirname, 'notify.pl');
+    const script = ownFile('agent/supervisor/notify.pl');
     const helper = spawn('perl', [script, this.dir, String(RECVMSG[process.arch])], {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: '/',

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ground } from '../../agent/ground.js';
 import { linkPrograms } from '../../agent/programs.js';
+import { ownFile } from '../../runtime/own-file.js';
 
 /** One convoyd of the demo, as if on a machine of its own: its own folders, id and metadata. */
 export interface DemoMachine {
@@ -21,7 +22,7 @@ export async function startMachine(ground: Ground, name: string, etcd: string): 
     `convoyd-${name}`,
     process.execPath,
     [
-      ...[join(import.meta.dirname, '../../agent/daemon-main.js'), '--etcd', etcd],
+      ...[ownFile('agent/daemon-main.js'), '--etcd', etcd],
       ...['--machine-id', id, '--metadata', `az=${name}`, '--public-ip', '127.0.0.1'],
       ...['--unit-manager', 'supervisor'],
       ...['--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state'), '--unit-root', join(dir, 'root')],

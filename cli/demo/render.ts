@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { permanent } from '../../runtime/errors.js';
+import { ownFile } from '../../runtime/own-file.js';
 import type { Fractal } from './fractal.js';
 
 /** The demo's input: ids as zoom.it had them, and what is to be seen. One is far from square. */
@@ -49,7 +50,7 @@ export async function renderInput(cacheDir: string, say: (line: string) => void)
 /** One image's pixels, three bytes each, computed in a thread so that two cores work at once. */
 function paint(fractal: Fractal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./fractal.js', import.meta.url), { workerData: fractal });
+    const worker = new Worker(ownFile('cli/demo/fractal.js'), { workerData: fractal });
     worker.once('message', (pixels: ArrayBuffer) => resolve(new Uint8Array(pixels)));
     worker.once('error', reject);
   });

@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { permanent } from '../../runtime/errors.js';
+import { ownFile } from '../../runtime/own-file.js';
 
 /** Runs the real convoyctl as a process and shows the command line before its output, as if typed by hand. */
 export type Convoyctl = (...args: string[]) => Promise<void>;
 
-/** Commands talk to `endpoint` and run in the root of this package, where `units/shipped` is. */
+/** Commands talk to `endpoint` and run where `units/shipped` is. */
 export function convoyctlAt(endpoint: string, signal: AbortSignal): Convoyctl {
   return async (...args) => {
     process.stdout.write(`\n$ convoyctl ${args.map(quoted).join(' ')}\n`);
-    const child = spawn(process.execPath, [join(import.meta.dirname, '../main.js'), ...args], {
+    const child = spawn(process.execPath, [ownFile('cli/main.js'), ...args], {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, CONVOY_ENDPOINT: endpoint },
-      cwd: join(import.meta.dirname, '../../..'),
+      cwd: ownFile('.'),
       signal,
     });
     const code = await new Promise<number | null>((resolve, reject) => {

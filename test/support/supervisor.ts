@@ -1,27 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Ground } from '../../agent/ground.js';
 import { GROUND_MARK } from '../../agent/ground.js';
-import type * as Manager from '../../agent/supervisor-manager.js';
+import { openSupervisorManager } from '../../agent/supervisor-manager.js';
 import type { UnitManager } from '../../agent/unit-manager.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { program } from './programs.js';
 import { until } from './until.js';
 
-/**
- * A unit manager with a real supervisor, from the built files. It, and all that its units start, carries the
- * ground's mark and ends with the ground.
- */
+/** A unit manager with a real supervisor. It, and all that its units start, carries the ground's mark and ends with the ground. */
 export function openSupervisor(ground: Ground, runDir: string, clock = systemClock()): Promise<UnitManager> {
   process.env[GROUND_MARK] = ground.mark[GROUND_MARK];
-  return openBuiltManager(runDir, clock);
+  return openMarkedSupervisor(runDir, clock);
 }
 
 /** The same in a process that has the mark already. */
-export async function openBuiltManager(runDir: string, clock = systemClock()): Promise<UnitManager> {
-  const built = (await import(program('agent/supervisor-manager.js'))) as typeof Manager;
+export function openMarkedSupervisor(runDir: string, clock = systemClock()): Promise<UnitManager> {
   const options = { runDir, unitRoot: `${runDir}/root`, clock, log: silentLog };
-  return built.openSupervisorManager(options);
+  return openSupervisorManager({ program: program('agent/supervisor-main.js'), ...options });
 }
 
 /** The pid of the supervisor of a folder, which must be running. */

@@ -4,14 +4,14 @@
  *
  *     node --import tsx agent-process.ts RUN_DIR '[{"name": "a.service", "text": "[Service]..."}]'
  */
-import { openBuiltManager } from '../../support/supervisor.js';
+import { openMarkedSupervisor } from '../../support/supervisor.js';
 import { until } from '../../support/until.js';
 import { openPlacedCluster, startTestAgent } from './agent-kit.js';
 
 const [runDir = '', json = '[]'] = process.argv.slice(2);
 const units = JSON.parse(json) as { name: string; text: string }[];
 const cluster = await openPlacedCluster();
-const manager = await openBuiltManager(runDir);
+const manager = await openMarkedSupervisor(runDir);
 startTestAgent(cluster.client(), manager);
 for (const { name, text } of units) await cluster.place(name, text);
 await until('all were started', async () => {

@@ -26,11 +26,14 @@ beforeAll(async () => {
   cpSync(nextVersion(tarball), join(hosts.shared, 'next.tgz'));
 }, 180_000);
 
-test('the tarball is small and holds neither sharp nor what only development needs', () => {
+test('the tarball is small and holds neither sharp nor what only development needs, and says whose the rest is', () => {
   expect(statSync(join(hosts.shared, 'convoy.tgz')).size).toBeLessThan(10_000_000);
   const modules = readdirSync(join(ground.dir, 'next/node_modules'));
-  expect(modules).toContain('etcd3');
-  for (const name of ['sharp', '@img', 'typescript', 'vitest']) expect(modules).not.toContain(name);
+  expect(modules).toContain('blessed');
+  for (const name of ['sharp', '@img', 'typescript', 'vitest', 'etcd3']) expect(modules).not.toContain(name);
+  expect(readFileSync(join(ground.dir, 'next/dist/THIRD-PARTY.txt'), 'utf8')).toMatch(
+    /^etcd3 1\.\d+\.\d+ \(MIT\)\n-+\n\n.*?Copyright/ms,
+  );
 });
 
 test('without root nothing is done', async () => {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
 import { inspect, promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { messageOf } from '../../../runtime/errors.js';
@@ -9,7 +10,7 @@ import { storeEnvironment } from '../../../stores/environment.js';
 import type { PkgcloudProvider } from '../../../stores/location.js';
 import { openPkgcloud, type PkgcloudOptions } from '../../../stores/pkgcloud/open.js';
 import { can, listAll, NO_PROPERTIES, type Store } from '../../../stores/store.js';
-import { program } from '../../support/programs.js';
+import { ROOT } from '../../support/programs.js';
 import { useGround } from '../../support/services.js';
 import { startIdentityV2 } from '../../support/stores/identity-v2.js';
 import { startSwift } from '../../support/stores/swift.js';
@@ -224,11 +225,11 @@ describe('a page in place of an object is an error, never data', () => {
 
 const inNode = promisify(execFile);
 
-/** Opens a store in a process of its own, from the built files, and asks it something. */
+/** Opens a store in a process of its own and asks it something. */
 async function inProcess(provider: PkgcloudProvider, env: Variables, before = '') {
   const script = `${before}
-    const { openPkgcloud } = await import(${JSON.stringify(program('stores/pkgcloud/open.js'))});
-    const { storeEnvironment } = await import(${JSON.stringify(program('stores/environment.js'))});
+    const { openPkgcloud } = await import(${JSON.stringify(join(ROOT, 'stores/pkgcloud/open.ts'))});
+    const { storeEnvironment } = await import(${JSON.stringify(join(ROOT, 'stores/environment.ts'))});
     const location = { kind: 'pkgcloud', provider: '${provider}', container: 'tiles', prefix: 'a' };
     try {
       const store = await openPkgcloud(location, storeEnvironment(${JSON.stringify(env)}));
@@ -236,7 +237,8 @@ async function inProcess(provider: PkgcloudProvider, env: Variables, before = ''
     } catch (error) {
       console.log(error.name, error.code, error.message);
     }`;
-  return inNode(process.execPath, ['--input-type=module', '--eval', script], { timeout: 30_000 });
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
+  return inNode(process.execPath, args, { timeout: 30_000 });
 }
 
 test.each<[PkgcloudProvider, string]>([

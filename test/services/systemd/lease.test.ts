@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { UnitManager } from '../../../agent/unit-manager.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { freeze } from '../../support/freeze.js';
-import { program } from '../../support/programs.js';
+import { ROOT } from '../../support/programs.js';
 import { useGround } from '../../support/services.js';
 import { openSystemdHost, type SystemdHost, unitFrom } from '../../support/systemd-host.js';
 import { until } from '../../support/until.js';
@@ -70,10 +70,9 @@ test('the units of a convoyd that is frozen stop by themselves, in time', async 
   await loadBound('web.service', `[Service]\nRestart=always\nExecStart=/bin/sh -c '${writes}'\n`);
   // Another convoyd of this machine, which renews until it is frozen.
   const holder = ground.spawn('holder', process.execPath, [
-    '--input-type=module',
-    '-e',
-    `import { openSystemdManager } from ${JSON.stringify(program('agent/systemd/systemd-manager.js'))};
-     import { systemClock } from ${JSON.stringify(program('runtime/clock.js'))};
+    ...['--import', 'tsx', '--input-type=module', '-e'],
+    `import { openSystemdManager } from ${JSON.stringify(join(ROOT, 'agent/systemd/systemd-manager.ts'))};
+     import { systemClock } from ${JSON.stringify(join(ROOT, 'runtime/clock.ts'))};
      const quiet = () => undefined;
      const log = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => log };
      const clock = systemClock();

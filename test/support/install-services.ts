@@ -1,6 +1,7 @@
 // Before the tests: etcd and Redis, as the demo gets them, what the systemd hosts are made with, the shells that
 // convoyctl completes words in, and the servers of object stores.
-import { ensurePrograms } from '../../dist/agent/programs.js';
+import { ensurePrograms } from '../../agent/programs.js';
+import { messageOf } from '../../runtime/errors.js';
 
 const TEST_PROGRAMS = {
   'systemd-nspawn': 'systemd-container',
@@ -31,6 +32,6 @@ const TEST_PROGRAMS = {
 try {
   ensurePrograms((line) => console.log(line), TEST_PROGRAMS);
 } catch (error) {
-  console.error(`npm test: ${error.message}`);
+  console.error(`npm test: ${messageOf(error)}`);
   process.exit(1);
 }

@@ -1,0 +1,96 @@
+// Makes dist/: each program in one file with the libraries it uses, what several of them share in dist/chunks, and
+// beside them the files they read. Files come into place whole and the programs last, so that a build disturbs neither
+// another one nor a program that runs: what that one has yet to load stays for a day.
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { build } from 'esbuild';
+
+const { bin, dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const BINS = Object.values(bin);
+/** Started by the others, by their path. */
+const HELPERS = ['agent/supervisor-main', 'cli/demo/main', 'cli/demo/fractal'];
+
+/** Files of ours that programs read by `ownFile`. */
+const ASSETS = ['jobs/scripts', 'units/shipped', 'units/docker', 'agent/supervisor/notify.pl'];
+/** etcd3 reads these from `../proto` of the file that its code is in. */
+const ETCD_PROTO = { from: 'node_modules/etcd3/proto', to: 'dist/proto' };
+
+const OLD_MS = 24 * 3_600_000;
+
+const { outputFiles, metafile } = await build({
+  entryPoints: [...BINS.map((file) => relative('dist', file).replace(/\.js$/, '')), ...HELPERS].map(
+    (path) => ({
+      in: `${path}.ts`,
+      out: path,
+    }),
+  ),
+  outdir: 'dist',
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  write: false,
+  metafile: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  // Read at run time: packages that users install or leave, and those that find their parts by name.
+  external: [...Object.keys(dependencies), ...Object.keys(optionalDependencies)],
+  // NODE_OPTIONS=--enable-source-maps shows stacks (CONVOY_DEBUG) by them.
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // What libraries written for require() expect to find.
+  banner: {
+    js: [
+      "import { createRequire as requireFrom } from 'node:module';",
+      'const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;',
+    ].join(' '),
+  },
+});
+
+for (const asset of ASSETS) copy(asset, `dist/${asset}`);
+copy(ETCD_PROTO.from, ETCD_PROTO.to);
+put('dist/THIRD-PARTY.txt', licences(Object.keys(metafile.inputs)));
+const isProgram = ({ path }) => !path.includes('/dist/chunks/');
+for (const { path, contents } of [...outputFiles].sort((a, b) => isProgram(a) - isProgram(b)))
+  put(path, contents, BINS.includes(relative('.', path)) ? 0o755 : 0o644);
+for (const name of readdirSync('dist/chunks'))
+  if (Date.now() - statSync(`dist/chunks/${name}`).mtimeMs > OLD_MS) rmSync(`dist/chunks/${name}`);
+
+/** Writes a file beside its place and moves it there. */
+function put(path, contents, mode = 0o644) {
+  const unfinished = join(dirname(path), `.${basename(path)}.${process.pid}`);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(unfinished, contents);
+  chmodSync(unfinished, mode);
+  renameSync(unfinished, path);
+}
+
+function copy(from, to) {
+  if (!statSync(from).isDirectory()) return put(to, readFileSync(from));
+  for (const name of readdirSync(from)) copy(join(from, name), join(to, name));
+}
+
+/** Who wrote what is in the bundles, and on which terms: each package once, by name and version. */
+function licences(inputs) {
+  const folders = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
+  const texts = new Map();
+  for (const folder of [...new Set(folders)].sort()) {
+    const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+    const text = files.map((file) => readFileSync(join(folder, file), 'utf8').trim()).join('\n\n');
+    texts.set(`${name} ${version} (${license})`, text || `By ${author?.name ?? author}.`);
+  }
+  const line = '-'.repeat(80);
+  return `The programs in this folder contain:\n\n${[...texts].map(([title, text]) => `${line}\n${title}\n${line}\n\n${text}\n`).join('\n')}`;
+}
