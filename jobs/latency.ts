@@ -44,3 +44,71 @@ export function sumOf(latencies: Iterable<StoreLatency>): readonly StoreLatency[
 }
 
 const NO_COUNTS: readonly number[] = Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0);
+
+/** How long requests took lately; of each store counted by itself, those with equal side and kind together. */
+export interface RecentLatency {
+  /** Counts a request that took so many ms. Called with every tile: it allocates nothing. `now`: ms of a steady clock. */
+  of(side: StoreLatency['side'], kind: string): (ms: number, now: number) => void;
+  /** Of the last minute (the last 55 to 60 s): each store that was asked anything. */
+  told(now: number): readonly StoreLatency[];
+}
+
+const SLOT_MS = 5_000;
+const SLOTS = 12;
+
+export function createRecentLatency(): RecentLatency {
+  const rings = new Map<string, { readonly of: Omit<StoreLatency, 'counts'>; readonly ring: Ring }>();
+  return {
+    of(side, kind) {
+      const name = `${side} ${kind}`;
+      const { ring } = rings.get(name) ?? { ring: createRing() };
+      rings.set(name, { of: { side, kind }, ring });
+      return ring.add;
+    },
+    told(now) {
+      const all = [...rings.values()].map(({ of, ring }) => ({ ...of, counts: ring.counts(now) }));
+      return sumOf(all.filter(({ counts }) => counts.some((count) => count > 0)));
+    },
+  };
+}
+
+type Ring = ReturnType<typeof createRing>;
+
+/** Counts of the last SLOTS times SLOT_MS, each slot written anew when its time comes round again. */
+function createRing() {
+  const size = NO_COUNTS.length;
+  const slots = new Uint32Array(SLOTS * size);
+  let newest = 0;
+
+  function turnTo(now: number): void {
+    const slot = Math.floor(now / SLOT_MS);
+    for (let next = Math.max(newest + 1, slot - SLOTS + 1); next <= slot; next++)
+      slots.fill(0, (next % SLOTS) * size, ((next % SLOTS) + 1) * size);
+    newest = slot;
+  }
+
+  return {
+    add(ms: number, now: number): void {
+      turnTo(now);
+      slots[(newest % SLOTS) * size + bucketOf(ms)]! += 1;
+    },
+    counts(now: number): number[] {
+      turnTo(now);
+      const sums = NO_COUNTS.slice();
+      for (let at = 0; at < slots.length; at++) sums[at % size]! += slots[at]!;
+      return sums;
+    },
+  };
+}
+
+/** The first whose bound is not below. */
+function bucketOf(ms: number): number {
+  let low = 0;
+  let high = LATENCY_BOUNDS_MS.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (LATENCY_BOUNDS_MS[middle]! < ms) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -5,6 +5,7 @@ import type { Meter } from '../runtime/meter.js';
 import { SIDES, type Side } from '../stores/environment.js';
 import { openDestination, openSource } from '../stores/open.js';
 import type { Store, WritableStore } from '../stores/store.js';
+import type { LatencyOf } from '../stores/store-metrics.js';
 import { type CopyOutcome, copyItem } from './copy-tile.js';
 import { createLeases } from './leases.js';
 import type { MigrationLimits } from './limits.js';
@@ -33,6 +34,7 @@ export interface RouteOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Counts what the stores are asked, probes apart. */
   readonly meter: Meter;
+  readonly latencyOf: LatencyOf;
   readonly limits: MigrationLimits;
   /** A store answered 429 or 503. */
   readonly onThrottled: () => void;
@@ -49,7 +51,7 @@ const MAX_PROBE_BYTES = 1024 * 1024;
  * `UsageError`, with one sentence if a person has to change something first.
  */
 export async function openRoute(definition: MigrationDefinition, options: RouteOptions): Promise<Route> {
-  const { clock, random, env, meter } = options;
+  const { clock, random, env, meter, latencyOf } = options;
   const log = options.log.child({ migration: definition.name });
   const listen = (side: Side) => (error: ConvoyError) => {
     if (error.status === 429 || error.status === 503) options.onThrottled();
@@ -64,14 +66,14 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     ),
   };
   const limited = await openSource(definition.source, {
-    ...{ log, env, meter, retry: retry('source'), limiter: options.limits.requests },
+    ...{ log, env, meter, latencyOf, retry: retry('source'), limiter: options.limits.requests },
   });
   const source: Store = {
     ...limited,
     read: (key, limit, signal) => options.limits.carry(() => limited.read(key, limit, signal), signal),
   };
   const destination = await openDestination(definition.destination, {
-    ...{ log, env, meter, retry: retry('destination') },
+    ...{ log, env, meter, latencyOf, retry: retry('destination') },
   });
 
   /** A descriptor of this migration: the source has it, or at least an answer about it. */

@@ -31,9 +31,12 @@ export interface ServedMigration {
   close(): Promise<void>;
 }
 
-export type RouteHooks = Pick<RouteOptions, 'limits' | 'onThrottled' | 'onOutageChange' | 'signal'>;
+export type RouteHooks = Pick<
+  RouteOptions,
+  'limits' | 'latencyOf' | 'onThrottled' | 'onOutageChange' | 'signal'
+>;
 
-export interface ServedOptions {
+export interface ServedOptions extends Pick<RouteOptions, 'latencyOf'> {
   readonly queue: Pick<WorkerQueue, 'checkpoint'>;
   readonly openRoute: (definition: MigrationDefinition, hooks: RouteHooks) => Promise<Route>;
   readonly pools: TilePools;
@@ -84,6 +87,7 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
     opening ??= options
       .openRoute(definition, {
         limits,
+        latencyOf: options.latencyOf,
         onThrottled: () => pool.throttled(),
         onOutageChange() {
           pool.hold(route !== null && route.outage.away !== null);

@@ -36,11 +36,11 @@ export async function openVerifyRoute(
   definition: MigrationDefinition,
   options: VerifyRouteOptions,
 ): Promise<Route> {
-  const { clock, random, env, limits, meter } = options;
+  const { clock, random, env, limits, meter, latencyOf } = options;
   const log = options.log.child({ migration: definition.name });
   const leases = createLeases();
   const wrapped = (side: Side) => ({
-    ...{ log, env, meter, limiter: limits.requests },
+    ...{ log, env, meter, latencyOf, limiter: limits.requests },
     retry: {
       ...{ clock, random },
       onError(error: ConvoyError): void {

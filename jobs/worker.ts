@@ -4,6 +4,7 @@ import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtim
 import { createLimiter } from '../stores/limiter.js';
 import { createAvoided } from './avoided.js';
 import { createBell } from './bell.js';
+import { createRecentLatency } from './latency.js';
 import { hasFailures, leftToDo } from './left-to-do.js';
 import { watchQueue } from './queue-watch.js';
 import { type ServedMigration, type ServedOptions, serveMigration } from './served-migration.js';
@@ -83,6 +84,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   const pools = createTilePools(options.concurrency, clock);
   const requests = options.maxRps === undefined ? null : createLimiter(options.maxRps, clock);
   const tally = createTally(clock.steady());
+  const latency = createRecentLatency();
   const serving = new Map<string, ServedMigration>();
   const claims = new Set<Promise<void>>();
   const closing = new Set<Promise<void>>();
@@ -117,6 +119,10 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     const served = serveMigration(migration, {
       ...{ queue: watch.queue, pools, requests, clock, random, log, stop: signal, giveUp: giveUp.signal },
       ...{ openRoute: options.openRoute, skipExisting: options.skipExisting },
+      latencyOf(side, kind) {
+        const add = latency.of(side, kind);
+        return (ms) => add(ms, clock.steady());
+      },
       onSettled: (point) => tally.add(point, clock.steady()),
       onOpened(why) {
         if (why !== null) return avoid(name, why, 'mended');
@@ -261,7 +267,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     get state(): WorkerState {
       const all = [...serving.values()];
       const limit = all.reduce((sum, served) => sum + served.limit, 0);
-      const totals = { ...tally.totals(clock.steady()), limit, latency: [] };
+      const now = clock.steady();
+      const totals = { ...tally.totals(now), limit, latency: latency.told(now) };
       const stuck = all.filter(({ away }) => away !== null);
       const copying = claimsUnderWay() > 0;
       const [first] = stuck;

@@ -1,12 +1,12 @@
 import { systemClock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
-import type { Meter } from '../runtime/meter.js';
+import { type Meter, silentMeter } from '../runtime/meter.js';
 import { readCredentialFiles } from './credential-files.js';
 import { type Side, type StoreEnvironment, storeEnvironment } from './environment.js';
 import type { Limiter } from './limiter.js';
 import { type Location, parseDestination, parseLocation } from './location.js';
 import { can, type Store, type WritableStore } from './store.js';
-import { type StoreCounts, storeCounts } from './store-metrics.js';
+import { type LatencyOf, type StoreCounts, storeCounts } from './store-metrics.js';
 import { type RetryOptions, withLimit, withLog, withMeter, withRetry } from './wrap.js';
 
 export interface OpenOptions {
@@ -18,6 +18,8 @@ export interface OpenOptions {
   readonly limiter?: Limiter;
   /** Counts and times what is asked of the store: every attempt, and nobody's wait for a turn. */
   readonly meter?: Meter;
+  /** Hears how long it all took. */
+  readonly latencyOf?: LatencyOf;
 }
 
 /**
@@ -26,10 +28,12 @@ export interface OpenOptions {
  * that names the variable whose value is missing or cannot be right. Side null: neither of a migration's.
  */
 export async function openStore(location: string, side: Side | null, options: OpenOptions): Promise<Store> {
-  const { env, meter } = options;
+  const { env, meter, latencyOf } = options;
   const settings = storeEnvironment(env, side, readCredentialFiles(env));
   const at = parseLocation(location);
-  const counts = meter === undefined ? null : storeCounts(meter, { side: side ?? 'other', kind: at.kind });
+  const metered = meter !== undefined || latencyOf !== undefined;
+  const as = { side: side ?? 'other', kind: at.kind } as const;
+  const counts = metered ? storeCounts(meter ?? silentMeter, as, latencyOf) : null;
   return inWrappers(await openPlain(at, settings), counts, options);
 }
 

@@ -9,6 +9,12 @@ export interface MeteredAs {
   readonly kind: Location['kind'];
 }
 
+/**
+ * Asked once for a store that is opened: what hears how many ms each attempt took, whatever came of it, but for those that
+ * were broken off here.
+ */
+export type LatencyOf = (side: Side, kind: Location['kind']) => (ms: number) => void;
+
 type Outcome = 'ok' | Exclude<ErrorKind, 'conflict'>;
 
 interface StoreMetrics {
@@ -55,7 +61,8 @@ interface OperationLabels extends Readonly<Record<Outcome, Timed>> {
   readonly plain: Labels<'side' | 'kind' | 'operation'>;
 }
 
-export function storeCounts(meter: Meter, { side, kind }: MeteredAs): StoreCounts {
+export function storeCounts(meter: Meter, { side, kind }: MeteredAs, latencyOf?: LatencyOf): StoreCounts {
+  const hear = side === 'other' ? undefined : latencyOf?.(side, kind);
   const metrics = metricsOf(meter);
   const labels = new Map<string, OperationLabels>();
 
@@ -73,7 +80,10 @@ export function storeCounts(meter: Meter, { side, kind }: MeteredAs): StoreCount
   }
 
   return {
-    seconds: (operation, outcome, seconds) => metrics.seconds(labelsOf(operation)[outcome], seconds),
+    seconds(operation, outcome, seconds) {
+      metrics.seconds(labelsOf(operation)[outcome], seconds);
+      if (outcome !== 'aborted') hear?.(seconds * 1000);
+    },
     bytes: (operation, bytes) => metrics.bytes(labelsOf(operation).plain, bytes),
   };
 }

@@ -158,6 +158,7 @@ async function start(
   const route = await openRoute(migration, {
     ...{ clock, random: Math.random, log: silentLog, env: {}, meter: silentMeter, signal: stop.signal },
     limits: createLimits(null, clock),
+    latencyOf: () => () => undefined,
     onThrottled: () => pool.throttled(),
     onOutageChange: () => pool.hold(opened !== null && opened.outage.away !== null),
   });

@@ -67,6 +67,7 @@ async function copy(kind: string, serverSide: ServerSide, to = kind): Promise<Co
     ...{ clock: systemClock(), random: Math.random, log: silentLog, env, signal: never.signal },
     meter: silentMeter,
     limits: createLimits(null, systemClock()),
+    latencyOf: () => () => undefined,
     ...{ onThrottled: () => undefined, onOutageChange: () => undefined },
   });
   try {

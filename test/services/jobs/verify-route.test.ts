@@ -36,6 +36,7 @@ async function opened(compares = false): Promise<{ route: Route; descriptor: str
   const route = await openVerifyRoute(migration, {
     ...{ clock, random: Math.random, log: silentLog, env: {}, meter: silentMeter, compares },
     ...{ limits: createLimits(null, clock), onThrottled() {}, onOutageChange() {} },
+    latencyOf: () => () => undefined,
     signal: new AbortController().signal,
   });
   closers.push(() => route.close());
