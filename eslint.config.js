@@ -33,10 +33,10 @@ const PURE = [
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args}.ts',
-  'cli/dashboard/{choice,dialogs,keys,press,rows}.ts',
-  'cli/dashboard/{chosen-migration,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
-  'cli/dashboard/{cells,frame-text,layout,fleet-page,machine-page,pages,unit-page}.ts',
+  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,why-text}.ts',
+  'cli/dashboard/{acts,choice,dialogs,filter-words,keys,moves,press,press-in-dialog,rows}.ts',
+  'cli/dashboard/{chosen-migration,rates,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
+  'cli/dashboard/{cells,compose,fitted,frame-text,layout,plot,table-lines,terminal-keys,fleet-page,machine-page,pages,unit-page}.ts',
   'cli/dashboard/{history,reading}.ts',
 ];
 

@@ -1,8 +1,9 @@
 import { settledOf } from '../jobs/progress.js';
 import type { OperatorQueue } from '../jobs/work-queue.js';
-import { type Command, type Context, command } from './command.js';
+import { type Command, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { limitWords, parseBandwidth, parseRps } from './limit-text.js';
+import { operatorWords } from './operator.js';
 import { statusOf, withQueue } from './queue.js';
 import { printable } from './store-text.js';
 import { counted } from './table.js';
@@ -112,15 +113,11 @@ function changing({ verb, summary, done, change }: Change): Command {
     options: {},
     examples: [`convoyctl migration ${verb} zoom`],
     run: async (context, [name = '']) => {
-      await withQueue(context, (queue) => change(queue, name, who(context)));
+      await withQueue(context, (queue) => change(queue, name, operatorWords(context.env, 'convoyctl')));
       context.out(`${done} migration ${name}`);
       return 0;
     },
   });
-}
-
-function who({ env }: Context): string {
-  return `by ${env.USER || 'an operator'} with convoyctl`;
 }
 
 const pause = changing({
@@ -149,7 +146,7 @@ const cancel = command({
       const list = [`${left} of ${counted(tiles.total, 'tile')} will never be migrated`];
       const question = `Cancel migration ${name} for good?`;
       if (!(await mayGoAhead(context, { question, list, yes: options.yes, unnamed: false }))) return 1;
-      await queue.cancel(name, who(context));
+      await queue.cancel(name, operatorWords(context.env, 'convoyctl'));
       context.out(`Cancelled migration ${name}`);
       return 0;
     }),

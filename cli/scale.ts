@@ -1,4 +1,3 @@
-import type { UnitSubmission } from '../api/schemas.js';
 import type { UnitReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
 import { isTemplate } from '../units/name.js';
@@ -7,19 +6,17 @@ import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { describeState, inactiveGoal, launchedGoal } from './goals.js';
 import { reporting } from './report-errors.js';
-import { planScale, type ScalePlan } from './scale-plan.js';
+import { firstNumbers, planScale, type ScalePlan } from './scale-plan.js';
+import { carryOut, findTemplate, hasEnded, submissions } from './scale-steps.js';
 import { few } from './select.js';
-import { sideBySide } from './side-by-side.js';
-import { rehearseAll, submitAll } from './submit-all.js';
+import { rehearseAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
 import { unitNamed } from './unit-args.js';
-import { folderOf, readUnitFile } from './unit-files.js';
+import { folderOf } from './unit-files.js';
 import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
 const MOST_INSTANCES = 10_000;
-/** What scaled instances are to be. */
-const target = 'launched';
 
 const scale = command({
   name: 'scale',
@@ -60,7 +57,7 @@ async function scaleTo(context: Context, wish: Wish): Promise<number> {
   const { template, count } = wish;
   const units = await context.api.unitReports();
   const unit = await templateUnit(context, wish, units);
-  const plan = planScale(template, hashOf(unit), count, units);
+  const plan = planScale(template, hashOf(unit), firstNumbers(count), units);
   if (wish.dryRun) {
     await context.write(formatTable([['UNIT', 'WHAT'], ...(await planRows(context, unit, plan))]));
     return 0;
@@ -73,7 +70,8 @@ async function scaleTo(context: Context, wish: Wish): Promise<number> {
     const question = `Unload ${counted(plan.remove.length, 'unit')} (${few(plan.remove.map(({ record }) => record.name))})?`;
     if (!(await mayGoAhead(context, { question, list: [], yes: wish.yes, unnamed: false }))) return 1;
   }
-  const waits = [...(await unload(context, plan)), ...(await start(context, unit, plan))];
+  await carryOut(context, unit, plan);
+  const waits = waitsFor(plan);
   const waited = await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs: wish.timeout });
   const code = exitCodeOf(waited);
   if (code === 0) context.out(`Scaled ${template} to ${count}: ${summary(plan)}`);
@@ -86,49 +84,17 @@ async function templateUnit(
   { arg, template }: Wish,
   units: readonly UnitReport[],
 ): Promise<UnitFile> {
-  const known = units.find(({ record }) => record.name === template);
-  if (known !== undefined) return { options: known.record.options };
-  const file = await readUnitFile(context, folderOf(context, arg), template);
-  if (file !== null) return file.unit;
+  const unit = await findTemplate(context, folderOf(context, arg), template, units);
+  if (unit !== null) return unit;
   throw permanent(`unable to find Unit(${template}) in Registry or on filesystem`);
 }
 
-async function unload(context: Context, { remove }: ScalePlan): Promise<Wait<UnitReport | null>[]> {
-  await submitAll(
-    context,
-    remove.map(({ record }) => ({ name: record.name, target: 'inactive' })),
-  );
-  return remove.map(({ record }) => unitWait(record.name, 'inactive', inactiveGoal));
-}
-
-async function start(
-  context: Context,
-  { options }: UnitFile,
-  plan: ScalePlan,
-): Promise<Wait<UnitReport | null>[]> {
-  const { create, renew, start: again } = plan;
-  const failed = again.filter(({ record }) => record.target === target);
-  await submitAll(context, submissions(options, plan));
-  await sideBySide(failed, ({ record }) => context.api.restartUnit(record.name));
+function waitsFor({ create, renew, start: again, remove }: ScalePlan): Wait<UnitReport | null>[] {
   return [
-    ...create.map((name) => unitWait(name, target, launchedGoal(null, false))),
-    ...renew.map((unit) => unitWait(unit.record.name, target, launchedGoal(unit, true))),
-    ...again.map((unit) => unitWait(unit.record.name, target, launchedGoal(unit, failed.includes(unit)))),
-  ];
-}
-
-/** What is to be launched. */
-function submissions(
-  options: UnitFile['options'],
-  { create, renew, start: again }: ScalePlan,
-): UnitSubmission[] {
-  const content = { options: [...options], target } as const;
-  return [
-    ...create.map((name) => ({ name, ...content, expected: 0 })),
-    ...renew.map(({ record: { name, generation: expected } }) => ({ name, ...content, expected })),
-    ...again
-      .filter(({ record }) => record.target !== target)
-      .map(({ record }) => ({ name: record.name, target }) as const),
+    ...remove.map(({ record }) => unitWait(record.name, 'inactive', inactiveGoal)),
+    ...create.map((name) => unitWait(name, 'launched', launchedGoal(null, false))),
+    ...renew.map((unit) => unitWait(unit.record.name, 'launched', launchedGoal(unit, true))),
+    ...again.map((unit) => unitWait(unit.record.name, 'launched', launchedGoal(unit, hasEnded(unit)))),
   ];
 }
 

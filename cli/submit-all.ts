@@ -7,7 +7,10 @@ import type { Context } from './command.js';
  * Submits units, as many in one transaction as the API takes: of those either all are written or none. The first lot that is refused
  * ends it; its error says how many were written before.
  */
-export async function submitAll({ api }: Context, units: readonly UnitSubmission[]): Promise<void> {
+export async function submitAll(
+  { api }: Pick<Context, 'api'>,
+  units: readonly UnitSubmission[],
+): Promise<void> {
   for (let at = 0; at < units.length; at += MOST_WRITES) {
     try {
       await api.submitUnits(units.slice(at, at + MOST_WRITES), false);

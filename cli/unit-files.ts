@@ -29,7 +29,7 @@ async function matchingFiles(folder: string, matches: (name: string) => boolean)
  * in fleet's words, the first one only and without its line.
  */
 export async function readUnitFile(
-  { fleet }: Context,
+  { fleet }: Pick<Context, 'fleet'>,
   folder: string,
   name: string,
 ): Promise<LocalFile | null> {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { UnitReport } from '../../../api/wire.js';
-import { instanceName, instanceNumber, planScale } from '../../../cli/scale-plan.js';
+import { firstNumbers, instanceName, instanceNumber, planScale } from '../../../cli/scale-plan.js';
 import { TARGET_STATES } from '../../../units/state.js';
 import { seeded } from '../../support/seed.js';
 
@@ -36,7 +36,7 @@ test('gaps are filled, what is above goes from the highest down, what is off wit
     unit('web@8.service', 'inactive'),
     unit('web@blue.service', 'launched'),
   ];
-  const plan = planScale(TEMPLATE, 'h', 6, units);
+  const plan = planScale(TEMPLATE, 'h', firstNumbers(6), units);
   expect(plan.create).toEqual(['web@1.service', 'web@6.service']);
   expect(names(plan.renew)).toEqual(['web@3.service']);
   expect(names(plan.start)).toEqual(['web@5.service']);
@@ -61,7 +61,7 @@ test('carried out, exactly 1 to N run, and a second plan is empty', () => {
           unit(instanceName(TEMPLATE, at), target, hash),
         ]),
       );
-      const plan = planScale(TEMPLATE, 'h', count, [...units.values()]);
+      const plan = planScale(TEMPLATE, 'h', firstNumbers(count), [...units.values()]);
       for (const name of plan.create) units.set(name, unit(name, 'launched'));
       for (const { record } of [...plan.renew, ...plan.start])
         units.set(record.name, unit(record.name, 'launched'));
@@ -71,7 +71,7 @@ test('carried out, exactly 1 to N run, and a second plan is empty', () => {
       expect(new Set(names(running))).toEqual(
         new Set(Array.from({ length: count }, (_, at) => instanceName(TEMPLATE, at + 1))),
       );
-      const again = planScale(TEMPLATE, 'h', count, [...units.values()]);
+      const again = planScale(TEMPLATE, 'h', firstNumbers(count), [...units.values()]);
       expect([again.create, again.renew, again.start, again.remove]).toEqual([[], [], [], []]);
     }),
     seeded(),
