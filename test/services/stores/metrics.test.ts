@@ -107,3 +107,24 @@ test('who gave up waiting for a turn has asked no store', async () => {
   const families = parseMetrics(await meter.text());
   expect(families.get('convoy_zh_store_seconds')?.samples.size).toBe(0);
 });
+
+test('how long each attempt took is heard by side and kind, with or without a meter, but for what was broken off here', async () => {
+  for (const meter of [undefined, prometheusMeter()]) {
+    const heard: string[] = [];
+    const options: OpenOptions = {
+      ...{ log: silentLog, env: {}, retry: impatient()!, ...(meter === undefined ? {} : { meter }) },
+      latencyOf: (side, kind) => (ms) => {
+        heard.push(`${side} ${kind}`);
+        expect(ms).toBeGreaterThan(0);
+      },
+    };
+    const source = closing(await openSource(await sourceOf(503, 200, 404), options));
+    const destination = closing(await openDestination(directory(), options));
+    await source.read('a', 100);
+    expect(await source.head('none')).toBeNull();
+    await expect(destination.read('none', 1)).rejects.toMatchObject({ code: 'not-found' });
+    await expect(destination.head('a', AbortSignal.abort())).rejects.toMatchObject({ kind: 'aborted' });
+    await closing(await openStore(directory(), null, options)).check();
+    expect(heard).toEqual([...Array.from({ length: 3 }, () => 'source http'), 'destination file']);
+  }
+});
