@@ -25,7 +25,7 @@ const PURE = [
   'agent/{command,environment-file,fleet-conf,specifiers,words}.ts',
   'agent/supervisor/order.ts',
   'agent/systemd/{states,unit-text}.ts',
-  'api/{complaint,error-codes,event-schemas,reports,schemas}.ts',
+  'api/{complaint,error-codes,event-schemas,pending,reports,schemas}.ts',
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
   'stores/{environment,key,limits,location,webdav-multistatus,xml}.ts',
   'stores/filesystem/names.ts',
@@ -33,11 +33,11 @@ const PURE = [
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
-  'cli/{candidates,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,why-text}.ts',
-  'cli/dashboard/{acts,choice,dialogs,filter-words,keys,moves,press,press-in-dialog,rows}.ts',
-  'cli/dashboard/{chosen-migration,rates,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
+  'cli/{candidates,cluster-text,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,reason-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,why-text}.ts',
+  'cli/dashboard/{acts,choice,dialogs,event-rows,facts,filter-words,fleet-alarms,fleet-model,fleet-page,keys,log-block,machine-page,machine-rows,moves,pages,press,press-in-dialog,rows,unit-facts,unit-machines,unit-page,unit-rows,unit-standing}.ts',
+  'cli/dashboard/{chosen-migration,failure-names,failure-rows,latency-lines,migration-alarms,migration-rows,migration-tone,opened-for,progress-blocks,rate-charts,rates,worker-rows,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
   'cli/dashboard/{cells,compose,fitted,frame-text,layout,plot,table-lines,terminal-keys,fleet-page,machine-page,pages,unit-page}.ts',
-  'cli/dashboard/{history,reading}.ts',
+  'cli/dashboard/{history,intent-words,items-failed,reading,wanted-conditions}.ts',
 ];
 
 /** Each third-party SDK is imported by one adapter only. */

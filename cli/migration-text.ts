@@ -34,6 +34,11 @@ export function stateWords(status: MigrationStatus, told?: (count: number) => st
   return reason === '' ? state : `${state} (${reason})`;
 }
 
+/** Whether nobody paused it, but the queue for too many failures, or zh-populate for a list of which nothing could be added. */
+export function pausedItself({ state, reason }: Pick<MigrationStatus, 'state' | 'reason'>): boolean {
+  return state === 'paused' && /^(\d+ of \d+ tiles failed |none of the first \d+ ids )/.test(reason);
+}
+
 /** Everything `migration status` says of one: what can be cut to fit a terminal of 80 columns is. */
 export function statusLines(status: MigrationStatus, workers: readonly WorkerReport[]): string[] {
   const { definition, images, tiles, descriptors, startedAt, finishedAt, verification } = status;
@@ -166,7 +171,8 @@ function sortedWorkers(workers: readonly WorkerReport[]): WorkerReport[] {
   return workers.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-const COPYING: Readonly<Record<Lane, string>> = {
+/** What a worker does that copies. */
+export const COPYING: Readonly<Record<Lane, string>> = {
   tiles: 'copying tiles',
   descriptors: 'publishing descriptors',
   checks: 'checking',

@@ -24,16 +24,20 @@ export function plainLine(status: MigrationStatus, away: string | null): string 
   return `${definition.name}: ${parts.join(', ')}`;
 }
 
-/** Of those who say that a store is away; null if none does. `source unreachable since 12:00:07Z (2 of 8 workers): no answer` */
-export function awayWords(workers: readonly WorkerReport[]): string | null {
+/**
+ * Of those who say that a store is away, of so many workers in all; null if none does.
+ * `source unreachable since 12:00:07Z (2 of 8 workers): no answer`
+ */
+export function awayWords(workers: readonly WorkerReport[], all = workers.length): string | null {
   const away = workers.filter(({ state }) => state.endsWith('unreachable'));
   const [first] = away.toSorted((a, b) => a.since - b.since);
   if (first === undefined) return null;
   const how = first.detail === '' ? '' : `: ${first.detail}`;
-  return `${first.state} since ${timeOfDay(first.since)} (${away.length} of ${counted(workers.length, 'worker')})${how}`;
+  return `${first.state} since ${timeOfDay(first.since)} (${away.length} of ${counted(all, 'worker')})${how}`;
 }
 
-function leftWords(
+/** Of one that runs: `18 s left at the rate of the last minute`, or why it is not known. */
+export function leftWords(
   { planClosed, tiles, descriptors }: MigrationStatus,
   { leftMs, leftBy }: Progress,
 ): string {
@@ -45,7 +49,8 @@ function leftWords(
     : `${duration(leftMs)} left at the rate of the ${leftBy}`;
 }
 
-function verificationWords(verification: VerificationStatus, now: number): string {
+/** `verification 2: 1034 of 2070 checks (49.9 %), 3 failed, 42 s left` */
+export function verificationWords(verification: VerificationStatus, now: number): string {
   const { round, checks, images, finished } = verification;
   if (finished) {
     const { matched, restarted, unproven } = images;
@@ -58,7 +63,12 @@ function verificationWords(verification: VerificationStatus, now: number): strin
   return `verification ${round}: ${settled}, ${checks.failed} failed${left}`;
 }
 
-/** Rounded down: 100 % is said of all alone. */
-function percent({ share }: Progress): string {
-  return share === null ? '' : ` (${(Math.floor(share * 1000) / 10).toFixed(1)} %)`;
+function percent(progress: Progress): string {
+  const words = shareWords(progress);
+  return words === null ? '' : ` (${words})`;
+}
+
+/** `91.6 %`, rounded down: 100 % is said of all alone. null: of nothing there is no share. */
+export function shareWords({ share }: Pick<Progress, 'share'>): string | null {
+  return share === null ? null : `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
 }
