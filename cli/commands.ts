@@ -12,6 +12,7 @@ import { reloadCommands } from './reload.js';
 import { forwardCommands, sshCommands } from './ssh-command.js';
 import { statusCommands } from './status.js';
 import { storeCommands } from './store.js';
+import { topCommands } from './top.js';
 import { unitCommands } from './units.js';
 import { aboutCommands, formerCommands } from './version.js';
 
@@ -26,7 +27,7 @@ const GROUPS: readonly CommandGroup[] = [
   { title: 'Lists:', commands: listCommands },
   { title: 'How units are:', commands: [...statusCommands, ...journalCommands, ...eventCommands] },
   { title: 'Machines:', commands: [...machineCommands, ...machineRecordCommands, ...sshCommands] },
-  { title: 'Cluster:', commands: [...rejoinCommands, ...forwardCommands] },
+  { title: 'Cluster:', commands: [...topCommands, ...rejoinCommands, ...forwardCommands] },
   { title: 'Migrations:', commands: [...migrationCommands, ...storeCommands] },
   { title: 'Help:', commands: [...aboutCommands, ...completionCommands, ...formerCommands] },
 ];

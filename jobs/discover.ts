@@ -26,23 +26,45 @@ export type Locate = (signal: AbortSignal) => Promise<string>;
  */
 export function redisLocator(options: DiscoveryOptions): Locate {
   const { env, clock, log } = options;
-  const { REDIS_URL: fixed, CONVOY_API: api } = env;
-  if (fixed) return () => Promise.resolve(fixed);
-  if (!api)
-    throw new UsageError('no way to find Redis: set REDIS_URL, or CONVOY_API to the address of a convoyd');
-  const ask = askerOf(api);
+  const find = finderOf(env);
   return async (signal) => {
     let told = '';
     for (let attempt = 1; ; attempt++) {
-      const found = await findService(ask).catch((error: unknown) => ({ trouble: messageOf(error) }));
-      if (typeof found === 'string') {
-        log.info({ redis: found, api }, 'found Redis');
-        return withPassword(found, passwordOf(env));
+      const found = await find().catch((error: unknown) => ({ trouble: messageOf(error) }));
+      if ('url' in found) {
+        if (found.api !== null) log.info({ redis: found.address, api: found.api }, 'found Redis');
+        return found.url;
       }
-      if (found.trouble !== told) log.warn({ api }, `waiting for Redis: ${found.trouble}`);
+      if (found.trouble !== told) log.warn({ api: env.CONVOY_API }, `waiting for Redis: ${found.trouble}`);
       told = found.trouble;
       await clock.sleep(backoffMs(attempt, BACKOFF, options.random()), signal);
     }
+  };
+}
+
+/** The same, but does not wait: rejects with why there is none now. */
+export function redisFinder(env: NodeJS.ProcessEnv): () => Promise<string> {
+  const find = finderOf(env);
+  return async () => (await find()).url;
+}
+
+interface Found {
+  /** With the password: not to be logged. */
+  readonly url: string;
+  readonly address: string;
+  /** Which convoyd knew it; null: nobody had to be asked. */
+  readonly api: string | null;
+}
+
+function finderOf(env: NodeJS.ProcessEnv): () => Promise<Found> {
+  const { REDIS_URL: fixed, CONVOY_API: api } = env;
+  if (fixed) return () => Promise.resolve({ url: fixed, address: '', api: null });
+  if (!api)
+    throw new UsageError('no way to find Redis: set REDIS_URL, or CONVOY_API to the address of a convoyd');
+  const ask = askerOf(api);
+  return async () => {
+    const address = await findService(ask);
+    return { url: withPassword(address, passwordOf(env)), address, api };
   };
 }
 
@@ -58,10 +80,10 @@ const Answer = v.object({
 
 type Ask = (path: string) => Promise<string>;
 
-async function findService(ask: Ask): Promise<string | { readonly trouble: string }> {
+async function findService(ask: Ask): Promise<string> {
   const { services } = v.parse(Answer, JSON.parse(await ask('/v1/services/redis')));
   const first = services[0];
-  if (first === undefined) return { trouble: 'no unit announces the service redis yet' };
+  if (first === undefined) throw transient('no unit announces the service redis yet');
   return `redis://${first.host.includes(':') ? `[${first.host}]` : first.host}:${first.port}`;
 }
 

@@ -1,12 +1,9 @@
-import type { Clock } from '../runtime/clock.js';
-import type { Log } from '../runtime/log.js';
 import { processMetrics } from '../runtime/process-metrics.js';
 import { type PrometheusMeter, prometheusMeter } from '../runtime/prometheus.js';
-import type { Shutdown } from '../runtime/shutdown.js';
 import { startStatusServer } from '../runtime/status-server.js';
 import type { ListenAddress } from '../runtime/web-server.js';
 import { type CountCalls, countedQueue } from './counted-queue.js';
-import { openQueue } from './open-queue.js';
+import { openQueue, type QueueNeeds } from './open-queue.js';
 import type { WorkQueue } from './work-queue.js';
 
 /** What every program of a migration has: the work queue, its own numbers, and a word on whether it can work. */
@@ -29,10 +26,7 @@ export interface Status {
   readonly look?: () => Promise<void>;
 }
 
-export interface JobNeeds {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly shutdown: Shutdown;
+export interface JobNeeds extends QueueNeeds {
   /** What of the queue's answers is counted; absent: nothing. */
   readonly count?: CountCalls;
 }

@@ -5,9 +5,9 @@ import { messageOf, UsageError } from './errors.js';
  * other error one sentence and 1; a stack is shown only for a bug (an error that is not ours) with CONVOY_DEBUG.
  */
 export async function runMain(name: string, body: () => Promise<number>): Promise<never> {
-  // `convoyctl list-units | head`: who reads no more ends it, without a word.
+  // `convoyctl list-units | head`: who reads no more ends it, without a word; and so does a terminal that has hung up.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
+    if (error.code === 'EPIPE' || (error.code === 'EIO' && process.stdout.isTTY)) process.exit(0);
     throw error;
   });
   let code: number;

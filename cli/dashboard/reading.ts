@@ -1,6 +1,7 @@
-import type { Reading } from './snapshot.js';
+import type { Detail } from './detail.js';
+import type { Opened, Reading } from './snapshot.js';
 
-/** How a half of the dashboard stands: what was read last stays, with what is in the way of reading it now. */
+/** How what is shown stands: what was read last stays, with what is in the way of reading it now. */
 
 /** It was never read, and nothing is known to be in the way. */
 export const UNREAD: Reading<never> = { value: null, readAt: null, trouble: null };
@@ -10,18 +11,54 @@ export function readAt<T>(value: T, now: number): Reading<T> {
 }
 
 /**
- * It could not be read: `since` is when it was first tried in vain, whatever is in the way since, and `words` what is
- * in the way now.
+ * It could not be read: `since` is when it was first tried in vain, whatever has been in the way, and `words` what is in
+ * the way now.
  */
 export function failedAt<T>(before: Reading<T>, words: string, since: number): Reading<T> {
   return { ...before, trouble: { since: before.trouble?.since ?? since, words } };
 }
 
-/** A look that takes longer than this, in ms, is told of. Nothing that answers takes as long. */
+/** A look that takes longer than this, in ms, is told of. */
 const OVERDUE_MS = 2_500;
 
 /** As it is to be shown while a look that began at `began` (null: none is under way) has not been answered. */
 export function waiting<T>(before: Reading<T>, began: number | null, now: number): Reading<T> {
-  if (began === null || now - began < OVERDUE_MS || before.trouble !== null) return before;
-  return failedAt(before, `no answer for ${Math.floor((now - began) / 1000)} s`, began);
+  const overdue = overdueWords(began, now);
+  if (began === null || overdue === null || before.trouble !== null) return before;
+  return failedAt(before, overdue, began);
+}
+
+/** The same of what is opened; null: it was not looked up yet. */
+export function waitingOpened(
+  of: Detail,
+  before: Opened | null,
+  began: number | null,
+  now: number,
+): Opened | null {
+  const overdue = overdueWords(began, now);
+  if (overdue === null || (before !== null && before.trouble !== null)) return before;
+  return { ...(before ?? nothingOf(of)), trouble: overdue };
+}
+
+function overdueWords(began: number | null, now: number): string | null {
+  if (began === null || now - began < OVERDUE_MS) return null;
+  return `no answer for ${Math.floor((now - began) / 1000)} s`;
+}
+
+function nothingOf(of: Detail): Opened {
+  const about = { of, trouble: null };
+  switch (of.kind) {
+    case 'worker':
+      return { ...about, kind: of.kind, report: null, log: [] };
+    case 'unit':
+      return { ...about, kind: of.kind, explanation: null, log: [] };
+    case 'machine':
+      return { ...about, kind: of.kind, condition: null };
+    case 'image':
+      return { ...about, kind: of.kind, image: null, failures: [], attempts: [] };
+    case 'failures':
+      return { ...about, kind: of.kind, failures: [], matching: null, images: new Map() };
+    case 'failure':
+      return { ...about, kind: of.kind, record: null, attempts: [], image: null };
+  }
 }
