@@ -36,7 +36,7 @@ const PURE = [
   'cli/{candidates,cluster-text,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,reason-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,why-text}.ts',
   'cli/dashboard/{acts,choice,dialogs,event-rows,facts,filter-words,fleet-alarms,fleet-model,fleet-page,keys,log-block,machine-page,machine-rows,moves,pages,press,press-in-dialog,rows,unit-facts,unit-machines,unit-page,unit-rows,unit-standing}.ts',
   'cli/dashboard/{chosen-migration,failure-names,failure-rows,latency-lines,migration-alarms,migration-rows,migration-tone,opened-for,progress-blocks,rate-charts,rates,worker-rows,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
-  'cli/dashboard/{attributes,cells,compose,fitted,frame-text,layout,plot,table-lines,terminal-keys,fleet-page,machine-page,pages,unit-page}.ts',
+  'cli/dashboard/{attributes,cells,compose,fitted,frame-text,layout,plot,table-lines,terminal-keys}.ts',
   'cli/dashboard/{history,intent-words,items-failed,reading,wanted-conditions}.ts',
 ];
 
@@ -55,7 +55,7 @@ const SDK_HOME = {
   '@azure/storage-blob': 'stores/azure/sdk.ts',
   pkgcloud: 'stores/pkgcloud/client.ts',
   sharp: 'cli/demo/render.ts',
-  blessed: 'cli/dashboard/blessed-view.ts',
+  blessed: 'cli/dashboard/{blessed-view,blessed-contrib-canvas.d}.ts',
   'blessed-contrib(/.*)?': 'cli/dashboard/blessed-view.ts',
 };
 

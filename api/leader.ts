@@ -5,6 +5,7 @@ import { kindOf } from '../runtime/errors.js';
 import type { ApiContext, Leading } from './context.js';
 import { json, operation, resource } from './operation.js';
 import { passOn } from './pass-on.js';
+import { pendingReason } from './pending.js';
 import { type Call, type Route, refuse } from './route.js';
 import { LeaderReport } from './schemas.js';
 import { isGlobal } from './wire.js';
@@ -87,15 +88,9 @@ export async function pendingWords(
   const { leader } = answer;
   const words = answer.words ?? (await ownWords(context, call, leader, snapshot));
 
+  const said = { leader: leader?.machine ?? null, ...words };
   return ({ record, machine, states }) => {
-    if (record.target === 'inactive') return null;
-    const refusal = words.refusals.get(record.name);
-    if (refusal !== undefined) return refusal;
-    const here = states.some((state) => state.machine === machine);
-    if (isGlobal(record) || here) return null;
-    if (machine !== null) return `pending: placed on ${machine}, whose agent has not loaded it yet`;
-    if (words.hold !== null) return `pending: nothing is decided: ${words.hold}`;
-    if (leader === null) return 'pending: no machine leads the cluster just now';
-    return 'pending: the leader is placing it';
+    const { name, target } = record;
+    return pendingReason({ name, target, global: isGlobal(record), machine, states }, said);
   };
 }

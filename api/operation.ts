@@ -57,6 +57,13 @@ export function tagged<Schema extends v.GenericSchema>(
   };
 }
 
+/** One thing with its generation, as it is at one revision. */
+export function taggedAt<Schema extends v.GenericSchema>(
+  schema: Schema,
+): Answer<{ readonly json: v.InferOutput<Schema>; readonly etag: number; readonly revision: number }> {
+  return { ...tagged(schema), headers: ['etag', 'x-convoy-revision'] };
+}
+
 /** What is so at one revision, from which events go on. */
 export function listed<Schema extends v.GenericSchema>(
   schema: Schema,

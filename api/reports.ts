@@ -54,7 +54,7 @@ export function unitToReport(view: UnitView, pending: string | null): UnitReport
 }
 
 /** The summary of the first state that has something to say. */
-function firstReason(states: readonly UnitState[]): string | null {
+export function firstReason(states: readonly UnitState[]): string | null {
   const summaries = states.map(({ reason }) => reason.split('\n')[0] ?? '');
   return summaries.find((summary) => summary !== '') ?? null;
 }

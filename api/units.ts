@@ -4,7 +4,7 @@ import { isTemplate } from '../units/name.js';
 import { TARGET_STATES } from '../units/state.js';
 import type { ApiContext } from './context.js';
 import { pendingWords } from './leader.js';
-import { json, listed, nothing, operation, resource, tagged } from './operation.js';
+import { json, listed, nothing, operation, resource, tagged, taggedAt } from './operation.js';
 import { doesNotHold, generationOf, ifMatching, preconditionOf } from './preconditions.js';
 import { unitToReport, unitViews } from './reports.js';
 import { type Call, param, type Route, refuse } from './route.js';
@@ -67,12 +67,13 @@ export function unitRoutes(context: ApiContext): Route[] {
   const read = operation({
     id: 'readUnit',
     summary: 'Everything about one unit, at one revision.',
-    answer: tagged(UnitReport),
+    answer: taggedAt(UnitReport),
     errors: ['not-found'],
     async handle(call) {
       const view = await readUnit(context, call);
       const pending = await pendingWords(context, call, [view]);
-      return { json: unitToReport(view, pending(view)), etag: view.record.generation };
+      const { record, revision } = view;
+      return { json: unitToReport(view, pending(view)), etag: record.generation, revision };
     },
   });
 
@@ -140,7 +141,10 @@ export function unitRoutes(context: ApiContext): Route[] {
   ];
 }
 
-export async function readUnit({ registry }: ApiContext, call: Call): Promise<UnitView> {
+export async function readUnit(
+  { registry }: ApiContext,
+  call: Call,
+): Promise<UnitView & { readonly revision: number }> {
   const name = param(call, 'name');
   const view = await registry.readUnit(name, call.signal);
   if (view === null) throw absent(name);

@@ -1,4 +1,5 @@
 import type { EventKind } from '../api/event-schemas.js';
+import { REVISION } from '../api/route.js';
 import type {
   MachineCondition,
   Placement,
@@ -29,6 +30,9 @@ import { type EventBatch, readEvents } from './read-events.js';
 
 export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
 
+/** What was so at one revision of the registry: events after that tell of what changes. */
+export type At<T> = T & { readonly revision: number };
+
 export interface UnitChange {
   readonly options?: readonly UnitOption[];
   readonly desiredState?: TargetState;
@@ -49,7 +53,10 @@ export interface ApiClient {
   states(unit?: string): Promise<readonly WireState[]>;
   /** null if there is no such unit. */
   unit(name: string): Promise<UnitReport | null>;
+  /** The same, with the revision of the registry it is of. */
+  unitAt(name: string): Promise<At<{ readonly unit: UnitReport }> | null>;
   unitReports(): Promise<readonly UnitReport[]>;
+  unitReportsAt(): Promise<At<{ readonly units: readonly UnitReport[] }>>;
   changeUnit(name: string, change: UnitChange): Promise<void>;
   restartUnit(name: string): Promise<void>;
   /** Asks for a move; `to` null: to the best other machine. */
@@ -124,6 +131,10 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
   async function get<T>(path: string): Promise<T> {
     return (await (await send('GET', path)).body.json()) as T;
   }
+  async function getAt<T>(path: string): Promise<{ readonly value: T; readonly revision: number }> {
+    const { headers, body } = await send('GET', path);
+    return { value: (await body.json()) as T, revision: Number(headers[REVISION]) };
+  }
   async function change(method: string, path: string, body?: object): Promise<void> {
     await (await send(method, path, body === undefined ? {} : { body })).body.dump();
   }
@@ -158,6 +169,14 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
     unit: (name) => orAbsent(get<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null),
     changeUnit: (name, wanted) =>
       change('PUT', `/fleet/v1/units/${encodeURIComponent(name)}`, { name, ...wanted }),
+    async unitAt(name) {
+      const found = await orAbsent(getAt<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null);
+      return found === null ? null : { unit: found.value, revision: found.revision };
+    },
+    async unitReportsAt() {
+      const { value, revision } = await getAt<{ units: UnitReport[] }>('/v1/units');
+      return { units: value.units, revision };
+    },
     unitReports: async () => (await get<{ units: UnitReport[] }>('/v1/units')).units,
     moveUnit: (name, to) => change('POST', `/v1/units/${encodeURIComponent(name)}/move`, { to }),
     async reloadUnit(name) {
