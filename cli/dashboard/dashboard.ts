@@ -129,8 +129,9 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
   }
 
   async function round(stopping: AbortSignal): Promise<void> {
-    const looks = eyes.look(state, seen === null ? [] : wantedConditions(seen.page)).catch(end);
-    await Promise.race([looks, clock.sleep(GATHER_MS, stopping).catch(() => undefined)]);
+    const looks = eyes.look(state, seen === null ? [] : wantedConditions(seen.page));
+    const done = Promise.all(Object.values(looks)).catch(end);
+    await Promise.race([done, clock.sleep(GATHER_MS, stopping).catch(() => undefined)]);
     orEnd(() => paint(see(eyes.snapshot(state))));
   }
 

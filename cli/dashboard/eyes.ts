@@ -17,13 +17,13 @@ export interface EyesOptions {
   readonly clock: Clock;
 }
 
+/** Each resolves when the look that was begun has ended, at once if none was begun. They reject for nothing but a bug. */
+export type Looks = Readonly<Record<'cargo' | 'fleet' | 'opened', Promise<void>>>;
+
 /** All looking: what was seen last of each thing is kept, and one that hangs keeps no other waiting. */
 export interface Eyes {
-  /**
-   * Begins each look that is due and has not been under way; resolves when those have ended. `conditions`: the machines
-   * whose condition is wanted.
-   */
-  look(state: State, conditions: readonly string[]): Promise<void>;
+  /** Begins each look that is due and not under way. `conditions`: the machines whose condition is wanted. */
+  look(state: State, conditions: readonly string[]): Looks;
   /** What is opened is due again, however long its last look took. */
   hurry(): void;
   /** As known by now, for what is shown now. */
@@ -41,13 +41,13 @@ const AT_LAST_MS = 60_000;
 
 export function createEyes({ cargo, fleet, opened, clock }: EyesOptions): Eyes {
   const closing = new AbortController();
-  const cargoHalf = createHalf<Cargo>();
-  const fleetHalf = createHalf<Fleet>();
+  const cargoHalf = createHalf<Cargo>('Redis');
+  const fleetHalf = createHalf<Fleet>('convoyd');
   /** Of which migration the failures were read. */
   let failuresOf: string | null = null;
   let detail: OpenDetail | null = null;
 
-  function createHalf<T>() {
+  function createHalf<T>(who: string) {
     let reading: Reading<T> = UNREAD;
     let began: number | null = null;
     return {
@@ -62,7 +62,7 @@ export function createEyes({ cargo, fleet, opened, clock }: EyesOptions): Eyes {
         }
         began = null;
       },
-      reading: (now: number): Reading<T> => waiting(reading, began, now),
+      reading: (now: number): Reading<T> => waiting(reading, who, began, now),
     };
   }
 
@@ -108,13 +108,13 @@ export function createEyes({ cargo, fleet, opened, clock }: EyesOptions): Eyes {
   }
 
   return {
-    async look(state, conditions) {
+    look(state, conditions) {
       const open = follow(state);
-      await Promise.all([
-        cargoHalf.begin(() => readCargo(state.migration)),
-        fleetHalf.begin((signal) => fleet.look({ conditions }, signal)),
-        open === null ? undefined : lookInto(open),
-      ]);
+      return {
+        cargo: cargoHalf.begin(() => readCargo(state.migration)),
+        fleet: fleetHalf.begin((signal) => fleet.look({ conditions }, signal)),
+        opened: open === null ? Promise.resolve() : lookInto(open),
+      };
     },
     hurry() {
       if (detail !== null) detail.dueAt = 0;

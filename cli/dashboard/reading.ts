@@ -21,11 +21,10 @@ export function failedAt<T>(before: Reading<T>, words: string, since: number): R
 /** A look that takes longer than this, in ms, is told of. */
 const OVERDUE_MS = 2_500;
 
-/** As it is to be shown while a look that began at `began` (null: none is under way) has not been answered. */
-export function waiting<T>(before: Reading<T>, began: number | null, now: number): Reading<T> {
-  const overdue = overdueWords(began, now);
-  if (began === null || overdue === null || before.trouble !== null) return before;
-  return failedAt(before, overdue, began);
+/** As it is to be shown while a look that began at `began` (null: none is under way) has not been answered by `who`. */
+export function waiting<T>(before: Reading<T>, who: string, began: number | null, now: number): Reading<T> {
+  if (began === null || now - began < OVERDUE_MS || before.trouble !== null) return before;
+  return failedAt(before, `${who} has not answered for ${seconds(now - began)}`, began);
 }
 
 /** The same of what is opened; null: it was not looked up yet. */
@@ -35,14 +34,13 @@ export function waitingOpened(
   began: number | null,
   now: number,
 ): Opened | null {
-  const overdue = overdueWords(began, now);
-  if (overdue === null || (before !== null && before.trouble !== null)) return before;
-  return { ...(before ?? nothingOf(of)), trouble: overdue };
+  if (began === null || now - began < OVERDUE_MS || (before !== null && before.trouble !== null))
+    return before;
+  return { ...(before ?? nothingOf(of)), trouble: `no answer for ${seconds(now - began)}` };
 }
 
-function overdueWords(began: number | null, now: number): string | null {
-  if (began === null || now - began < OVERDUE_MS) return null;
-  return `no answer for ${Math.floor((now - began) / 1000)} s`;
+function seconds(ms: number): string {
+  return `${Math.floor(ms / 1000)} s`;
 }
 
 function nothingOf(of: Detail): Opened {
