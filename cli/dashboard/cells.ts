@@ -72,3 +72,30 @@ function headOf(text: string, cells: number): string {
   }
   return head;
 }
+
+/** Broken between words into lines at most so many cells wide; a word that is wider is broken within. */
+export function wrap(line: Line, cells: number): readonly Line[] {
+  const room = Math.max(1, cells);
+  const lines: Span[][] = [[]];
+  let left = room;
+  for (const { text, tone } of line) {
+    for (const word of text.split(/(?<= )(?=[^ ])/)) {
+      let rest = word;
+      if (width(rest.trimEnd()) > left && left < room) {
+        lines.push([]);
+        left = room;
+      }
+      while (width(rest.trimEnd()) > left) {
+        const head = headOf(rest, left);
+        lines.at(-1)?.push({ text: head || '…', tone });
+        rest = rest.slice(head.length || String.fromCodePoint(rest.codePointAt(0) ?? 0).length);
+        lines.push([]);
+        left = room;
+      }
+      const kept = width(rest) > left ? rest.trimEnd() : rest;
+      lines.at(-1)?.push({ text: kept, tone });
+      left -= width(kept);
+    }
+  }
+  return lines;
+}
