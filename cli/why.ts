@@ -6,6 +6,7 @@ import { describeState, indented } from './goals.js';
 import { MachineNames } from './machine-names.js';
 import { selectUnits } from './select.js';
 import { formatTable } from './table.js';
+import { whyHere } from './why-text.js';
 
 /** So many lines of its output, where a unit does not run. */
 const LOG_LINES = 5;
@@ -42,22 +43,13 @@ async function explain(context: Context, found: UnitExplanation, names: MachineN
     machines.map(async (row) => [
       await names.short(row.machine),
       row.placed === null ? 'no' : 'yes',
-      words(found, row),
+      whyHere(found, row),
     ]),
   );
   if (target !== 'inactive' && rows.length > 0)
     await context.write(formatTable([['MACHINE', 'HERE', 'WHY'], ...rows]));
   for (const { machine, state } of machines)
     if (state !== null) await tellState(context, state, await names.short(machine));
-}
-
-type Row = UnitExplanation['machines'][number];
-
-function words({ global, machine: at }: UnitExplanation, { placed, refusal, alive }: Row): string {
-  if (placed !== null) return placed;
-  if (!alive) return 'it is not there';
-  if (refusal !== null) return refusal;
-  return global || at === null ? 'it may run here' : 'it could run here as well';
 }
 
 /** How it is on one machine; of one that does not run, the end of its output. */

@@ -1,0 +1,30 @@
+import type { Block, Line } from './page.js';
+import { bad, dim, span } from './spans.js';
+
+/** The end of a unit's output. */
+export interface Log {
+  readonly lines: readonly string[];
+  /** Why it cannot be read now, or null: what was read before stays. */
+  readonly trouble: string | null;
+  /** In place of lines, if there is none. */
+  readonly empty: string;
+}
+
+export function logBlock(log: Log, place: Pick<Block, 'title' | 'band' | 'spare'>): Block {
+  return {
+    ...place,
+    id: 'log',
+    grow: { width: 1, height: 4 },
+    least: { width: 40, height: 4 },
+    body: { kind: 'text', lines: logLines(log), from: 'end' },
+  };
+}
+
+/** Without the colours that programs give them. */
+export function logLines({ lines, trouble, empty }: Log): readonly Line[] {
+  const told = lines.map((line): Line => [span(line.replace(COLOUR, ''))]);
+  if (trouble !== null) return [...told, [bad(trouble)]];
+  return told.length === 0 ? [[dim(empty)]] : told;
+}
+
+const COLOUR = /\p{Cc}\[[\d;]*m/gu;
