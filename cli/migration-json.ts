@@ -29,7 +29,7 @@ export function shownMigration(status: MigrationStatus, workers: readonly Worker
   };
 }
 
-function shownWorker({ latency, since, ...same }: WorkerReport): ShownMigration['workers'][number] {
+export function shownWorker({ latency, since, ...same }: WorkerReport): ShownMigration['workers'][number] {
   return { ...same, since: iso(since), latency: latency.flatMap(shownLatency) };
 }
 
@@ -66,7 +66,11 @@ export function listedFailure(failure: FailureRecord, image: Image | null): List
 }
 
 /** Number `tiles` of lane `checks` is the image as a whole, whose descriptor stands for it. */
-export function keyOf({ lane, image: id }: FailureRecord, at: number, image: Image | null): string | null {
+export function keyOf(
+  { lane, image: id }: Pick<FailureRecord, 'lane' | 'image'>,
+  at: number,
+  image: Image | null,
+): string | null {
   if (lane === 'images' || lane === 'descriptors') return descriptorKey(id);
   if (image === null) return null;
   return at < image.tiles ? tileKey(id, tileAt(image, at), image.format) : descriptorKey(id);

@@ -2,9 +2,16 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { FAILURE_FORMS, located } from '../../../cli/migration-failures.js';
 import { IMAGE_FORMS } from '../../../cli/migration-images.js';
-import { listedFailure, shownImage } from '../../../cli/migration-json.js';
-import { ListedFailure, ShownImage } from '../../../cli/migration-output.js';
-import type { FailureRecord, Image, ImageStatus, OperatorQueue } from '../../../jobs/work-queue.js';
+import { listedFailure, shownImage, shownWorker } from '../../../cli/migration-json.js';
+import { ListedFailure, ShownImage, Worker } from '../../../cli/migration-output.js';
+import { LATENCY_BOUNDS_MS } from '../../../jobs/latency.js';
+import type {
+  FailureRecord,
+  Image,
+  ImageStatus,
+  OperatorQueue,
+  WorkerReport,
+} from '../../../jobs/work-queue.js';
 
 /** Levels 0, 1 and 2 of one tile each, level 3 of four. */
 const IMAGE: Image = {
@@ -39,6 +46,24 @@ test('an image tells its geometry, what is stored, failed and left', () => {
   const rest = { stored: 3, failed: 1, left: 3, bytes: 9, digest, descriptor: 'waiting' };
   expect(shown).toEqual({ image: id, ...geometry, ...rest });
   expect(v.is(ShownImage, shown)).toBe(true);
+});
+
+test('a worker tells p50 and p99 of each store that it asked something, in ms', () => {
+  const worker: WorkerReport = {
+    ...{ worker: 'w', lane: 'tiles', unit: '', machine: '', state: 'copying', since: 0, detail: '' },
+    ...{ done: 0, skipped: 0, failed: 0, bytes: 0, rate: 0, limit: 1 },
+    latency: [
+      { side: 'source', kind: 'azure', counts: LATENCY_BOUNDS_MS.map((ms) => (ms === 0.7 ? 3 : 0)) },
+      { side: 'destination', kind: 'swift', counts: [] },
+    ],
+  };
+  const shown = shownWorker(worker);
+  expect(shown).toEqual({
+    ...worker,
+    since: '1970-01-01T00:00:00.000Z',
+    latency: [{ side: 'source', kind: 'azure', requests: 3, p50Ms: 0.6, p99Ms: 0.7 }],
+  });
+  expect(v.is(Worker, shown)).toBe(true);
 });
 
 test('the columns of CSV are the fields of JSON', () => {

@@ -9,6 +9,7 @@ import {
   type ImageGeometry,
   LANES,
   type Lane,
+  type WorkerReport,
   type WorkQueue,
 } from '../../../jobs/work-queue.js';
 import { definition, LONG, point, SMALL } from '../../contracts/queue-cases.js';
@@ -184,4 +185,13 @@ it('reads, and compares, a definition from before copies between stores and inco
     incomplete: 'withhold',
   });
   expect(await queue.createMigration(definition({ name: 'old' }))).toBe('exists');
+});
+
+it('reads what a worker from before latencies says of itself as without any', async () => {
+  const report = {
+    ...{ worker: 'old', lane: 'tiles' as const, unit: '', machine: '', state: 'idle' as const, since: 1 },
+    ...{ detail: '', done: 0, skipped: 0, failed: 0, bytes: 0, rate: 0, limit: 1 },
+  };
+  await queue.report(report as WorkerReport, LONG);
+  expect(await queue.workers()).toEqual([{ ...report, latency: [] }]);
 });
