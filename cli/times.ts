@@ -23,3 +23,10 @@ export function timeOfDay(ms: number): string {
 function two(count: number): string {
   return count < 10 ? `0${count}` : `${count}`;
 }
+
+const DAY_MS = 86_400_000;
+
+/** A time near `now` is told by its time of day, `09:00:00Z`; any other with its date: `2026-11-21T09:00:00Z`. */
+export function timeNear(ms: number, now: number): string {
+  return Math.abs(now - ms) < DAY_MS / 2 ? timeOfDay(ms) : `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

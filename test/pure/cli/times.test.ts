@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, stamp, timeOfDay } from '../../../cli/times.js';
+import { ago, stamp, timeNear, timeOfDay } from '../../../cli/times.js';
 
 test.each([
   [-5, '0s'],
@@ -17,4 +17,11 @@ test('a time as systemctl writes it', () => {
 
 test('a time of day is of UTC', () => {
   expect(timeOfDay(Date.UTC(2026, 10, 21, 9, 5, 7, 999))).toBe('09:05:07Z');
+});
+
+test('a time of another day is told with its date', () => {
+  const now = Date.UTC(2026, 10, 21, 9);
+  expect(timeNear(now - 43_199_999, now)).toBe('21:00:00Z');
+  expect(timeNear(now - 43_200_000, now)).toBe('2026-11-20T21:00:00Z');
+  expect(timeNear(now + 43_199_000, now)).toBe('20:59:59Z');
 });
