@@ -182,11 +182,7 @@ function draw(
 }
 
 function openScreen(blessed: Blessed, terminal: Terminal, env: NodeJS.ProcessEnv, unicode: boolean): Screen {
-  const program = blessed.program({
-    // Input that nothing comes from: keys are read by the terminal.
-    ...{ input: new PassThrough(), output: terminal as unknown as NodeJS.WritableStream },
-    ...{ terminal: nameOf(blessed, env), tput: true, extended: false, forceUnicode: unicode },
-  });
+  const program = openProgram(blessed, terminal, env, unicode);
   const screen = blessed.screen({ program, fullUnicode: true, forceUnicode: unicode }) as Screen;
   // It would end the process with status 0 on a signal, and show no error of ours on a restored terminal.
   const { Screen: handlers } = blessed;
@@ -198,11 +194,27 @@ function openScreen(blessed: Blessed, terminal: Terminal, env: NodeJS.ProcessEnv
   return screen;
 }
 
-/** One that blessed can move the cursor on: else that of xterm, which most terminals understand. */
-function nameOf(blessed: Blessed, { TERM = '' }: NodeJS.ProcessEnv): string {
-  if (!/^[\w.+-]+$/.test(TERM)) return 'xterm';
-  const { strings } = blessed.tput({ terminal: TERM, extended: false });
-  return strings.cursor_address ? TERM : 'xterm';
+/** For a terminal that is not known, or on which the cursor cannot be moved, that of xterm: most understand it. */
+function openProgram(
+  blessed: Blessed,
+  terminal: Terminal,
+  { TERM = '' }: NodeJS.ProcessEnv,
+  forceUnicode: boolean,
+): Program {
+  const { error } = console;
+  // Descriptions of terminals that its compiler stumbles over it prints, then takes one of its own in their place.
+  console.error = () => {};
+  try {
+    const program = blessed.program({
+      // Input that nothing comes from: keys are read by the terminal.
+      ...{ input: new PassThrough(), output: terminal, tput: true, extended: false, forceUnicode },
+      terminal: /^[\w.+-]+$/.test(TERM) ? TERM : 'xterm',
+    });
+    if (!program.tput.strings.cursor_address) program.setTerminal('xterm');
+    return program;
+  } finally {
+    console.error = error;
+  }
 }
 
 function coloursOf(screen: Screen, { NO_COLOR, TERM = '', COLORTERM }: NodeJS.ProcessEnv): Colours {
@@ -245,9 +257,16 @@ interface Screen extends Omit<Widgets.Screen, 'tput' | 'program' | 'lines'> {
     readonly acscr: Readonly<Record<string, string>>;
     readonly utoa: Readonly<Record<string, string>>;
   };
-  readonly program: { isAlt: boolean };
+  readonly program: Program;
   enter(): void;
   leave(): void;
+}
+
+interface Program {
+  /** Whether the screen is taken. */
+  isAlt: boolean;
+  readonly tput: { readonly strings: { readonly cursor_address?: string } };
+  setTerminal(name: string): void;
 }
 
 interface Blessed {
@@ -259,8 +278,7 @@ interface Blessed {
     readonly _sigintHandler: () => void;
     readonly _sigquitHandler: () => void;
   };
-  program(options: object): object;
+  program(options: object): Program;
   screen(options: object): object;
   box(options: object): Widgets.BoxElement;
-  tput(options: object): { readonly strings: { readonly cursor_address?: string } };
 }

@@ -1,9 +1,9 @@
-import { clean, cut, pad, width } from './cells.js';
+import { clean, cut, lineWidth, pad, width } from './cells.js';
 import type { Chart, Line, Span, Tone } from './page.js';
 
 /** A chart cut to its room: lines with the legend and the axes, and the place among them where the curves go. */
 export interface Plot {
-  /** Exactly as many as the room is high, none wider than it. */
+  /** No more than the room is high, none wider than it. */
   readonly lines: readonly Line[];
   /** In cells from the upper left corner of the room; null: there is only room for the numbers of now. */
   readonly area: {
@@ -48,12 +48,13 @@ export function plotOf(chart: Chart, room: { readonly width: number; readonly he
   });
   const scale = [top, top / 2, 0].map((value) => clean(chart.told(value)));
   const left = Math.max(...scale.map(width)) + 1;
-  const area = { left, top: 1, width: room.width - left, height: room.height - 2 };
+  const head = legend(entries, Math.max(0, room.width), room.height < 8 ? 1 : 2);
+  const area = { left, top: head.length, width: room.width - left, height: room.height - head.length - 1 };
   if (area.width < LEAST_AREA.width || area.height < LEAST_AREA.height) {
     const lines = entries
       .slice(0, Math.max(0, room.height))
       .map((entry) => cut(entry, Math.max(0, room.width)));
-    return { lines: filled(lines, room.height), area: null, curves: [] };
+    return { lines, area: null, curves: [] };
   }
   const [most = '', half = '', none = ''] = scale;
   const middle = half === most || half === none || area.height < 4 ? -1 : Math.round(area.height / 2 - 0.5);
@@ -61,10 +62,15 @@ export function plotOf(chart: Chart, room: { readonly width: number; readonly he
     const told = row === 0 ? most : row === middle ? half : '';
     return pad([{ text: `${told}${told === '' ? '│' : '┤'}`, tone: 'dim' }], left, 'right');
   });
-  const between = Math.max(1, area.width - width(clean(chart.from)) - width(clean(chart.to)));
-  const times = `${none}└${clean(chart.from)}${'─'.repeat(between)}${clean(chart.to)}`;
-  const under: Span = { text: times.padStart(times.length + left - 1 - width(none)), tone: 'dim' };
-  return { lines: [legend(entries, room.width), ...sides, cut([under], room.width)], area, curves };
+  const [from, to] = [clean(chart.from), clean(chart.to)];
+  const between = '─'.repeat(Math.max(1, area.width - width(from) - width(to)));
+  const under = pad([{ text: `${none}└`, tone: 'dim' }], left, 'right');
+  const lines = [
+    ...head,
+    ...sides,
+    cut([...under, { text: `${from}${between}${to}`, tone: 'dim' }], room.width),
+  ];
+  return { lines, area, curves };
 }
 
 function finite(value: number | null): number | null {
@@ -79,17 +85,19 @@ function roundedUp(value: number): number {
   return digit * power;
 }
 
-/** As many as fit whole. */
-function legend(entries: readonly Line[], cells: number): Line {
-  const line = entries.flatMap((entry, at) =>
-    at === 0 ? entry : [{ text: '   ', tone: 'plain' } as const, ...entry],
-  );
-  return cut(line, cells);
+/** Side by side as they fit whole, in so many rows at most; what is over is cut. */
+function legend(entries: readonly Line[], cells: number, rows: number): readonly Line[] {
+  const lines: Line[] = [];
+  for (const entry of entries) {
+    const last = lines.at(-1) ?? [];
+    const longer = last.length === 0 ? entry : [...last, BETWEEN, ...entry];
+    if (lines.length === 0 || (lineWidth(longer) > cells && lines.length < rows)) lines.push(entry);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines.length === 0 ? [[]] : lines.map((line) => cut(line, cells));
 }
 
-function filled(lines: readonly Line[], height: number): readonly Line[] {
-  return [...lines, ...Array.from({ length: Math.max(0, height - lines.length) }, (): Line => [])];
-}
+const BETWEEN: Span = { text: '   ', tone: 'plain' };
 
 const EIGHTHS = ' ▁▂▃▄▅▆▇█';
 
