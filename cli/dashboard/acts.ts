@@ -109,13 +109,19 @@ export function drainOrUncordon({ snapshot, page, row }: Upon): Act {
   if (report === undefined) return say(`machine ${machine} is known no more`);
   const label = labelOf(report);
   if (report.draining) return does({ kind: 'uncordon', machine });
-  if (!report.alive) return say(`machine ${label} is ${machineState(report)}: there is nothing to drain`);
+  if (!report.alive)
+    return say(`machine ${label} is not there (${machineState(report)}): there is nothing to drain`);
   const { leaving, staying } = emptying(machine, fleet.units);
-  const stay = staying.length === 0 ? '' : `, ${staying.length} stay (Sticky=yes)`;
-  return ask(
-    `Drain machine ${label}? It takes no new units, ${counted(leaving.length, 'unit')} leave it${stay}.`,
-    { kind: 'drain', machine },
-  );
+  const stay = staying.length === 0 ? '' : `, ${those(staying.length, 'stay')} (Sticky=yes)`;
+  return ask(`Drain machine ${label}? It takes no new units, ${those(leaving.length, 'leave')} it${stay}.`, {
+    kind: 'drain',
+    machine,
+  });
+}
+
+/** `1 unit stays`, `2 units stay`. */
+function those(count: number, verb: string): string {
+  return `${counted(count, 'unit')} ${verb}${count === 1 ? 's' : ''}`;
 }
 
 export function scale(by: 1 | -1, { snapshot }: Upon): Act {
