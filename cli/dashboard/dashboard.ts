@@ -36,8 +36,6 @@ export interface Dashboard {
   say(words: string, tone: NonNullable<State['said']>['tone']): void;
   /** Ends it; `cause`: what went wrong. */
   end(cause?: unknown): void;
-  /** Gives the terminal back at once, where the process ends. */
-  restore(): void;
   /** Until `q`, the signal, or `end`: with the terminal given back. Rejects with what went wrong. */
   readonly ended: Promise<void>;
 }
@@ -157,5 +155,5 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
     await beat.stop();
     if (failure !== null) throw failure.cause;
   }
-  return { say, end, restore: () => view.close(), ended: untilOver() };
+  return { say, end, ended: untilOver() };
 }

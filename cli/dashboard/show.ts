@@ -3,7 +3,6 @@ import type { DivertedLog } from './diverted-log.js';
 import { createHands } from './hands.js';
 import { type Sources, withEyes } from './sources.js';
 import type { State } from './state.js';
-import { watchTerminal } from './terminal-watch.js';
 
 export interface ShowOptions {
   /** That one begins with. */
@@ -32,18 +31,18 @@ export async function showDashboard(sources: Sources, options: ShowOptions): Pro
   // Only here: what paints takes longer to load than all the rest.
   const { openView } = await import('./blessed-view.js');
   await withEyes(sources, async (eyes) => {
-    const { say, end, restore, ended } = await openDashboard({
+    const { say, end, ended } = await openDashboard({
       ...options,
       ...{ eyes, hands, clock },
       openView: (events) => openView(events, env),
     });
-    const unwatch = watchTerminal({ gone: () => end(), broken: end, exit: restore });
+    process.on('uncaughtException', end);
     log?.divert((words, isBad) => say(words, isBad ? 'bad' : 'dim'));
     try {
       await ended;
     } finally {
       log?.divert(null);
-      unwatch();
+      process.off('uncaughtException', end);
     }
   });
 }
