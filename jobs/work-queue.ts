@@ -306,11 +306,14 @@ export interface FailureRecord extends RangeFailure {
   readonly image: string;
 }
 
-/** One attempt that failed, as it was told. */
+/**
+ * One attempt that failed, as it was told. A claim that was lost is one as well, `worker-died` at all that was left of it;
+ * and a refused image is one each time it is refused.
+ */
 export interface FailedAttempt extends FailureRecord {
   /** ms since the epoch, on the queue's clock. */
   readonly at: number;
-  /** False: it is tried again later. */
+  /** False: it is tried again later. In a cancelled migration nothing is. */
   readonly final: boolean;
   /** Who told it; empty: its claim was lost, or an image was refused by zh-populate. */
   readonly worker: string;
@@ -347,7 +350,7 @@ export interface WorkerReport {
   readonly rate: number;
   /** Its adaptive limits of objects in flight, added up. */
   readonly limit: number;
-  /** Of the requests of the last minute, for each store it used. */
+  /** Of the requests of the last minute, for each store it asked something; those it broke off itself are left out. */
   readonly latency: readonly StoreLatency[];
 }
 
@@ -431,7 +434,10 @@ export interface OperatorQueue extends Pick<PlanQueue, 'closePlan'> {
   /** All images, in the order added, a page at a time. */
   images(migration: string): AsyncIterable<ImageStatus>;
   workers(): Promise<readonly WorkerReport[]>;
-  /** The last attempts that failed, newest first, at most `most`; a few hundred are remembered. */
+  /**
+   * The last attempts that failed, newest first (of one checkpoint those that are final), at most `most`, whatever became of
+   * their items since; two hundred are remembered.
+   */
   newestFailures(migration: string, most: number): Promise<readonly FailedAttempt[]>;
 }
 
