@@ -5,7 +5,7 @@ import { command } from './command.js';
 import { located } from './migration-failures.js';
 import { shownImage } from './migration-json.js';
 import type { ListedFailure, ShownImage } from './migration-output.js';
-import { labelled, section } from './migration-text.js';
+import { DESCRIPTOR_WORDS, labelled, section } from './migration-text.js';
 import { withQueue } from './queue.js';
 import { ROW_FORMAT, type RowForms, writeRows } from './rows.js';
 import { printable } from './store-text.js';
@@ -79,12 +79,6 @@ async function absence(queue: OperatorQueue, migration: string, id: string): Pro
   return permanent(`migration ${migration} has no image ${id}`, { code: 'not-found' });
 }
 
-const DESCRIPTOR: Readonly<Record<ShownImage['descriptor'], string>> = {
-  waiting: 'waiting for the tiles left',
-  withheld: 'withheld, as tiles failed (retry them, or accept the image)',
-  released: 'released: published, or on its way',
-};
-
 function imageWords(migration: string, image: ShownImage, failures: readonly ListedFailure[]): string[] {
   const { width, height, tileSize, overlap, format, tiles, stored, failed, left } = image;
   const shownFailures = failures.slice(0, MOST_FAILURES).map(failureWords);
@@ -105,7 +99,7 @@ function imageWords(migration: string, image: ShownImage, failures: readonly Lis
       ],
       ['Stored', [size(image.bytes)]],
       ['Digest', [image.digest]],
-      ['Descriptor', [DESCRIPTOR[image.descriptor]]],
+      ['Descriptor', [DESCRIPTOR_WORDS[image.descriptor]]],
     ]),
     ...section('Failures', [...shownFailures, ...more]),
   ].map(printable);

@@ -1,6 +1,7 @@
 import { progressOf, settledOf, verificationProgress } from '../jobs/progress.js';
 import { duration, rateWords, size } from '../jobs/quantities.js';
 import type {
+  ImageStatus,
   Lane,
   MigrationStatus,
   StateCounts,
@@ -11,13 +12,12 @@ import type {
 import { limitWords } from './limit-text.js';
 import { printable } from './store-text.js';
 import { counted } from './table.js';
-import { stamp } from './times.js';
+import { stamp, timeNear } from './times.js';
 
 /** How migrations are put in words. */
 
 const WIDTH = 80;
 const LABEL = 16;
-const DAY_MS = 86_400_000;
 
 /** Tiles and descriptors failed, and images refused. */
 export function failureCount({ tiles, descriptors, images }: MigrationStatus): number {
@@ -74,6 +74,13 @@ export function statusLines(status: MigrationStatus, workers: readonly WorkerRep
     ),
   ].map(printable);
 }
+
+/** What becomes of the descriptor of an image. */
+export const DESCRIPTOR_WORDS: Readonly<Record<ImageStatus['descriptor'], string>> = {
+  waiting: 'waiting for the tiles left',
+  withheld: 'withheld, as tiles failed (retry them, or accept the image)',
+  released: 'released: published, or on its way',
+};
 
 /** `  Name:         words`, with further lines of words below the first. */
 export function labelled(rows: readonly (readonly [string, readonly string[]])[]): string[] {
@@ -186,8 +193,7 @@ function workerWords(report: WorkerReport, now: number): string[] {
   const { worker, unit, machine, lane, state, since, detail } = report;
   const where = machine === '' ? '' : ` on ${machine.slice(0, 8)}`;
   const doing = state === 'copying' ? COPYING[lane] : state;
-  const iso = `${new Date(since).toISOString().slice(0, 19)}Z`;
-  const time = Math.abs(now - since) < DAY_MS / 2 ? iso.slice(11) : iso;
+  const time = timeNear(since, now);
   const counts = named(report, ['done', 'skipped', 'failed']).join(', ');
   return [
     `${unit === '' ? worker : unit}${where}: ${doing} since ${time}${detail === '' ? '' : `: ${detail}`}`,

@@ -20,6 +20,13 @@ interface Grid {
   readonly rows: number;
 }
 
+export interface Level extends Grid {
+  readonly level: number;
+  readonly width: number;
+  readonly height: number;
+  readonly first: number;
+}
+
 /** The number of the level that is the full image. */
 export function maxLevel(image: Extent): number {
   return 32 - Math.clz32(Math.max(image.width, image.height) - 1);
@@ -31,6 +38,20 @@ function gridOf(image: Extent, level: number): Grid {
     columns: Math.ceil(Math.ceil(image.width / scale) / image.tileSize),
     rows: Math.ceil(Math.ceil(image.height / scale) / image.tileSize),
   };
+}
+
+/** All levels, the smallest first: their size in pixels, their grid of tiles, and the number of the first. */
+export function levelsOf(image: Extent): readonly Level[] {
+  const levels: Level[] = [];
+  let first = 0;
+  for (let level = 0; level <= maxLevel(image); level++) {
+    const scale = 2 ** (maxLevel(image) - level);
+    const size = { width: Math.ceil(image.width / scale), height: Math.ceil(image.height / scale) };
+    const grid = gridOf(image, level);
+    levels.push({ level, ...size, ...grid, first });
+    first += grid.columns * grid.rows;
+  }
+  return levels;
 }
 
 /** How many tiles the image has on all levels together. Exact up to 2^53, monotonic beyond. */

@@ -1,6 +1,6 @@
 import { grouped } from '../../jobs/quantities.js';
 import type { FailedAttempt, FailureRecord, Image } from '../../jobs/work-queue.js';
-import { timeOfDay } from '../times.js';
+import { timeNear } from '../times.js';
 import { failureKey, retried, whatWords } from './failure-names.js';
 import type { Line, Table } from './page.js';
 import type { Listing } from './rows.js';
@@ -16,11 +16,18 @@ const WHAT = { head: 'TILE', align: 'left', spare: 0 } as const;
 const REASON = { head: 'REASON', align: 'left', spare: 0 } as const;
 const STATUS = { head: 'STATUS', align: 'right', spare: 5 } as const;
 
-/** What was tried in vain, each at its time. `image` answers null where the geometry is not known. */
+/** How what rows speak of is known: the geometry of an image (null: not known), the name of a worker. */
+export interface Known {
+  readonly image: (id: string) => Image | null;
+  readonly worker: (id: string) => string;
+  readonly now: number;
+}
+
+/** What was tried in vain, each at its time. */
 export function attemptRows(
   migration: string,
   attempts: readonly FailedAttempt[],
-  image: (id: string) => Image | null,
+  { image, worker: nameOf, now }: Known,
 ): Rows {
   const columns: Table['columns'] = [
     ...[TIME, IMAGE, WHAT, REASON, STATUS],
@@ -33,11 +40,11 @@ export function attemptRows(
     return {
       key: `${at} ${attempt.attempt} ${failureKey(attempt)}`,
       cells: [
-        [dim(timeOfDay(at))],
+        [dim(timeNear(at, now))],
         ...cellsOf(attempt, image(attempt.image)),
         [span(grouped(attempt.attempt))],
         [final ? bad('for good') : warn('again later')],
-        [dim(worker === '' ? '-' : worker.slice(0, 8))],
+        [dim(worker === '' ? '-' : nameOf(worker))],
       ],
       opens: opens(migration, attempt),
       about: { migration, ...(final ? retried(attempt) : {}) },
@@ -50,7 +57,7 @@ export function attemptRows(
 export function standingRows(
   migration: string,
   failures: readonly FailureRecord[],
-  image: (id: string) => Image | null,
+  { image }: Pick<Known, 'image'>,
 ): Rows {
   const columns: Table['columns'] = [
     ...[IMAGE, WHAT, REASON, STATUS],
@@ -63,6 +70,15 @@ export function standingRows(
     about: { migration, ...retried(failure) },
   }));
   return { columns, rows };
+}
+
+/** Where all rows are of one image that is told of elsewhere. */
+export function withoutImage({ columns, rows }: Rows): Rows {
+  const at = columns.indexOf(IMAGE);
+  return {
+    columns: columns.toSpliced(at, 1),
+    rows: rows.map((row) => ({ ...row, cells: row.cells.toSpliced(at, 1) })),
+  };
 }
 
 function cellsOf(failure: FailureRecord, image: Image | null): Line[] {

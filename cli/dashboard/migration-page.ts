@@ -7,8 +7,8 @@ import { counted } from '../table.js';
 import { chosenMigration } from './chosen-migration.js';
 import { type Fact, factLines, textBlock } from './facts.js';
 import { attemptRows } from './failure-rows.js';
-import { keysOf } from './keys.js';
 import { cargoAlarms } from './migration-alarms.js';
+import { migrationKeys } from './migration-keys.js';
 import { migrationFacts, migrationsBlock } from './migration-rows.js';
 import { toneOf } from './migration-tone.js';
 import type { Block, Line, Page } from './page.js';
@@ -19,7 +19,7 @@ import { tableOf } from './rows.js';
 import type { Cargo, Snapshot } from './snapshot.js';
 import { bad, dim, span, strong, warn } from './spans.js';
 import type { State } from './state.js';
-import { workersBlock } from './worker-rows.js';
+import { workerNames, workersBlock } from './worker-rows.js';
 
 /** One migration, its workers and what fails. */
 export function migrationPage({ now, cargo: reading }: Snapshot, state: State): Page {
@@ -41,11 +41,11 @@ export function migrationPage({ now, cargo: reading }: Snapshot, state: State): 
       ...[progressBlock(status, 0), statesBlock(status, 0), factsBlock(migrationFacts(status))],
       ...[...rateCharts(rates, 1), latencyBlock(cargo.workers, 1)],
       workersBlock(cargo.workers, state, 2),
-      failuresBlock(shown, cargo, state),
+      failuresBlock(shown, cargo, state, queueNow),
       ...others,
     ],
     about: { migration: shown },
-    keys: keysFor(status, cargo),
+    keys: migrationKeys('migration', cargo, shown),
     brief: briefOf(status, cargo.workers),
   };
 }
@@ -58,7 +58,7 @@ export function unreadCargo(title: Line, alarms: readonly Line[]): Page {
     alarms,
     blocks: [textBlock({ ...FACTS, band: 0, spare: 0 }, [line])],
     about: {},
-    keys: keysOf('migration'),
+    keys: migrationKeys('migration', null, null),
     brief: [line],
   };
 }
@@ -87,8 +87,9 @@ function titleOf(status: MigrationStatus, { migrations }: Cargo): Line {
   ];
 }
 
-function failuresBlock(name: string, { failures, images }: Cargo, state: State): Block {
-  const rows = attemptRows(name, failures, (id) => images.get(id) ?? null);
+function failuresBlock(name: string, { failures, images, workers }: Cargo, state: State, now: number): Block {
+  const known = { image: (id: string) => images.get(id) ?? null, worker: workerNames(workers), now };
+  const rows = attemptRows(name, failures, known);
   const listing = { ...rows, empty: 'nothing has failed lately' };
   return {
     ...{ id: 'failures', title: 'Newest failures', band: 3 },
@@ -96,16 +97,6 @@ function failuresBlock(name: string, { failures, images }: Cargo, state: State):
     most: { height: rows.rows.length + 3 },
     ...{ spare: 3, body: tableOf(state, 'failures', listing) },
   };
-}
-
-/** Without those that would do nothing now. */
-function keysFor({ state, finished }: MigrationStatus, { migrations }: Cargo): Page['keys'] {
-  const over = finished || state === 'cancelled';
-  return keysOf('migration').filter(([key]) => {
-    if (key === 'p') return !over && state === 'running';
-    if (key === 'r') return !over && state === 'paused';
-    return (key !== '[' && key !== ']') || migrations.size > 1;
-  });
 }
 
 function briefOf(status: MigrationStatus, workers: readonly WorkerReport[]): Line[] {
@@ -156,7 +147,7 @@ function unreadable(
       ...others,
     ],
     about: { migration: name },
-    keys: keysOf('migration').filter(([key]) => key !== 'p' && key !== 'r' && key !== 'f'),
+    keys: migrationKeys('migration', cargo, name),
     brief: lines,
   };
 }
@@ -174,7 +165,7 @@ function noMigration(cargo: Cargo, state: State, alarms: readonly Line[]): Page 
     alarms,
     blocks: [textBlock({ ...FACTS, band: 0, spare: 0 }, lines), workersBlock(cargo.workers, state, 2)],
     about: {},
-    keys: keysOf('migration').filter(([key]) => !['p', 'r', 'f', 't', 'Space', 'a', '[', ']'].includes(key)),
+    keys: migrationKeys('migration', cargo, null),
     brief: lines,
   };
 }

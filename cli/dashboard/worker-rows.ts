@@ -46,10 +46,20 @@ function named(workers: readonly WorkerReport[]): Named[] {
   for (const report of workers) count.set(place(report), (count.get(place(report)) ?? 0) + 1);
   return workers.map((report) => {
     const { unit, worker } = report;
-    if (unit === '') return { name: worker.slice(0, 8), report };
-    const several = (count.get(place(report)) ?? 0) > 1;
-    return { name: `${unit.replace(/\.service$/, '')}${several ? ` ${worker.slice(0, 4)}` : ''}`, report };
+    const several = unit !== '' && (count.get(place(report)) ?? 0) > 1;
+    return { name: `${workerName(report)}${several ? ` ${worker.slice(0, 4)}` : ''}`, report };
   });
+}
+
+/** The name of a worker by its id; of one that is not known any more the beginning of its id. */
+export function workerNames(workers: readonly WorkerReport[]): (id: string) => string {
+  const names = new Map(named(workers).map(({ name, report }) => [report.worker, name]));
+  return (id) => names.get(id) ?? id.slice(0, 8);
+}
+
+/** `zh-import-blobs@1`; outside the fleet the beginning of its id. */
+export function workerName({ unit, worker }: Pick<WorkerReport, 'unit' | 'worker'>): string {
+  return unit === '' ? worker.slice(0, 8) : unit.replace(/\.service$/, '');
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -100,20 +110,21 @@ export function countSpan(count: number, tone: Tone): Span {
   return span(grouped(count), count === 0 ? 'dim' : tone);
 }
 
-/** `copying tiles`, `idle: paused`, `source unreachable since 12:00:07Z: no answer`, and what else it has to say. */
+/** `copying tiles`, `idle: paused`, `source unreachable since 12:00:07Z: no answer`, and what else it has trouble with. */
 export function doingSpan(report: WorkerReport): Span {
   const { lane, state, since, detail } = report;
   if (isAway(report)) return bad(`${state} since ${timeOfDay(since)}${detail === '' ? '' : `: ${detail}`}`);
-  const { doing, troubles } = detailOf(detail);
+  const [doing = ''] = detail.split('; ', 1);
+  const troubles = troublesOf(report);
   const words = state === 'copying' ? COPYING[lane] : doing === '' || doing === 'copying' ? state : doing;
-  const tone = troubles !== '' || doing.startsWith('waiting') ? 'warn' : state === 'idle' ? 'dim' : 'plain';
-  return span(`${words}${troubles === '' ? '' : `; ${troubles}`}`, tone);
+  const tone =
+    troubles.length > 0 || doing.startsWith('waiting') ? 'warn' : state === 'idle' ? 'dim' : 'plain';
+  return span([words, ...troubles].join('; '), tone);
 }
 
-/** What a worker has to say: first what it does, then what it has trouble with. */
-function detailOf(detail: string): { readonly doing: string; readonly troubles: string } {
-  const [doing = '', ...troubles] = detail.split('; ');
-  return { doing, troubles: troubles.join('; ') };
+/** What a worker that goes on has trouble with: in its detail it is told after what it does. */
+export function troublesOf(report: WorkerReport): readonly string[] {
+  return isAway(report) ? [] : report.detail.split('; ').slice(1);
 }
 
 /**
@@ -123,8 +134,7 @@ function detailOf(detail: string): { readonly doing: string; readonly troubles: 
 export function troubleOf(migration: string, workers: readonly WorkerReport[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const report of workers) {
-    if (isAway(report)) continue;
-    for (const part of report.detail.split('; ')) {
+    for (const part of troublesOf(report)) {
       const words = [`migration ${migration}: `, `migration ${migration} is `].find((it) =>
         part.startsWith(it),
       );
