@@ -1,5 +1,5 @@
 import { grouped } from '../../jobs/quantities.js';
-import type { FailureFilter } from '../../jobs/work-queue.js';
+import type { FailureFilter, MigrationStatus } from '../../jobs/work-queue.js';
 import { isTemplate } from '../../units/name.js';
 import { emptying } from '../drain-view.js';
 import { labelOf, machineState } from '../machine-label.js';
@@ -7,7 +7,9 @@ import { stateWords } from '../migration-text.js';
 import { wantedInstances } from '../scale-plan.js';
 import { counted } from '../table.js';
 import { clean } from './cells.js';
+import { filterWords } from './filter-words.js';
 import type { Intent } from './intent.js';
+import { itemsFailed } from './items-failed.js';
 import type { About, Row } from './page.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -63,7 +65,7 @@ export function pauseOrResume(kind: 'pause' | 'resume', upon: Upon): Act {
 }
 
 export function retry(upon: Upon): Act {
-  const { row, marked, page } = upon;
+  const { row, marked, page, snapshot } = upon;
   const migration = migrationOf(upon);
   const failures = marked.flatMap(({ about }) => about.failure ?? []);
   const chosen =
@@ -71,16 +73,31 @@ export function retry(upon: Upon): Act {
   if (migration === undefined || chosen.length === 0)
     return say('no failure is chosen that can be tried again (f lists those of a migration)');
   const intent = { kind: 'retry', migration, filters: chosen } as const;
-  const items = chosen.reduce((sum, failure) => sum + itemsOf(failure), 0);
+  const found = snapshot.cargo.value?.migrations.get(migration);
+  const counts = chosen.map((failure) => itemsOf(failure, found));
+  const items = counts.some((count) => count === null) ? null : counts.reduce(sum, 0);
   if (items === 1) return does(intent);
-  const what = counted(chosen.length, 'failure', grouped);
-  const many = items === chosen.length ? '' : ` (${counted(items, 'item', grouped)})`;
-  return ask(`Try ${what}${many} of ${migration} again?`, intent);
+  const many = items === null || items === chosen.length ? '' : ` (${counted(items, 'item', grouped)})`;
+  return ask(`Try ${whichFailures(chosen)}${many} of ${migration} again?`, intent);
 }
 
-/** A failure of tiles says which; any other is of one thing. */
-function itemsOf({ range }: FailureFilter): number {
-  return range === undefined ? 1 : range.end - range.first;
+const sum = (a: number | null, b: number | null): number => (a ?? 0) + (b ?? 0);
+
+/** null: nobody counts these. A failure of one image says which tiles, or is of one thing. */
+function itemsOf(
+  filter: FailureFilter,
+  found: MigrationStatus | { readonly trouble: string } | undefined,
+): number | null {
+  if (filter.range !== undefined) return filter.range.end - filter.range.first;
+  if (filter.image !== undefined) return 1;
+  return found === undefined || 'trouble' in found ? null : itemsFailed(found, filter);
+}
+
+/** `3 failures`, `all failures with reason=http-404`. */
+function whichFailures(chosen: readonly FailureFilter[]): string {
+  const kinds = chosen.filter(({ image }) => image === undefined);
+  if (kinds.length === 0) return counted(chosen.length, 'failure', grouped);
+  return `all failures with ${kinds.map((filter) => filterWords({ filter, rest: '' })).join(' or ')}`;
 }
 
 export function startOrStop({ snapshot, page, row }: Upon): Act {

@@ -124,17 +124,10 @@ function at(state: State, name: string, sight: Sight, size: { columns: number; r
 }
 
 function destroys(intent: Intent): boolean {
-  switch (intent.kind) {
-    case 'stop':
-    case 'drain':
-      return true;
-    case 'scale':
-      return intent.by === -1;
-    case 'retry':
-      return intent.filters.length > 1 || intent.filters.some(({ range }) => range !== undefined);
-    default:
-      return false;
-  }
+  if (intent.kind === 'scale') return intent.by === -1;
+  if (intent.kind === 'retry')
+    return intent.filters.length > 1 || intent.filters.some(({ range }) => range !== undefined);
+  return intent.kind === 'stop' || intent.kind === 'drain';
 }
 
 test('any keys on any page: nothing throws, nothing is destroyed without a y to its question, Escape leads back', () => {

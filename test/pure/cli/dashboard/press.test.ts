@@ -231,6 +231,27 @@ describe('failures', () => {
     expect(sit(sight, 'n', asked.state).state.marked).toEqual(['one', 'two']);
   });
 
+  test('of all with a reason, the question says with which, and how many a counter knows of', () => {
+    const tables = {
+      failures: ['http-404', 'http-503'].map((reason) => rowOf(reason, { failure: { reason } })),
+    };
+    const about = { migration: 'zoomit' };
+    const counted = {
+      tables,
+      about,
+      migrations: { zoomit: { failures: { 'http-404': 1_204, 'http-503': 1 } } },
+    };
+    expect(sit(counted, 't', ON_FAILURES).question).toBe(
+      'Try all failures with reason=http-404 (1,204 items) of zoomit again?',
+    );
+    expect(sit(counted, 'a t', ON_FAILURES).question).toBe(
+      'Try all failures with reason=http-404 or reason=http-503 (1,205 items) of zoomit again?',
+    );
+    expect(sit({ tables, about }, 't', ON_FAILURES)).toMatchObject({
+      ...{ intents: [], question: 'Try all failures with reason=http-404 of zoomit again?' },
+    });
+  });
+
   test('Space takes a mark off again; what cannot be tried again cannot be marked', () => {
     expect(sit(sight, 'space up space', ON_FAILURES).state.marked).toEqual([]);
     const refused = sit(sight, 'down down space', ON_FAILURES);
