@@ -1,4 +1,3 @@
-import { silentLog } from '../runtime/log.js';
 import { parseSwitch } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
 import { type Command, command } from './command.js';
@@ -10,8 +9,7 @@ import { withQueue } from './queue.js';
 const top = command({
   name: 'top',
   arguments: '',
-  summary:
-    'show the fleet and the migrations on the terminal, and steer both; ? there tells its keys. Not on a terminal, or on a dumb one: a line whenever the counts of the cluster change, and one for each running migration at every interval',
+  summary: 'show the fleet and the migrations as they change, and steer both; ? there tells its keys',
   options: {
     once: {
       flag: '--once',
@@ -21,7 +19,7 @@ const top = command({
     },
     interval: {
       flag: '--interval <duration>',
-      help: 'time between two looks, at least 100ms; 500ms if not given, 2s between lines',
+      help: 'time between two looks, at least 100ms; 500ms if not given. Not on a terminal, or on one that is dumb, between lines, then 2s: one for each migration that runs, and one whenever the counts of the cluster have changed (convoyctl events tells more)',
       parse: parseInterval,
     },
   },
@@ -40,6 +38,8 @@ const top = command({
         await write(await frameOnce(sources, { page: 'fleet', env, terminal: terminal.out }));
         return 0;
       }
+      // Only here: no other command needs a log, which takes as long to load as much of the rest.
+      const { silentLog } = await import('../runtime/log.js');
       const { signal } = createShutdown(silentLog);
       if (isPaintable(env)) {
         const { showDashboard } = await import('./dashboard/show.js');

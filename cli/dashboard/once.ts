@@ -21,7 +21,7 @@ const NO_TERMINAL = { columns: 100, rows: 30 };
 const ANSWER_MS = 10_000;
 const OTHER_MS = 2_000;
 const CONDITIONS_MS = 3_000;
-const GLANCE_MS = 25;
+const GLANCE_MS = 100;
 
 /** One frame of a page as text. Rejects with the sentence of why what the page is of cannot be read. */
 export function frameOnce(sources: Sources, { page, env, terminal }: OnceOptions): Promise<string> {
