@@ -10,38 +10,28 @@ import type { State } from './state.js';
 
 /** What happens in the cluster, the newest first, each with when it was heard of. */
 export function eventsBlock(events: Fleet['events'], state: State, band: number): Block {
-  return {
-    ...blockOf(events, state, band),
-    grow: { width: 3, height: 1 },
-    least: { width: 50, height: LEAST_HEIGHT },
-    spare: 2,
-  };
-}
-
-/** What happened to one thing, no higher than it is long: nothing at all if nothing happened. */
-export function historyBlocks(events: Fleet['events'], state: State, band: number): readonly Block[] {
-  if (events.length === 0) return [];
-  const height = events.length + 3;
-  return [
-    {
-      ...blockOf(events, state, band),
-      grow: { width: 1, height: 1 },
-      least: { width: 50, height: Math.min(LEAST_HEIGHT, height) },
-      most: { height },
-      spare: 3,
-    },
-  ];
-}
-
-const LEAST_HEIGHT = 10;
-
-function blockOf(events: Fleet['events'], state: State, band: number) {
   const listing = {
     columns: COLUMNS,
     rows: events.map(rowOf),
     empty: 'nothing has happened since this looks',
   };
-  return { id: 'events', title: 'Events', band, body: tableOf(state, 'events', listing) } as const;
+  return {
+    id: 'events',
+    title: 'Events',
+    band,
+    grow: { width: 3, height: 1 },
+    least: { width: 50, height: 10 },
+    spare: 2,
+    body: tableOf(state, 'events', listing),
+  };
+}
+
+/** What happened to one thing: nothing at all if nothing happened. On a wide terminal only, as much else matters more. */
+export function historyBlocks(events: Fleet['events'], state: State, band: number): readonly Block[] {
+  if (events.length === 0) return [];
+  const height = events.length + 3;
+  const least = { width: 90, height: Math.min(6, height) };
+  return [{ ...eventsBlock(events, state, band), least, most: { height }, spare: 3 }];
 }
 
 const COLUMNS: Listing['columns'] = [

@@ -9,7 +9,7 @@ import type { Block, Line, Page } from './page.js';
 import type { Fleet, Snapshot } from './snapshot.js';
 import { bad, dim, span, strong, warn } from './spans.js';
 import type { State } from './state.js';
-import { pendingBlock, type Rated, rated, unitStatesBlock, unitsBlock } from './unit-rows.js';
+import { pendingBlock, type Rated, rated, unitStatesBlock, unitsBlock, urgencyOf } from './unit-rows.js';
 import { reasonOf, standingWords, tallyOf } from './unit-standing.js';
 
 /** The cluster: its machines, its units, and what becomes of them. */
@@ -96,7 +96,7 @@ function briefOf(fleet: Fleet, units: readonly Rated[]): readonly Line[] {
       : [[warn(`machine ${shortId(machine.id)} is ${how}`)]];
   });
   const troubled = units
-    .filter(({ standing }) => standing.rank < 3)
+    .filter((unit) => urgencyOf(unit) < 3)
     .slice(0, MOST_BRIEF)
     .map(({ report, standing }): Line => {
       const { words, usual } = reasonOf(report, standing);

@@ -2,7 +2,7 @@ import type { UnitReport, UnitState } from '../../api/schemas.js';
 import { grouped } from '../../jobs/quantities.js';
 import { expandSpecifiers } from '../../units/name.js';
 import { valuesOf } from '../../units/unit-file.js';
-import { ago, stamp } from '../times.js';
+import { ago, timeNear } from '../times.js';
 import { type Fact, factLines } from './facts.js';
 import type { Line } from './page.js';
 import { bad, dim, span, strong, warn } from './spans.js';
@@ -49,7 +49,7 @@ function stateFacts(
 ): readonly Fact[] {
   const { word, tone } = standingOn(state, record.target);
   const [summary = '', ...log] = state.reason.split('\n');
-  const since = ` for ${ago(now - state.since)}, since ${stamp(state.since)}`;
+  const since = ` for ${ago(now - state.since)}, since ${timeNear(state.since, now)}`;
   return [
     ['On', state.machine === machine ? null : [span(label(state.machine))]],
     ['State', [span(stateWords(state, word), tone), span(since)]],

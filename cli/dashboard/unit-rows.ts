@@ -42,8 +42,14 @@ export function ratedOn(units: readonly UnitReport[], machine: string): readonly
 
 function worstFirst(units: readonly Rated[]): readonly Rated[] {
   const byRank: Rated[][] = [[], [], [], []];
-  for (const unit of units) byRank[unit.standing.rank]?.push(unit);
+  for (const unit of units) byRank[urgencyOf(unit)]?.push(unit);
   return byRank.flat();
+}
+
+/** The rank of how it stands; but of one that runs where it should not stay, no less than of one on its way. */
+export function urgencyOf({ report: { record, pending }, standing }: Rated): Standing['rank'] {
+  // A global unit need not be able to run everywhere.
+  return pending !== null && !record.global && standing.rank === 3 ? 2 : standing.rank;
 }
 
 /** Units with their states, and why they are where they are or how they broke. `only`: all are on this one machine. */

@@ -10,7 +10,7 @@ export interface Standing {
    */
   readonly word: string;
   readonly tone: Tone;
-  /** 0: broken; 1: pending; 2: on its way, or not where it should be; 3: as it is wanted. */
+  /** 0: broken; 1: pending; 2: on its way; 3: as it is wanted. */
   readonly rank: 0 | 1 | 2 | 3;
   /** What it is told by: of a unit on several machines one of those that stand worst. null: no machine tells of it. */
   readonly state: UnitState | null;
@@ -18,13 +18,11 @@ export interface Standing {
 
 export function standingOf({ record, machine, states, pending }: UnitReport): Standing {
   if (states.length === 0) return nowhere(record.target, machine, pending);
-  const worst = states
+  return states
     .map((state) => standingOn(state, record.target))
     .reduce((one, other) =>
       other.rank < one.rank || (other.rank === one.rank && other.state?.machine === machine) ? other : one,
     );
-  // A global unit need not be able to run everywhere.
-  return pending !== null && !record.global && worst.rank === 3 ? { ...worst, rank: 2 } : worst;
 }
 
 function nowhere(
