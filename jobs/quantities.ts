@@ -42,6 +42,6 @@ export function grouped(told: number | string): string {
 
 /** How long a request took: `0.4 ms`, `12 ms`, `1.2 s`. */
 export function latencyWords(ms: number): string {
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  return ms < 999.5 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

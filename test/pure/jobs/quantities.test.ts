@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, grouped, megabytes, rateWords, size } from '../../../jobs/quantities.js';
+import { duration, grouped, latencyWords, megabytes, rateWords, size } from '../../../jobs/quantities.js';
 
 test.each([
   [0, '0 s'],
@@ -44,4 +44,15 @@ test.each([
   ['8123.4 MB of 16000.0 MB', '8,123.4 MB of 16,000.0 MB'],
 ])('%j is told as %s', (told, words) => {
   expect(grouped(told)).toBe(words);
+});
+
+test.each([
+  [0.04, '0.0 ms'],
+  [9.94, '9.9 ms'],
+  [9.96, '10 ms'],
+  [999.4, '999 ms'],
+  [999.6, '1.0 s'],
+  [60_000, '60.0 s'],
+])('a request that took %f ms took %s', (ms, words) => {
+  expect(latencyWords(ms)).toBe(words);
 });
