@@ -1,4 +1,5 @@
 import type { Block, Line } from './page.js';
+import { programLine } from './program-line.js';
 import { bad, dim, span } from './spans.js';
 
 /** The end of a unit's output. */
@@ -20,9 +21,9 @@ export function logBlock(log: Log, place: Pick<Block, 'title' | 'band' | 'spare'
   };
 }
 
-/** Without the colours that programs give them. */
+/** Those of our own programs in words, others as they are, without the colours that programs give them. */
 export function logLines({ lines, trouble, empty }: Log): readonly Line[] {
-  const told = lines.map((line): Line => [span(line.replace(COLOUR, ''))]);
+  const told = lines.map((line): Line => programLine(line) ?? [span(line.replace(COLOUR, ''))]);
   if (trouble !== null) return [...told, [bad(trouble)]];
   return told.length === 0 ? [[dim(empty)]] : told;
 }

@@ -180,6 +180,11 @@ test.each<[string, Opened | null, string[]]>([
     opened({ log: ['\u001b[1;31mred\u001b[0m', 'tab\there\u001b[2J'] }),
     ['red', 'tab here�[2J'],
   ],
+  [
+    'is of one of our programs',
+    opened({ log: ['{"level":30,"time":"2026-11-21T19:07:14.123Z","name":"x","msg":"idle: finished"}'] }),
+    ['19:07:14Z idle: finished'],
+  ],
   ['cannot be read', opened({ log: ['before'], trouble: 'no answer' }), ['before', 'no answer']],
 ])('a log that %s', (_, looked, lines) => {
   const page = pageFor(FAILED, { opened: looked });
