@@ -5,22 +5,9 @@ import type { Context } from './command.js';
 import type { ScalePlan } from './scale-plan.js';
 import { sideBySide } from './side-by-side.js';
 import { submitAll } from './submit-all.js';
-import { readUnitFile } from './unit-files.js';
 
 /** What scaled instances are to be. */
 const target = 'launched';
-
-/** A template's text: from the registry, else from its file in the folder; null: it is in neither. */
-export async function findTemplate(
-  context: Pick<Context, 'fleet'>,
-  folder: string,
-  template: string,
-  units: readonly UnitReport[],
-): Promise<UnitFile | null> {
-  const known = units.find(({ record }) => record.name === template);
-  if (known !== undefined) return { options: known.record.options };
-  return (await readUnitFile(context, folder, template))?.unit ?? null;
-}
 
 /** Asks for all that a plan says, and waits for none of it. */
 export async function carryOut(

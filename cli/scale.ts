@@ -7,12 +7,12 @@ import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { describeState, inactiveGoal, launchedGoal } from './goals.js';
 import { reporting } from './report-errors.js';
 import { firstNumbers, planScale, type ScalePlan } from './scale-plan.js';
-import { carryOut, findTemplate, hasEnded, submissions } from './scale-steps.js';
+import { carryOut, hasEnded, submissions } from './scale-steps.js';
 import { few } from './select.js';
 import { rehearseAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
 import { unitNamed } from './unit-args.js';
-import { folderOf } from './unit-files.js';
+import { folderOf, readUnitFile } from './unit-files.js';
 import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
@@ -84,8 +84,10 @@ async function templateUnit(
   { arg, template }: Wish,
   units: readonly UnitReport[],
 ): Promise<UnitFile> {
-  const unit = await findTemplate(context, folderOf(context, arg), template, units);
-  if (unit !== null) return unit;
+  const known = units.find(({ record }) => record.name === template);
+  if (known !== undefined) return { options: known.record.options };
+  const file = await readUnitFile(context, folderOf(context, arg), template);
+  if (file !== null) return file.unit;
   throw permanent(`unable to find Unit(${template}) in Registry or on filesystem`);
 }
 

@@ -5,8 +5,9 @@ import { hashOf } from '../../units/unit-file.js';
 import type { ApiClient } from '../client.js';
 import { shortId } from '../machine-label.js';
 import { freeNumber, instanceName, planScale, wantedInstances } from '../scale-plan.js';
-import { carryOut, findTemplate } from '../scale-steps.js';
+import { carryOut } from '../scale-steps.js';
 import { counted } from '../table.js';
+import { readUnitFile } from '../unit-files.js';
 import { IMPORTERS } from './acts.js';
 import { unlessGivenUp } from './given-up.js';
 import type { Intent } from './intent.js';
@@ -117,20 +118,23 @@ async function startOrStop(api: ApiClient, kind: 'start' | 'stop', name: string)
   return `${kind === 'start' ? 'starting' : 'stopping'} ${name}`;
 }
 
-/** Nothing but the one instance is touched. */
+/** Nothing but the one instance is touched. Without a template in the registry it is like the last that is to run. */
 async function oneMore(api: ApiClient, cwd: string): Promise<string> {
   const units = await api.unitReports();
-  const template = await findTemplate({ fleet: false }, cwd, IMPORTERS, units);
-  if (template === null)
+  const wanted = wantedInstances(IMPORTERS, units);
+  const model = units.find(({ record }) => record.name === IMPORTERS) ?? wanted.at(-1);
+  const file = model === undefined ? await readUnitFile({ fleet: false }, cwd, IMPORTERS) : null;
+  const options = model?.record.options ?? file?.unit.options;
+  if (options === undefined)
     throw permanent(
-      `there is no ${IMPORTERS} in the registry, nor in ${cwd}: submit it with convoyctl submit ${IMPORTERS} (units/shipped has it)`,
+      `there is no ${IMPORTERS} in the registry, nor in ${cwd}: submit the one of units/shipped with convoyctl submit`,
       { code: 'not-found' },
     );
   const number = freeNumber(IMPORTERS, units);
   const name = instanceName(IMPORTERS, number);
   const own = units.filter(({ record }) => record.name === name);
-  await carryOut({ api }, template, planScale(IMPORTERS, hashOf(template), [number], own));
-  return `starting ${name}: ${counted(wantedInstances(IMPORTERS, units).length + 1, 'importer')} wanted now`;
+  await carryOut({ api }, { options }, planScale(IMPORTERS, hashOf({ options }), [number], own));
+  return `starting ${name}: ${counted(wanted.length + 1, 'importer')} wanted now`;
 }
 
 async function oneFewer(api: ApiClient): Promise<string> {
