@@ -100,11 +100,12 @@ function noCondition({ alive }: MachineReport, trouble: string | null): readonly
 
 function conditionFacts(condition: MachineCondition, trouble: string | null): readonly Fact[] {
   const { cpus, load, memory, up } = condition;
+  const share = memory.total === 0 ? '' : ` (${Math.floor((100 * memory.available) / memory.total)} %)`;
   const earlier = `, ${load.fiveMinutes.toFixed(2)} in five, ${load.quarterHour.toFixed(2)} in fifteen`;
 
   return [
     ['Load', [loadSpan(condition), span(` in one minute${earlier}; ${counted(cpus, 'processor', grouped)}`)]],
-    ['Memory', [memorySpan(condition), span(` free of ${grouped(size(memory.total))}`)]],
+    ['Memory', [memorySpan(condition), span(` free of ${grouped(size(memory.total))}${share}`)]],
     ['Up', [span(duration(up * 1000))]],
     ['Condition', trouble === null ? null : [bad(trouble)]],
   ];

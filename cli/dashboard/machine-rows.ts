@@ -1,7 +1,7 @@
 import type { MachineCondition, MachineReport, UnitReport } from '../../api/schemas.js';
 import { grouped, size } from '../../jobs/quantities.js';
 import { type MachineState, machineState, shortId } from '../machine-label.js';
-import type { Block, Line, Tone } from './page.js';
+import type { Block, Line, Span, Tone } from './page.js';
 import type { Listing } from './rows.js';
 import { tableOf } from './rows.js';
 import type { Fleet } from './snapshot.js';
@@ -38,6 +38,7 @@ const COLUMNS: Listing['columns'] = [
   { head: 'LOAD', align: 'right', spare: 1 },
   { head: 'CPUS', align: 'right', spare: 4 },
   { head: 'MEMORY FREE', align: 'right', spare: 2 },
+  { head: 'OF', align: 'right', spare: 4 },
   { head: 'ADDRESS', align: 'left', spare: 3 },
   { head: 'METADATA', align: 'left', spare: 5 },
 ];
@@ -57,6 +58,7 @@ function rowOf(
       [condition === null ? UNKNOWN : loadSpan(condition)],
       [condition === null ? UNKNOWN : span(grouped(condition.cpus))],
       [condition === null ? UNKNOWN : memorySpan(condition)],
+      [condition === null ? UNKNOWN : span(grouped(size(condition.memory.total)))],
       [span(ip)],
       [dim(metadataWords(machine))],
     ],
@@ -95,15 +97,14 @@ function rankOf(machine: MachineReport, condition: MachineCondition | null): num
 const ORDER: readonly MachineState[] = ['gone', 'draining', 'cordoned', 'ready', 'evicted', 'left'];
 
 /** More processes than processors: it has more to do than it can. */
-export function loadSpan({ load: { oneMinute }, cpus }: MachineCondition) {
+export function loadSpan({ load: { oneMinute }, cpus }: MachineCondition): Span {
   return span(oneMinute.toFixed(2), oneMinute > 2 * cpus ? 'bad' : oneMinute > cpus ? 'warn' : 'plain');
 }
 
-/** `8,123.4 MB (49 %)` */
-export function memorySpan({ memory: { total, available } }: MachineCondition) {
-  const share = total === 0 ? 0 : available / total;
-  const tone = share < 0.05 ? 'bad' : share < 0.1 ? 'warn' : 'plain';
-  return span(`${grouped(size(available))} (${Math.floor(share * 100)} %)`, tone);
+/** What is free of its memory. Little of it, and whatever needs more is killed. */
+export function memorySpan({ memory: { total, available } }: MachineCondition): Span {
+  const tone = available < 0.05 * total ? 'bad' : available < 0.1 * total ? 'warn' : 'plain';
+  return span(grouped(size(available)), tone);
 }
 
 /** `az=eu, disk=ssd` */

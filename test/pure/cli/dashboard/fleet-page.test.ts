@@ -184,20 +184,20 @@ test('machines: those that something is wrong with first, with their load, memor
     ]),
   });
   expect(linesIn(page, 'machines')).toEqual([
-    '30000000... | gone | 1 | - | - | - |  | ',
-    '50000000... | ready, holds | 1 | 0.42 | 8 | 8,123.4 MB (50 %) | 10.0.0.5 | ',
-    '40000000... | draining | 0 | - | - | - | 10.0.0.4 | ',
-    '60000000... | cordoned | 1 | - | - | - | 10.0.0.6 | az=eu, disk=ssd',
-    'aaaa1111... | ready, leads | 3 | 0.42 | 8 | 8,123.4 MB (50 %) | 10.0.0.1 | ',
-    '20000000... | evicted | 0 | - | - | - |  | ',
-    '10000000... | left | 0 | - | - | - |  | ',
+    '30000000... | gone | 1 | - | - | - | - |  | ',
+    '50000000... | ready, holds | 1 | 0.42 | 8 | 8,123.4 MB | 16.0 GB | 10.0.0.5 | ',
+    '40000000... | draining | 0 | - | - | - | - | 10.0.0.4 | ',
+    '60000000... | cordoned | 1 | - | - | - | - | 10.0.0.6 | az=eu, disk=ssd',
+    'aaaa1111... | ready, leads | 3 | 0.42 | 8 | 8,123.4 MB | 16.0 GB | 10.0.0.1 | ',
+    '20000000... | evicted | 0 | - | - | - | - |  | ',
+    '10000000... | left | 0 | - | - | - | - |  | ',
   ]);
   expect(rowIn(page, 'machines', A)).toMatchObject({
     opens: { kind: 'machine', machine: A },
     about: { machine: A },
   });
   expect(tableIn(page, 'machines').columns.map(({ head }) => head)).toEqual([
-    ...['MACHINE', 'STATE', 'UNITS', 'LOAD', 'CPUS', 'MEMORY FREE', 'ADDRESS', 'METADATA'],
+    ...['MACHINE', 'STATE', 'UNITS', 'LOAD', 'CPUS', 'MEMORY FREE', 'OF', 'ADDRESS', 'METADATA'],
   ]);
 });
 
@@ -213,9 +213,9 @@ test.each([
 });
 
 test.each([
-  [1_600_000_000, '1,600.0 MB (10 %)', 'plain'],
-  [1_599_000_000, '1,599.0 MB (9 %)', 'warn'],
-  [799_000_000, '799.0 MB (4 %)', 'bad'],
+  [1_600_000_000, '1,600.0 MB', 'plain'],
+  [1_599_000_000, '1,599.0 MB', 'warn'],
+  [799_000_000, '799.0 MB', 'bad'],
 ])('memory of which %d of 16,000,000,000 bytes are left looks %s, %s', (available, text, tone) => {
   const memory = { total: 16_000_000_000, available };
   const page = pageFor({ conditions: new Map([[A, aCondition(A, { memory })]]) });

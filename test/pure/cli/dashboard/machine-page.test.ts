@@ -43,7 +43,7 @@ test('all that is known of a machine', () => {
     '   State  ready, holds, leads',
     '    Hold  the registry is another',
     '    Load  0.42 in one minute, 0.40 in five, 0.38 in fifteen; 8 processors',
-    '  Memory  8,123.4 MB (50 %) free of 16.0 GB',
+    '  Memory  8,123.4 MB free of 16.0 GB (50 %)',
     '      Up  4 d 3 h',
     'Metadata  az=eu, disk=ssd',
     ' Address  10.0.0.1  convoyd psk://10.0.0.1:7373',
