@@ -49,12 +49,10 @@ const { outputFiles, metafile } = await build({
   sourcesContent: false,
   legalComments: 'none',
   logLevel: 'warning',
-  // What libraries written for require() expect to find.
+  // What libraries written for require() expect to find. No declarations: some libraries make their own.
+  define: { __dirname: 'import.meta.dirname' },
   banner: {
-    js: [
-      "import { createRequire as requireFrom } from 'node:module';",
-      'const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;',
-    ].join(' '),
+    js: "import { createRequire as requireFrom } from 'node:module'; globalThis.require ??= requireFrom(import.meta.url);",
   },
 });
 

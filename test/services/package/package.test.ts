@@ -36,6 +36,15 @@ test('the tarball is small and holds neither sharp nor what only development nee
   );
 });
 
+test('every part of the programs can be loaded, also those that few need', () => {
+  const chunks = join(ground.dir, 'next/dist/chunks');
+  const script = `for (const name of ${JSON.stringify(readdirSync(chunks).filter((name) => name.endsWith('.js')))})
+    await import(${JSON.stringify(chunks)} + '/' + name);`;
+  execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+});
+
 test('without root nothing is done', async () => {
   await unpack(a, 'convoy.tgz');
   const asked = await a.exec('setpriv', '--reuid=65534', '--clear-groups', '/opt/convoy/package/install');
