@@ -12,8 +12,11 @@ export interface UnitRow {
   readonly sub: string;
 }
 
+/** A host, or anything else whose convoyd is reached at `endpoint`. */
+type Reached = Pick<Host, 'endpoint'>;
+
 /** Reads the cluster over a host's API, as fleet's clients do: /fleet/v1. */
-export async function readStates(host: Host): Promise<UnitRow[]> {
+export async function readStates(host: Reached): Promise<UnitRow[]> {
   const rows = await pages(host, '/fleet/v1/state', 'states');
   return rows.map((row) => ({
     unit: String(row.name),
@@ -24,17 +27,17 @@ export async function readStates(host: Host): Promise<UnitRow[]> {
   }));
 }
 
-export async function readMachines(host: Host): Promise<string[]> {
+export async function readMachines(host: Reached): Promise<string[]> {
   return (await pages(host, '/fleet/v1/machines', 'machines')).map(({ id }) => String(id));
 }
 
 /** The names of all submitted units. */
-export async function readUnits(host: Host): Promise<string[]> {
+export async function readUnits(host: Reached): Promise<string[]> {
   return (await pages(host, '/fleet/v1/units', 'units')).map(({ name }) => String(name));
 }
 
 /** Active copies by unit: the machines they are on, sorted. */
-export async function activeOn(host: Host): Promise<Map<string, string[]>> {
+export async function activeOn(host: Reached): Promise<Map<string, string[]>> {
   const active = new Map<string, string[]>();
   for (const { unit, machine, active: state } of await readStates(host))
     if (state === 'active') active.set(unit, [...(active.get(unit) ?? []), machine].sort());
@@ -43,7 +46,7 @@ export async function activeOn(host: Host): Promise<Map<string, string[]>> {
 
 /** Resolves with the machine of each of these (not global) units once all are active, each on one machine. */
 export function untilActive(
-  host: Host,
+  host: Reached,
   units: readonly string[],
   timeoutMs = 30_000,
 ): Promise<ReadonlyMap<string, string>> {
@@ -61,7 +64,7 @@ export function untilActive(
   );
 }
 
-export function untilMachines(host: Host, count: number, timeoutMs = 30_000): Promise<string[]> {
+export function untilMachines(host: Reached, count: number, timeoutMs = 30_000): Promise<string[]> {
   return until(
     `${count} machines`,
     async () => {
@@ -91,7 +94,7 @@ export async function mainPid(host: Host, unit: string): Promise<number> {
   return Number(await host.ask('systemctl', 'show', '-P', 'MainPID', unit));
 }
 
-async function pages(host: Host, path: string, field: string): Promise<Record<string, unknown>[]> {
+async function pages(host: Reached, path: string, field: string): Promise<Record<string, unknown>[]> {
   const rows: Record<string, unknown>[] = [];
   for (let token = ''; ; ) {
     const page = await get(host, token === '' ? path : `${path}?nextPageToken=${token}`);
@@ -102,7 +105,7 @@ async function pages(host: Host, path: string, field: string): Promise<Record<st
 }
 
 /** The JSON that a host's API has at this path. */
-export async function get(host: Host, path: string): Promise<Record<string, unknown>> {
+export async function get(host: Reached, path: string): Promise<Record<string, unknown>> {
   const { status, body } = await askOver(host.endpoint.replace('unix://', ''), path);
   if (status !== 200) throw new Error(`GET ${path}: ${status} ${body}`);
   return JSON.parse(body) as Record<string, unknown>;

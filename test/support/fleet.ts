@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ground } from '../../agent/ground.js';
 import { program } from './programs.js';
-import { until } from './until.js';
 
 export interface Run {
   readonly code: number | null;
@@ -91,14 +90,4 @@ export async function testMachine(
 /** Writes a unit file into a machine's folder, where its convoyctl runs. */
 export function writeUnit(machine: TestMachine, name: string, text: string): void {
   writeFileSync(join(machine.dir, name), text);
-}
-
-/** Resolves when `convoyctl list-machines` shows this many. */
-export function untilMachines(machine: TestMachine, count: number): Promise<unknown> {
-  return until(
-    `${count} machines`,
-    async () =>
-      (await machine.ctl('list-machines', '--no-legend')).stdout.split('\n').filter(Boolean).length === count,
-    30_000,
-  );
 }

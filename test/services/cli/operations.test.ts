@@ -1,7 +1,8 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type TestMachine, testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
+import { type TestMachine, testMachine, writeUnit } from '../../support/fleet.js';
+import { activeOn, untilMachines } from '../../support/fleet-view.js';
 import { type TestServer, testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 
@@ -36,13 +37,9 @@ async function listed(fields: string): Promise<string[][]> {
 }
 
 /** Where an instance of `web@` is active, by its number. */
-async function activeOn(): Promise<Record<string, string>> {
-  const rows = await listed('unit,active,machine');
-  return Object.fromEntries(
-    rows
-      .filter(([unit, active]) => unit?.startsWith('web@') && active === 'active')
-      .map(([unit, , machine]) => [unit?.slice(4, 5), machine?.slice(0, 1)]),
-  );
+async function websOn(): Promise<Record<string, string>> {
+  const rows = [...(await activeOn(a))].filter(([unit]) => unit.startsWith('web@'));
+  return Object.fromEntries(rows.map(([unit, [machine]]) => [unit.slice(4, 5), machine?.slice(0, 1) ?? '']));
 }
 
 async function machineStates(...args: string[]): Promise<string> {
@@ -60,7 +57,7 @@ describe('a machine is emptied by hand', () => {
     });
     expect(await machineStates()).toBe('aaaaaaaa...\tcordoned\nbbbbbbbb...\tcordoned\ncccccccc...\tready\n');
     expect((await a.ctl('start', 'web@4.service')).code).toBe(0);
-    expect(await activeOn()).toEqual({ 1: 'a', 2: 'b', 3: 'c', 4: 'c' });
+    expect(await websOn()).toEqual({ 1: 'a', 2: 'b', 3: 'c', 4: 'c' });
     expect(await a.ctl('uncordon', 'b', 'a')).toEqual({
       code: 0,
       stdout: `Machine ${label(b)} takes units again\nMachine ${label(a)} takes units again\n`,
@@ -73,10 +70,7 @@ describe('a machine is emptied by hand', () => {
     writeUnit(a, 'pinned.service', `${SLEEP}[X-Fleet]\nMachineID=${c.id}\n`);
     writeUnit(a, 'every.service', `${SLEEP}[X-Fleet]\nGlobal=yes\n`);
     await a.ctl('start', 'sticky.service', 'pinned.service', 'every.service');
-    await until('the global everywhere', async () => {
-      const rows = await listed('unit,active');
-      return rows.filter(([unit, active]) => unit === 'every.service' && active === 'active').length === 3;
-    });
+    await until('the global everywhere', async () => (await activeOn(a)).get('every.service')?.length === 3);
 
     const shown = await a.ctl('drain', '--dry-run', 'cccc');
     expect(shown).toMatchObject({ code: 0, stderr: '' });
@@ -104,7 +98,7 @@ describe('a machine is emptied by hand', () => {
       ),
     );
     expect(drained.code).toBe(0);
-    expect(Object.values(await activeOn()).sort()).toEqual(['a', 'a', 'b', 'b']);
+    expect(Object.values(await websOn()).sort()).toEqual(['a', 'a', 'b', 'b']);
     expect(await machineStates()).toContain('cccccccc...\tdraining\n');
     // What is unscheduled, and what stays against the drain, has its reason in lists and in status.
     const reasons = new Map((await listed('unit,reason')).map(([unit, reason]) => [unit, reason]));
@@ -117,10 +111,7 @@ describe('a machine is emptied by hand', () => {
     );
 
     await a.ctl('uncordon', 'c');
-    await until('all to be back', async () => {
-      const rows = await listed('unit,active,machine');
-      return rows.some(([unit, active]) => unit === 'pinned.service' && active === 'active');
-    });
+    await until('all to be back', async () => (await activeOn(a)).has('pinned.service'));
     expect((await a.ctl('destroy', 'pinned.service', 'every.service', 'sticky.service')).code).toBe(0);
   });
 
@@ -138,8 +129,8 @@ describe('a machine is emptied by hand', () => {
     );
     // It goes on without being waited for.
     await until('slow.service elsewhere', async () => {
-      const row = (await listed('unit,active,machine')).find(([unit]) => unit === 'slow.service');
-      return row?.[1] === 'active' && row[2] !== on;
+      const [machine] = (await activeOn(a)).get('slow.service') ?? [];
+      return machine !== undefined && machine.slice(0, 8) !== on.slice(0, 8);
     });
     await a.ctl('uncordon', on);
     expect((await a.ctl('destroy', 'slow.service')).code).toBe(0);
@@ -150,13 +141,13 @@ describe('units are moved by hand', () => {
   test('to a machine that is named, or to the best other one', async () => {
     await a.ctl('destroy', 'web@2.service', 'web@3.service', 'web@4.service');
     await a.ctl('move', '--to', 'a', 'web@1.service');
-    expect(await activeOn()).toEqual({ 1: 'a' });
+    expect(await websOn()).toEqual({ 1: 'a' });
     expect(await a.ctl('move', '--to', b.id, 'web@1.service')).toEqual({
       code: 0,
       stdout: `Unit web@1.service moved from ${label(a)} to ${label(b)}\n`,
       stderr: '',
     });
-    expect(await activeOn()).toEqual({ 1: 'b' });
+    expect(await websOn()).toEqual({ 1: 'b' });
     expect((await a.ctl('status', 'web@1.service')).stdout).toMatch(
       /\n {3}Placed: moved by hand from b*a+\n/,
     );
@@ -196,9 +187,7 @@ describe('units are moved by hand', () => {
     expect((await a.ctl('move', '--dry-run', 'web@1.service')).stdout).toMatch(
       /\nweb@1\.service\t\S+\t-\twould be moved to the best of 2 machines\n$/,
     );
-    await until('the move', async () =>
-      (await listed('unit,active,machine')).some((row) => row.join() === `eu.service,active,${label(c)}`),
-    );
+    await until('the move', async () => (await activeOn(a)).get('eu.service')?.join() === c.id);
     expect((await a.ctl('destroy', 'eu.service')).code).toBe(0);
   });
 
@@ -224,7 +213,7 @@ describe('units are moved by hand', () => {
     await a.ctl('cordon', 'b', 'c');
     await a.ctl('move', '--to=a', 'web@1.service');
     expect((await a.ctl('start', ...[2, 3, 4, 5, 6].map((at) => `web@${at}.service`))).code).toBe(0);
-    expect(new Set(Object.values(await activeOn()))).toEqual(new Set(['a']));
+    expect(new Set(Object.values(await websOn()))).toEqual(new Set(['a']));
     await a.ctl('uncordon', 'b', 'c');
 
     const plan = await a.ctl('rebalance', '--dry-run');
@@ -239,7 +228,7 @@ describe('units are moved by hand', () => {
     expect(asked.stderr).toContain(
       'Move 4 units, 1 at a time? Nobody can be asked here: give --yes to go ahead',
     );
-    expect(new Set(Object.values(await activeOn()))).toEqual(new Set(['a']));
+    expect(new Set(Object.values(await websOn()))).toEqual(new Set(['a']));
 
     const done = await a.ctl('rebalance', '--yes');
     expect(done).toMatchObject({ code: 0, stderr: '' });
@@ -251,7 +240,7 @@ describe('units are moved by hand', () => {
       'Moved 4 units',
       '',
     ]);
-    expect(Object.values(await activeOn()).sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
+    expect(Object.values(await websOn()).sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
     expect(await a.ctl('rebalance')).toEqual({
       code: 0,
       stdout: 'Nothing to move: the machines are even\n',
@@ -368,7 +357,7 @@ describe('machines are lost', () => {
     for (const [at, { id }] of more.entries()) {
       const { code } = await a.ctl('start', '--no-block', `web@${at + 7}.service`);
       expect(code).toBe(0);
-      await until('it runs', async () => `${at + 7}` in (await activeOn()));
+      await until('it runs', async () => `${at + 7}` in (await websOn()));
       await a.ctl('move', '--to', id, `web@${at + 7}.service`);
     }
     await Promise.all(more.map((machine) => machine.end('SIGKILL')));
@@ -395,7 +384,7 @@ describe('machines are lost', () => {
     expect(given.stderr).toMatch(
       /^Machine dddddddd\.\.\. is gone; placed on it: 1 unit\.\nEvicting gives a machine up/,
     );
-    await until('its unit elsewhere', async () => '7' in (await activeOn()), 30_000);
+    await until('its unit elsewhere', async () => '7' in (await websOn()), 30_000);
     expect(await machineStates('--all')).toContain('dddddddd...\tevicted\n');
   });
 });

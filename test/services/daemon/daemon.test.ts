@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { run, type TestMachine, testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
+import { run, type TestMachine, testMachine, writeUnit } from '../../support/fleet.js';
+import { readStates, untilMachines } from '../../support/fleet-view.js';
 import { type TestServer, testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 
@@ -21,28 +22,13 @@ beforeAll(async () => {
   await untilMachines(a, 3);
 });
 
-/** `unit machine active` of each line of list-units, for the units whose name starts so. */
+/** Where each unit is whose name starts so, and how. */
 async function unitsOf(
   machine: TestMachine,
   prefix: string,
 ): Promise<Map<string, { machine: string; active: string }>> {
-  const { stdout } = await machine.ctl(
-    'list-units',
-    '--no-legend',
-    '--full',
-    '--fields',
-    'unit,machine,active',
-  );
-  const rows = stdout
-    .split('\n')
-    .filter((line) => line.startsWith(prefix))
-    .map((line) => line.split(/\t+/));
-  return new Map(
-    rows.map(([unit, where, active]) => [
-      unit ?? '',
-      { machine: (where ?? '').split('/')[0] ?? '', active: active ?? '' },
-    ]),
-  );
+  const rows = (await readStates(machine)).filter(({ unit }) => unit.startsWith(prefix));
+  return new Map(rows.map(({ unit, ...where }) => [unit, where]));
 }
 
 const SLEEPER = '[Service]\nExecStart=/bin/sh -c \'echo $$$$ >> "%S/%N.pids"; exec sleep 1000\'\n';

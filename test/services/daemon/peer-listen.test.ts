@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
+import { testMachine, writeUnit } from '../../support/fleet.js';
+import { untilMachines } from '../../support/fleet-view.js';
 import { testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 

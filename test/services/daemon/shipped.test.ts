@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { beforeAll, expect, test } from 'vitest';
-import { run, type TestMachine, testMachine, untilMachines } from '../../support/fleet.js';
+import { run, type TestMachine, testMachine } from '../../support/fleet.js';
+import { untilMachines } from '../../support/fleet-view.js';
 import { program, ROOT } from '../../support/programs.js';
 import { testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
