@@ -10,7 +10,8 @@ import { operatorWords } from '../../../cli/operator.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { FailureFilter } from '../../../jobs/work-queue.js';
 import { claim, definition, failure, LARGE, point } from '../../contracts/queue-cases.js';
-import { type TestMachine, testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
+import { type TestMachine, testMachine, writeUnit } from '../../support/fleet.js';
+import { untilMachines } from '../../support/fleet-view.js';
 import { type TestServer, testEtcd, testRedis, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 

@@ -3,7 +3,8 @@ import { type ApiClient, openClient } from '../../../cli/client.js';
 import { createFleetLook, type FleetLook } from '../../../cli/dashboard/fleet-look.js';
 import type { Fleet } from '../../../cli/dashboard/snapshot.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { type TestMachine, testMachine, untilMachines, writeUnit } from '../../support/fleet.js';
+import { type TestMachine, testMachine, writeUnit } from '../../support/fleet.js';
+import { untilMachines } from '../../support/fleet-view.js';
 import { type TestServer, testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 
