@@ -12,7 +12,7 @@ import type { Line, Page } from './page.js';
 import type { Snapshot } from './snapshot.js';
 import { bad, dim, span, strong } from './spans.js';
 import type { State } from './state.js';
-import { doingSpan, troublesOf, workerName } from './worker-rows.js';
+import { doingLine, doingSpan, troublesOf, workerName } from './worker-rows.js';
 
 /** One worker from near: what it says of itself, how long its stores take, and the end of its log. */
 export function workerPage(
@@ -33,7 +33,7 @@ export function workerPage(
   const log = {
     lines: looked?.log ?? [],
     trouble: looked?.trouble ?? null,
-    empty: report?.unit === '' ? 'it runs outside the fleet: its log is where it was started' : 'no log yet',
+    empty: emptyLog(report, looked !== null),
   };
   return {
     title: titleOf(id, report, isGone),
@@ -47,6 +47,11 @@ export function workerPage(
     keys: keysOf('worker'),
     brief: [...facts, ...logLines(log).slice(-5)],
   };
+}
+
+function emptyLog(report: WorkerReport | null, isRead: boolean): string {
+  if (report?.unit === '') return 'it runs outside the fleet: its log is where it was started';
+  return isRead ? 'it has written nothing' : 'asking for it';
 }
 
 const FACTS = {
@@ -70,7 +75,8 @@ const LATENCY = {
 const GONE = 'it has not told of itself lately: it has ended, or it is cut off';
 
 function titleOf(id: string, report: WorkerReport | null, isGone: boolean): Line {
-  const doing = report === null ? [] : [span('  '), isGone ? bad('ended, or cut off') : doingSpan(report)];
+  const doing =
+    report === null ? [] : [span('  '), ...(isGone ? [bad('ended, or cut off')] : doingLine(report))];
   return [strong('worker'), span(`  ${report === null ? id : workerName(report)}`), ...doing];
 }
 

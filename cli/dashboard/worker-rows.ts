@@ -4,7 +4,7 @@ import type { WorkerReport } from '../../jobs/work-queue.js';
 import { COPYING } from '../migration-text.js';
 import { counted } from '../table.js';
 import { timeOfDay } from '../times.js';
-import type { Block, Span, Table, Tone } from './page.js';
+import type { Block, Line, Span, Table, Tone } from './page.js';
 import { type Listing, tableOf } from './rows.js';
 import { bad, dim, span } from './spans.js';
 import type { State } from './state.js';
@@ -98,7 +98,7 @@ function rowOf({ name, report }: Named): Listing['rows'][number] {
       [countSpan(failed, 'bad')],
       [dim(grouped(limit))],
       [dim(grouped(size(bytes)))],
-      [doingSpan(report)],
+      doingLine(report),
     ],
     opens: { kind: 'worker', worker },
     about: { ...(unit === '' ? {} : { unit }), ...(machine === '' ? {} : { machine }) },
@@ -110,21 +110,27 @@ export function countSpan(count: number, tone: Tone): Span {
   return span(grouped(count), count === 0 ? 'dim' : tone);
 }
 
-/** `copying tiles`, `idle: paused`, `source unreachable since 12:00:07Z: no answer`, and what else it has trouble with. */
+/** `copying tiles`, `idle: paused`, `source unreachable since 12:00:07Z`, without what it has trouble with. */
 export function doingSpan(report: WorkerReport): Span {
   const { lane, state, since, detail } = report;
-  if (isAway(report)) return bad(`${state} since ${timeOfDay(since)}${detail === '' ? '' : `: ${detail}`}`);
+  if (isAway(report)) return bad(`${state} since ${timeOfDay(since)}`);
   const [doing = ''] = detail.split('; ', 1);
-  const troubles = troublesOf(report);
   const words = state === 'copying' ? COPYING[lane] : doing === '' || doing === 'copying' ? state : doing;
-  const tone =
-    troubles.length > 0 || doing.startsWith('waiting') ? 'warn' : state === 'idle' ? 'dim' : 'plain';
-  return span([words, ...troubles].join('; '), tone);
+  const isTroubled = doing.startsWith('waiting') || troublesOf(report).length > 0;
+  return span(words, isTroubled ? 'warn' : state === 'idle' ? 'dim' : 'plain');
 }
 
-/** What a worker that goes on has trouble with: in its detail it is told after what it does. */
+/** What a worker has trouble with, apart: of one that goes on it is told after what it does. */
 export function troublesOf(report: WorkerReport): readonly string[] {
-  return isAway(report) ? [] : report.detail.split('; ').slice(1);
+  const parts = report.detail === '' ? [] : report.detail.split('; ');
+  return isAway(report) ? parts : parts.slice(1);
+}
+
+/** Both in one line: `source unreachable since 12:00:07Z: no answer`. */
+export function doingLine(report: WorkerReport): Line {
+  const doing = doingSpan(report);
+  const troubles = troublesOf(report).join('; ');
+  return troubles === '' ? [doing] : [doing, span(`${isAway(report) ? ': ' : '; '}${troubles}`, doing.tone)];
 }
 
 /**
@@ -134,7 +140,7 @@ export function troublesOf(report: WorkerReport): readonly string[] {
 export function troubleOf(migration: string, workers: readonly WorkerReport[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const report of workers) {
-    for (const part of troublesOf(report)) {
+    for (const part of isAway(report) ? [] : troublesOf(report)) {
       const words = [`migration ${migration}: `, `migration ${migration} is `].find((it) =>
         part.startsWith(it),
       );

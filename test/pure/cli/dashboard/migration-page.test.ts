@@ -393,7 +393,8 @@ describe('workers', () => {
         '64 (dim)',
         '12.3 MB (dim)',
       ],
-      'source unreachable since 11:59:07Z: no answer (bad)',
+      'source unreachable since 11:59:07Z (bad)',
+      ': no answer (bad)',
     ]);
   });
 
