@@ -9,6 +9,7 @@ import { progressOf } from '../../jobs/progress.js';
 import { carryingFleet, someUnits } from '../support/carrying-fleet.js';
 import { program, ROOT } from '../support/programs.js';
 import { readStyledScreen } from '../support/styled-screen.js';
+import type { Fault } from '../support/tile-source.js';
 import { startTerminal } from '../support/tmux.js';
 import { until } from '../support/until.js';
 import { DARK, LIGHT, svgOf } from './svg.js';
@@ -19,19 +20,20 @@ const [COLUMNS, ROWS] = [132, 42];
 /** Long enough for the charts to have a shape. */
 const SHARE = 0.45;
 
+/** A source as there are: some tiles are absent, some take their time. */
+function fault(key: string): Fault | null {
+  if (key.endsWith('.dzi')) return null;
+  const weight = Buffer.from(key).reduce((sum, byte) => (sum * 31 + byte) % 9973, 7);
+  if (weight < 12) return { kind: 'status', status: 404 };
+  return weight < 900 ? { kind: 'slow', ms: 20 + weight / 3 } : null;
+}
+
 const ground = openGround('convoy-picture');
 try {
   const etcd = await startEtcd(ground);
   const cargo = { migration: MIGRATION, images: IMAGES, tilesEach: 1000, importers: 4, rps: 60 };
-  const fleet = await carryingFleet(ground, { etcd: etcd.url, machines: 3, cargo });
+  const fleet = await carryingFleet(ground, { etcd: etcd.url, machines: 3, cargo, fault });
   try {
-    // A source as there are: some tiles are absent, some take their time.
-    fleet.source.fault = (key) => {
-      const weight = Buffer.from(key).reduce((sum, byte) => (sum * 31 + byte) % 9973, 7);
-      if (key.endsWith('.dzi')) return null;
-      if (weight < 12) return { kind: 'status', status: 404 };
-      return weight < 900 ? { kind: 'slow', ms: 20 + weight / 3 } : null;
-    };
     await someUnits(fleet);
     const terminal = await startTerminal(ground, {
       ...{ name: 'zh-stats', columns: COLUMNS, rows: ROWS },

@@ -29,6 +29,7 @@ export const LIGHT: Theme = {
   ],
 };
 
+/** Of a cell, in pixels. DejaVu Sans Mono is 0.602 of its size wide; other fonts are fitted by textLength. */
 const WIDTH = 8;
 const HEIGHT = 17;
 const BASELINE = 13;
@@ -46,7 +47,7 @@ export function svgOf(rows: readonly (readonly Cell[])[], title: string, theme: 
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
     `<title>${escaped(title)}</title>`,
     `<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8" fill="${theme.background}" stroke="${theme.frame}"/>`,
-    `<g transform="translate(${MARGIN} ${MARGIN})" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="13" xml:space="preserve">`,
+    `<g transform="translate(${MARGIN} ${MARGIN})" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="13.29" xml:space="preserve">`,
     ...parts,
     '</g>',
     '</svg>',

@@ -27,6 +27,14 @@ export interface Cargo {
   readonly rps: number;
 }
 
+export interface CarryingOptions {
+  readonly etcd: string;
+  readonly machines: number;
+  readonly cargo: Cargo;
+  /** Absent: the source answers well. */
+  readonly fault?: TileSource['fault'];
+}
+
 /** What the shipped units run. */
 const PROGRAMS = {
   'zh-populate': 'jobs/populate-main.js',
@@ -38,9 +46,10 @@ const SHIPPED = join(ROOT, 'units/shipped');
 /** Starts machines a, b ... on an etcd, zh-redis, the planner and the importers; resolves when tiles are being copied. */
 export async function carryingFleet(
   ground: Ground,
-  { etcd, machines: count, cargo }: { etcd: string; machines: number; cargo: Cargo },
+  { etcd, machines: count, cargo, fault }: CarryingOptions,
 ): Promise<CarryingFleet> {
   const source = await startTileSource();
+  if (fault !== undefined) source.fault = fault;
   const side = Math.ceil(Math.sqrt(cargo.tilesEach * 0.75)) * 100;
   for (const id of cargo.images)
     source.addImage(id, { width: side, height: side, tileSize: 100, overlap: 1, format: 'jpg' });
