@@ -27,8 +27,8 @@ export function failuresPage(
       ? []
       : Object.entries(status.failures).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   const words = filterWords({ filter, rest: '' });
-  const told = looked === null ? 'asking for them' : listedWords(looked);
   const trouble = looked?.trouble ?? null;
+  const told = listedWords(looked);
   return {
     title: [strong('failures'), span(`  of ${migration}`), dim(words === '' ? '' : `  ${words}`)],
     alarms: [
@@ -48,7 +48,10 @@ export function failuresPage(
 type Looked = Extract<Opened, { kind: 'failures' }>;
 
 /** `74 items`, `1,000 of 1,204,113 items`, `1,000 items, and more`: tiles, descriptors, checks and ids are counted. */
-function listedWords({ failures, matching }: Looked): string {
+function listedWords(looked: Looked | null): string {
+  if (looked === null) return 'asking for them';
+  const { failures, matching, trouble } = looked;
+  if (failures.length === 0 && trouble !== null) return 'nothing was read yet';
   const listed = failures.reduce((sum, { count }) => sum + count, 0);
   const items = counted(Math.max(listed, matching ?? listed), 'item', grouped);
   if (matching === null) return `${items}, and more`;
@@ -66,14 +69,11 @@ function failuresBlock(
   });
   const filtered = filterWords({ filter, rest: '' });
   const none = filtered === '' ? 'no failure stands' : `no failure stands with ${filtered}`;
-  const empty = looked === null ? told : none;
+  const isRead = looked !== null && (looked.trouble === null || looked.failures.length > 0);
+  const empty = isRead ? none : told;
   const body = tableOf(state, 'failures', { ...rows, empty });
   const marked = body.rows.filter((row) => row.marked).length;
-  const title = [
-    `Failures: ${told}`,
-    ...(body.rows.length < rows.rows.length ? [`${grouped(body.rows.length)} of the rows match`] : []),
-    ...(marked === 0 ? [] : [`${grouped(marked)} marked`]),
-  ].join(', ');
+  const title = [`Failures: ${told}`, ...(marked === 0 ? [] : [`${grouped(marked)} marked`])].join(', ');
   return {
     ...{ id: 'failures', title, band: 0, spare: 0, body },
     ...{ grow: { width: 1, height: 4 }, least: { width: 36, height: 5 } },

@@ -50,20 +50,21 @@ interface Size {
 }
 type Rect = Panel['rect'];
 
-/** What came of the last act, else the keys as far as they fit. */
+/** What came of the last act, else the keys: as many as fit whole, with the last two (help and quit) before all. */
 function lastLine({ keys }: Page, { said }: State, columns: number): Line {
   if (said !== null) return [{ text: said.words, tone: said.tone }];
-  const line: Span[] = [];
-  let room = columns + GAP.length;
-  for (const [key, what] of keys) {
-    room -= width(key) + 1 + width(what) + GAP.length;
-    if (room < 0) break;
-    line.push(
-      { text: `${line.length > 0 ? GAP : ''}${key}`, tone: 'strong' },
-      { text: ` ${what}`, tone: 'dim' },
-    );
-  }
-  return line;
+  const pieces = keys.map(([key, what]) => ({ key, what, cells: width(key) + 1 + width(what) + GAP.length }));
+  const ends = pieces.splice(-2);
+  let room = columns + GAP.length - sum(ends.map(({ cells }) => cells));
+  const fitting = pieces.findIndex(({ cells }) => {
+    room -= cells;
+    return room < 0;
+  });
+  const shown = [...(fitting < 0 ? pieces : pieces.slice(0, fitting)), ...ends];
+  return shown.flatMap(({ key, what }, at): Span[] => [
+    { text: `${at > 0 ? GAP : ''}${key}`, tone: 'strong' },
+    { text: ` ${what}`, tone: 'dim' },
+  ]);
 }
 
 const GAP = '  ';
@@ -97,11 +98,17 @@ function blocksIn(page: Page, state: State, room: Rect): readonly Panel[] | null
     const panels = band.map((block, place) => {
       const rect = { left, top, width: widths[place] ?? 0, height };
       left += rect.width;
-      return panelOf(block, rect, block.id === focus);
+      return panelOf({ ...block, title: titleOf(block, state) }, rect, block.id === focus);
     });
     top += height;
     return panels;
   });
+}
+
+/** With the filter that is in force, without which rows would be missed. */
+function titleOf({ id, title, body }: Block, { filters }: State): string {
+  const filter = filters[id] ?? '';
+  return body.kind !== 'table' || filter === '' ? title : `${title}, with "${filter}"`;
 }
 
 function panelOf(

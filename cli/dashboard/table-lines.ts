@@ -5,7 +5,7 @@ import type { Line, Span, Table } from './page.js';
 /** Before each row: `>` the chosen one, `*` a marked one. */
 const MARGIN = 1;
 const GAP = 2;
-/** A column of words may be cut to this, or to its head; numbers are never cut. */
+/** A column of words that can be spared may be cut to this, or to its head; numbers are never cut. */
 const LEAST_OF_WORDS = 12;
 
 /** The head and as many rows as there is room for, around the chosen one. Columns too many for the width are left out. */
@@ -21,7 +21,7 @@ export function tableLines(
     const empty: Line = [{ text: clean(table.empty), tone: 'dim' }];
     return { body: { kind: 'lines', lines: [cut(empty, room.width)], selected: null }, sight: '' };
   }
-  const headed = room.height > 1;
+  const headed = room.height > 1 && table.columns.some(({ head }) => head !== '');
   const count = Math.min(rows.length, room.height - (headed ? 1 : 0));
   const chosen = rows.findIndex(({ key }) => key === selected);
   const first = Math.max(0, Math.min(rows.length - count, chosen - Math.floor(count / 2)));
@@ -69,7 +69,9 @@ function columnWidths(
       (most, { cells }) => Math.max(most, lineWidth(cells[at] ?? [])),
       width(head),
     );
-    const least = align === 'right' ? wide : Math.min(wide, Math.max(width(head), LEAST_OF_WORDS));
+    // What a row is called has its width before others have theirs, but leaves them half of the room.
+    const words = Math.max(width(head), spare === 0 ? Math.floor(room / 2) : LEAST_OF_WORDS);
+    const least = align === 'right' ? wide : Math.min(wide, words);
     return { at, spare, wide, least };
   });
   let left = room + GAP;

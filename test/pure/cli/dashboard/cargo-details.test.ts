@@ -246,7 +246,7 @@ describe('the failures of a migration', () => {
     const state = { filters: { failures: 'NOT-' }, marked: ['tiles 0 1 not-read'] };
     const page = open({ ...detail, filter: { reason: 'write-http-503', lane: 'tiles' } }, { found, state });
     expect(title(page)).toBe('failures  of zoom  reason=write-http-503 lane=tiles');
-    expect(blockOf(page, 'failures').title).toBe('Failures: 5 items, 1 of the rows match, 1 marked');
+    expect(blockOf(page, 'failures').title).toBe('Failures: 5 items, 1 marked');
     expect(linesIn(page, 'failures')).toEqual(['not-read | tile 0 | write-http-503 | 503 | 5']);
   });
 
@@ -269,6 +269,12 @@ describe('the failures of a migration', () => {
     const filtered = open({ ...detail, filter: { status: 503 } }, { found: none });
     expect(tableIn(filtered, 'failures').empty).toBe('no failure stands with status=503');
     expect(tableIn(open(detail, { found: null }), 'failures').empty).toBe('asking for them');
+    const unread = open(detail, {
+      found: { failures: [], matching: null, images: new Map() },
+      trouble: 'no answer for 3 s',
+    });
+    expect(blockOf(unread, 'failures').title).toBe('Failures: nothing was read yet');
+    expect(tableIn(unread, 'failures').empty).toBe('nothing was read yet');
     expect(open(detail, { found, trouble: 'no answer for 3 s' }).alarms.map(tonesOf)).toEqual([
       ['failures cannot be read now: no answer for 3 s (bad)'],
     ]);
