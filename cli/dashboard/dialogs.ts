@@ -28,7 +28,7 @@ export function dialogText(dialog: Dialog, state: State): DialogText {
           [span(dialog.text, 'accent'), strong('_')],
           [],
           ...(view === 'failures' ? [[dim(`words: ${FILTER_WORDS}`)]] : []),
-          [dim('Enter takes it, Esc leaves all as it was, Ctrl-U empties it')],
+          [dim('Enter takes it, Esc leaves it, Ctrl-U empties it')],
         ],
       };
   }
@@ -39,7 +39,8 @@ const KEY_CELLS = 9;
 /** Those of this view first: a small terminal shows no more. */
 function helpLines(view: View): Line[] {
   const here = KEYS.filter(({ views }) => views.includes(view));
-  const elsewhere = KEYS.filter((row) => !here.includes(row));
+  const known = new Set(here.flatMap(({ keys }) => keys.map(([key]) => key)));
+  const elsewhere = KEYS.filter(({ keys }) => keys.every(([key]) => !known.has(key)));
   return [...here.map(helpLine), [], [strong('Elsewhere')], ...elsewhere.map(helpLine)];
 }
 

@@ -23,7 +23,7 @@ const ALL: readonly View[] = [
 ];
 const OF_A_MIGRATION: readonly View[] = ['migration', 'image', 'failures', 'failure'];
 
-/** All keys there are; the most important first. */
+/** All keys there are, the most important first; the last two of every view are those that help and quit. */
 export const KEYS: readonly KeyRow[] = [
   {
     keys: [
@@ -81,13 +81,20 @@ export const KEYS: readonly KeyRow[] = [
     views: ALL,
   },
   { keys: [['Tab', 'table']], help: 'the next table (Shift-Tab: the one before)', views: ALL },
+  { keys: [['/', 'filter']], help: 'filter the table', views: ALL.filter((view) => view !== 'failures') },
   {
     keys: [['/', 'filter']],
-    help: 'filter the table',
+    help: 'filter: text, or reason= image= status= lane=',
+    views: ['failures'],
+  },
+  {
+    keys: [
+      ['?', 'help'],
+      ['q', 'quit'],
+    ],
+    help: 'this; quit (Ctrl-C too)',
     views: ALL,
   },
-  { keys: [['?', 'help']], help: 'this', views: ALL },
-  { keys: [['q', 'quit']], help: 'quit (Ctrl-C too)', views: ALL },
 ];
 
 /** For the last line of a page: the keys that mean something on this view, the most important first. */

@@ -88,8 +88,8 @@ function acted(state: State, act: Act): Pressed {
 
 /** Why a key that means something elsewhere means nothing here; null: it means something here, or nowhere. */
 function meaningElsewhere(name: string, state: State): string | null {
-  const row = KEYS.find(({ keys }) => keys.some(([key]) => key === name || key.toLowerCase() === name));
-  return row === undefined || row.views.includes(viewOf(state))
+  const rows = KEYS.filter(({ keys }) => keys.some(([key]) => key === name || key.toLowerCase() === name));
+  return rows.length === 0 || rows.some(({ views }) => views.includes(viewOf(state)))
     ? null
     : `${name} means nothing here: ? lists the keys`;
 }
