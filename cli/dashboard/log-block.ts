@@ -21,11 +21,15 @@ export function logBlock(log: Log, place: Pick<Block, 'title' | 'band' | 'spare'
   };
 }
 
-/** Those of our own programs in words, others as they are, without the colours that programs give them. */
 export function logLines({ lines, trouble, empty }: Log): readonly Line[] {
-  const told = lines.map((line): Line => programLine(line) ?? [span(line.replace(COLOUR, ''))]);
+  const told = lines.map(outputLine);
   if (trouble !== null) return [...told, [bad(trouble)]];
   return told.length === 0 ? [[dim(empty)]] : told;
+}
+
+/** A line that a unit has written: of our own programs in words, any other as it is, without the colours it may have. */
+export function outputLine(text: string): Line {
+  return programLine(text) ?? [span(text.replace(COLOUR, ''))];
 }
 
 const COLOUR = /\p{Cc}\[[\d;]*m/gu;

@@ -4,6 +4,7 @@ import { expandSpecifiers } from '../../units/name.js';
 import { valuesOf } from '../../units/unit-file.js';
 import { ago, timeNear } from '../times.js';
 import { type Fact, factLines } from './facts.js';
+import { outputLine } from './log-block.js';
 import type { Line } from './page.js';
 import { bad, dim, span, strong, warn } from './spans.js';
 import { standingOf, standingOn, stateWords } from './unit-standing.js';
@@ -55,7 +56,7 @@ function stateFacts(
     ['State', [span(stateWords(state, word), tone), span(since)]],
     ['Exit', state.exit === null ? null : [state.exit === '0' ? span('0') : bad(state.exit)]],
     ['Reason', summary === '' ? null : [span(summary, tone === 'bad' ? 'bad' : 'plain')]],
-    ...log.map((line): Fact => ['', [span(line)]]),
+    ...log.map((line): Fact => ['', outputLine(line)]),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { UnitReport, UnitState } from '../../api/schemas.js';
+import { isTemplate } from '../../units/name.js';
 import type { Tone } from './page.js';
 
 /** How a unit stands: what an operator has to know of it first. */
@@ -6,7 +7,7 @@ export interface Standing {
   /**
    * systemd's active state (its load state, if its machine would not load it; `auto-restart`); `loaded` where it is not to run; `pending`: it
    * is wanted and nowhere, for a reason; `placed`: its machine has not told of it yet; `unplaced`: it is wanted and nobody
-   * has decided where; `inactive`: it is not wanted, and nowhere.
+   * has decided where; `inactive`: it is not wanted, and nowhere; `template`: only its instances run.
    */
   readonly word: string;
   readonly tone: Tone;
@@ -17,7 +18,7 @@ export interface Standing {
 }
 
 export function standingOf({ record, machine, states, pending }: UnitReport): Standing {
-  if (states.length === 0) return nowhere(record.target, machine, pending);
+  if (states.length === 0) return nowhere(record, machine, pending);
   return states
     .map((state) => standingOn(state, record.target))
     .reduce((one, other) =>
@@ -26,12 +27,13 @@ export function standingOf({ record, machine, states, pending }: UnitReport): St
 }
 
 function nowhere(
-  target: UnitReport['record']['target'],
+  { name, target }: UnitReport['record'],
   machine: string | null,
   pending: string | null,
 ): Standing {
   if (pending !== null) return { word: 'pending', tone: 'warn', rank: 1, state: null };
   if (machine !== null) return { word: 'placed', tone: 'warn', rank: 2, state: null };
+  if (isTemplate(name)) return { word: 'template', tone: 'dim', rank: 3, state: null };
   if (target !== 'inactive') return { word: 'unplaced', tone: 'warn', rank: 2, state: null };
   return { word: 'inactive', tone: 'dim', rank: 3, state: null };
 }
@@ -76,23 +78,26 @@ export function stateWords({ active, sub }: UnitState, word: string): string {
 
 /** In one line: how it broke or what it waits for; else why it is where it is, which is `usual`. */
 export function reasonOf(
-  { pending, reason, why }: UnitReport,
-  { state }: Standing,
+  { record, pending, reason, why }: UnitReport,
+  { state, word }: Standing,
 ): { readonly words: string; readonly usual: boolean } {
-  const exit = state === null ? '' : exitWords(state);
   const told = firstLine(pending ?? (state?.reason || reason) ?? '').replace(/^pending: /, '');
-  if (exit === '' && told === '') return { words: why ?? '', usual: true };
-  return { words: exit === '' || told === '' ? exit + told : `${exit}, ${told}`, usual: false };
+  const words = state === null ? told : brokenWords(state, told);
+  if (words !== '') return { words, usual: false };
+  if (record.global) return { words: 'global: on every machine that may run it', usual: true };
+  return { words: why ?? (word === 'unplaced' ? 'the leader has not placed it yet' : ''), usual: true };
+}
+
+/** `exit 7, told`: the exit of a unit that did not end well, as one that is stopped by a signal does, unless what is told names it. */
+export function brokenWords({ exit, active }: UnitState, told: string): string {
+  if (exit === null || exit === '0' || active === 'active' || active === 'inactive') return told;
+  if (told.split(/\W+/).includes(exit)) return told;
+  return told === '' ? `exit ${exit}` : `exit ${exit}, ${told}`;
 }
 
 export function firstLine(text: string): string {
   const end = text.indexOf('\n');
   return end === -1 ? text : text.slice(0, end);
-}
-
-/** `exit 7`; nothing of a unit that runs, or that ended well. */
-export function exitWords({ exit, active }: UnitState): string {
-  return exit === null || exit === '0' || active === 'active' ? '' : `exit ${exit}`;
 }
 
 /** How many units stand in each way; the worst first. */

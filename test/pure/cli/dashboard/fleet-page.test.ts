@@ -149,7 +149,10 @@ test('no machines at all', () => {
     empty: 'no unit is known: convoyctl start FILE brings one',
   });
   expect(tableIn(page, 'pending')).toMatchObject({ rows: [], empty: 'no unit is pending' });
-  expect(tableIn(page, 'events')).toMatchObject({ rows: [], empty: 'nothing has happened since this looks' });
+  expect(tableIn(page, 'events')).toMatchObject({
+    rows: [],
+    empty: 'nothing has happened since this was opened',
+  });
   expect(linesIn(page, 'unit-states')).toEqual(['0 units']);
   expect(page.brief.map(textOf)).toEqual(['no units']);
 });
@@ -228,6 +231,7 @@ const UNITS = [
     record: { restarts: 2 },
     states: [aState('asked.service', B, { autoRestarts: 1202 })],
   }),
+  aUnit('everywhere.service', null, { record: { global: true }, states: [aState('everywhere.service', B)] }),
   aUnit('failed.service', A, {
     states: [
       aState('failed.service', A, {
@@ -249,9 +253,12 @@ const UNITS = [
     pending: 'runs on 2 of 3 machines: 1 lacks az=eu',
   }),
   aUnit('idle.service', null, { record: { target: 'inactive' } }),
+  aUnit('idle@.service', null, { record: { target: 'inactive' } }),
   aUnit('loaded.service', A, {
     record: { target: 'loaded' },
-    states: [aState('loaded.service', A, { active: 'inactive', sub: 'dead', reached: 'loaded' })],
+    states: [
+      aState('loaded.service', A, { active: 'inactive', sub: 'dead', reached: 'loaded', exit: 'SIGTERM' }),
+    ],
   }),
   aUnit('lost.service', C, { states: [], pending: 'pending: machine cccc3333 is gone' }),
   aUnit('once.service', A, {
@@ -267,6 +274,11 @@ const UNITS = [
     states: [aState('starting.service', B, { active: 'activating', sub: 'start' })],
   }),
   aUnit('stuck.service', A, { pending: 'it cannot leave aaaa1111' }),
+  aUnit('told.service', A, {
+    states: [
+      aState('told.service', A, { active: 'failed', sub: 'failed', exit: '3', reason: 'exited with code 3' }),
+    ],
+  }),
   aUnit('trying.service', B, {
     states: [aState('trying.service', B, { active: 'activating', sub: 'auto-restart', exit: 'SIGKILL' })],
   }),
@@ -280,17 +292,20 @@ test('units: broken ones first, then pending ones, then those on their way, and 
     'failed.service | failed | 40s | aaaa1111... | launched | - | exit 7, it ended in failure',
     'global.service | failed on 1 of 2 | 5min | on 2 | launched | - | exit 1',
     'refused.service | error | 5min | aaaa1111... | launched | - | Type=what?',
+    'told.service | failed | 5min | aaaa1111... | launched | - | exited with code 3',
     'trying.service | auto-restart | 5min | bbbb2222... | launched | - | exit SIGKILL',
     'lost.service | pending | - | cccc3333... | launched | - | machine cccc3333 is gone',
     'waiting.service | pending | - | - | launched | - | 0 of 2 machines: 2 lack az=eu',
     'placed.service | placed | - | bbbb2222... | launched | - | fewest units',
     'starting.service | activating (start) | 5min | bbbb2222... | launched | - | fewest units',
     'stuck.service | active (running) | 5min | aaaa1111... | launched | - | it cannot leave aaaa1111',
-    'unplaced.service | unplaced | - | - | launched | - | ',
+    'unplaced.service | unplaced | - | - | launched | - | the leader has not placed it yet',
     'active.service | active (running) | 5min | aaaa1111... | launched | - | fewest units',
     'asked.service | active (running) | 5min | bbbb2222... | launched | 1,204 | fewest units',
+    'everywhere.service | active (running) | 5min | bbbb2222... | launched | - | global: on every machine that may run it',
     'here.service | active (running) | 5min | on 2 | launched | - | runs on 2 of 3 machines: 1 lacks az=eu',
     'idle.service | inactive | - | - | inactive | - | ',
+    'idle@.service | template | - | - | inactive | - | ',
     'loaded.service | loaded | 5min | aaaa1111... | loaded | - | fewest units',
     'once.service | inactive (dead) | 5min | aaaa1111... | launched | - | fewest units',
   ]);
@@ -325,17 +340,18 @@ test('the tones of units are those of their states', () => {
 test('units by state, each unit counted once', () => {
   const many = Array.from({ length: 1204 }, (_, at) => aUnit(`many@${at}.service`, A));
   expect(linesIn(pageFor({ units: [...UNITS, ...many] }), 'unit-states')).toEqual([
-    '1,220 units',
-    '    2 failed',
+    '1,223 units',
+    '    3 failed',
     '    1 auto-restart',
     '    1 error',
     '    2 pending',
     '    1 activating',
     '    1 placed',
     '    1 unplaced',
-    '1,208 active',
+    '1,209 active',
     '    2 inactive',
     '    1 loaded',
+    '    1 template',
   ]);
 });
 

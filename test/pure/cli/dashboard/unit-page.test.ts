@@ -51,7 +51,7 @@ const FAILED = aUnit(NAME, A, {
   states: [
     aState(NAME, A, {
       ...{ active: 'failed', sub: 'failed', exit: '7', since: NOW - 40_000, autoRestarts: 5 },
-      reason: 'it ended in failure\nlast line of its log\nand one more',
+      reason: 'it ended in failure\n\u001b[31mlast line of its log\u001b[0m\nand one more',
     }),
   ],
 });
