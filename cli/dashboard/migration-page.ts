@@ -93,7 +93,7 @@ function failuresBlock(name: string, { failures, images, workers }: Cargo, state
   const listing = { ...rows, empty: 'nothing has failed lately' };
   return {
     ...{ id: 'failures', title: 'Newest failures', band: 3 },
-    ...{ grow: { width: 1, height: 1 }, least: { width: 36, height: 4 } },
+    ...{ grow: { width: 1, height: 2 }, least: { width: 36, height: 4 } },
     most: { height: rows.rows.length + 3 },
     ...{ spare: 3, body: tableOf(state, 'failures', listing) },
   };

@@ -15,7 +15,7 @@ export function workersBlock(workers: readonly WorkerReport[], state: State, ban
   const empty = 'no worker has told of itself: start zh-import-blobs';
   return {
     ...{ id: 'workers', title: titleOf(workers, state), band },
-    ...{ grow: { width: 1, height: 3 }, least: { width: 36, height: 5 }, most: { height: rows.length + 3 } },
+    ...{ grow: { width: 1, height: 2 }, least: { width: 36, height: 5 }, most: { height: rows.length + 3 } },
     ...{ spare: 1, body: tableOf(state, 'workers', { columns: COLUMNS, rows, empty }) },
   };
 }
