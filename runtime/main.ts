@@ -1,3 +1,5 @@
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { messageOf, UsageError } from './errors.js';
 
 /**
@@ -5,6 +7,7 @@ import { messageOf, UsageError } from './errors.js';
  * other error one sentence and 1; a stack is shown only for a bug (an error that is not ours) with CONVOY_DEBUG.
  */
 export async function runMain(name: string, body: () => Promise<number>): Promise<never> {
+  leaveHungUpTerminals();
   // `convoyctl list-units | head`: who reads no more ends it, without a word; and so does a terminal that has hung up.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || (error.code === 'EIO' && process.stdout.isTTY)) process.exit(0);
@@ -20,6 +23,17 @@ export async function runMain(name: string, body: () => Promise<number>): Promis
   }
   await Promise.all([process.stdout, process.stderr].map(flushed));
   process.exit(code);
+}
+
+/**
+ * As it ends Node 20 sets terminals back as they were, and aborts over one that has hung up (nodejs/node#58200): one that
+ * is closed it leaves alone.
+ */
+function leaveHungUpTerminals(): void {
+  const terminals = [0, 1, 2].filter((stream) => isatty(stream));
+  process.on('exit', () => {
+    for (const stream of terminals) if (!isatty(stream)) closeSync(stream);
+  });
 }
 
 /** A pipe's writes are asynchronous: exiting before they are out would cut the output. */

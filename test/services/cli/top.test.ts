@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { tileCount } from '../../../jobs/pyramid.js';
@@ -222,4 +222,28 @@ test.each([
   expect(shown.text()).not.toContain('\u001b');
   shown.type('\u0003');
   expect(await shown.ended).toBe(0);
+});
+
+test.each([
+  ['zh-stats', program('cli/stats-main.js')],
+  ['convoyctl top', `${program('cli/main.js')} top`],
+])('%s ends well when its terminal has hung up', async (name, command) => {
+  const told = join(ground.dir, `${name} ended`);
+  const child = spawn(
+    '/usr/bin/script',
+    ['-qec', `trap "" HUP; ${process.execPath} ${command}; echo $? >'${told}'`, '/dev/null'],
+    {
+      env: { PATH: process.env.PATH, TERM: 'xterm-256color', ...there() },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  children.push(child);
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await until('the dashboard', () => /Workers|Machines/.test(text), 30_000);
+  child.kill('SIGKILL');
+  await until('it to end', () => existsSync(told) && readFileSync(told, 'utf8') !== '');
+  expect(readFileSync(told, 'utf8')).toBe('0\n');
 });
