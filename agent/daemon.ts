@@ -21,7 +21,6 @@ import type { UnitManagerName } from './daemon-options.js';
 import { readBootId } from './identity.js';
 import { keepSecret } from './secret.js';
 import { openSupervisorManager } from './supervisor-manager.js';
-import { openSystemdManager } from './systemd/systemd-manager.js';
 import type { UnitManager } from './unit-manager.js';
 
 export interface DaemonOptions extends EtcdAccess {
@@ -167,11 +166,13 @@ export async function startDaemon(
   );
 }
 
-function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {
+async function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {
   const { unitManager, runDir, unitRoot } = options;
   switch (unitManager) {
-    case 'systemd':
+    case 'systemd': {
+      const { openSystemdManager } = await import('./systemd/systemd-manager.js');
       return openSystemdManager({ runDir, clock, log });
+    }
     case 'supervisor':
       return openSupervisorManager({
         program: ownFile('agent/supervisor-main.js'),
