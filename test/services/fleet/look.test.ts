@@ -131,27 +131,20 @@ test('another leader has a greater term, and its machine is shown to be gone', a
   await untilFresh(({ machines }) => machines.every(({ alive }) => alive));
 });
 
+/** What is in the way of the look, once something is. */
+const trouble = (): Promise<unknown> =>
+  until(
+    'trouble',
+    () =>
+      see().then(
+        () => null,
+        (error: unknown) => error,
+      ),
+    30_000,
+  );
+const settled = (): Promise<unknown> => until('it is back', () => see().catch(() => null), 30_000);
+
 test('etcd and convoyd may go away and come back: what is in the way is said, then all is as listed', async () => {
-  const trouble = () =>
-    until(
-      'trouble',
-      () =>
-        see().then(
-          () => null,
-          (error: unknown) => error,
-        ),
-      30_000,
-    );
-  const settled = () =>
-    until(
-      'it is back',
-      () =>
-        see().then(
-          () => true,
-          () => false,
-        ),
-      30_000,
-    );
   await etcd.kill();
   expect(await trouble()).toMatchObject({ kind: 'transient', message: expect.stringContaining('etcd') });
   await etcd.restart();
@@ -161,4 +154,17 @@ test('etcd and convoyd may go away and come back: what is in the way is said, th
   await b.startAgain();
   await settled();
   await untilFresh(({ machines, leader }) => leader.machine !== null && machines.every(({ alive }) => alive));
+});
+
+test('of a registry that is another one nothing is shown but that convoyd holds, until it is accepted', async () => {
+  await etcd.kill();
+  await testEtcd(ground, { port: etcd.port, name: 'another' });
+  const held = await until('the hold', async () => {
+    const error = await trouble();
+    return (error as { code?: string }).code === 'hold' && error;
+  });
+  expect(held).toMatchObject({ message: expect.stringContaining('was etcd emptied') });
+  await api.accept();
+  await settled();
+  expect(await untilFresh(({ machines }) => machines.length > 0)).toMatchObject({ units: [], hold: null });
 });
