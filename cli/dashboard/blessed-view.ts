@@ -171,7 +171,7 @@ function draw(
   let joined = false;
   for (const [at, height] of heights.entries()) {
     if (height !== null) {
-      end = { x: (at / Math.max(1, heights.length - 1)) * right, y: (1 - height) * bottom };
+      end = { x: heights.length > 1 ? (at / (heights.length - 1)) * right : right, y: (1 - height) * bottom };
       if (!joined) ctx.moveTo(end.x, end.y);
       ctx.lineTo(end.x, end.y);
     }

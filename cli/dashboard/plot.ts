@@ -28,9 +28,11 @@ const MARKS = '*+ox#@%&';
 
 export function plotOf(chart: Chart, room: { readonly width: number; readonly height: number }): Plot {
   const known = chart.series.map(({ values }) => values.map((value) => finite(value)));
-  const top = roundedUp(
-    known.reduce((most, values) => values.reduce<number>((a, b) => Math.max(a, b ?? 0), most), 0),
+  const highest = known.reduce(
+    (most, values) => values.reduce<number>((a, b) => Math.max(a, b ?? 0), most),
+    0,
   );
+  const top = roundedUp(highest);
   const curves = chart.series.map(
     ({ tone }, at): Curve => ({
       ...{ mark: MARKS[at % MARKS.length] ?? '*', tone },
@@ -46,7 +48,7 @@ export function plotOf(chart: Chart, room: { readonly width: number; readonly he
       { text: told, tone: 'strong' },
     ];
   });
-  const scale = [top, top / 2, 0].map((value) => clean(chart.told(value)));
+  const scale = (highest > 0 ? [top, top / 2, 0] : [0, 0, 0]).map((value) => clean(chart.told(value)));
   const left = Math.max(...scale.map(width)) + 1;
   const head = legend(entries, Math.max(0, room.width), room.height < 8 ? 1 : 2);
   const area = { left, top: head.length, width: room.width - left, height: room.height - head.length - 1 };
@@ -56,8 +58,10 @@ export function plotOf(chart: Chart, room: { readonly width: number; readonly he
       .map((entry) => cut(entry, Math.max(0, room.width)));
     return { lines, area: null, curves: [] };
   }
-  const [most = '', half = '', none = ''] = scale;
-  const middle = half === most || half === none || area.height < 4 ? -1 : Math.round(area.height / 2 - 0.5);
+  const [, half = '', none = ''] = scale;
+  const most = highest > 0 ? (scale[0] ?? '') : '';
+  const middle =
+    most === '' || half === most || half === none || area.height < 4 ? -1 : Math.round(area.height / 2 - 0.5);
   const sides = Array.from({ length: area.height }, (_, row): Line => {
     const told = row === 0 ? most : row === middle ? half : '';
     return pad([{ text: `${told}${told === '' ? '│' : '┤'}`, tone: 'dim' }], left, 'right');
@@ -131,7 +135,7 @@ const BLANK: Span = { text: ' ', tone: 'plain' };
 /** Of several values in one column the largest: a peak must be seen. */
 function heightAt(heights: readonly (number | null)[], column: number, columns: number): number | null {
   const last = heights.length - 1;
-  if (last < 0) return null;
+  if (last < 1) return column === columns - 1 ? (heights[0] ?? null) : null;
   const from = Math.round((column * last) / Math.max(1, columns - 1));
   const to = Math.max(from, Math.round(((column + 1) * last) / Math.max(1, columns - 1)) - 1);
   let most: number | null = null;

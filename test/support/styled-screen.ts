@@ -24,12 +24,12 @@ const PLAIN: Style = {
   inverse: false,
 };
 
-/** Styles are those of ECMA-48 (SGR); letters between SO and SI are of the alternate set, which draws lines. */
+/** Styles are those of ECMA-48 (SGR); letters between SO and SI, also rows apart, are of the alternate set, which draws lines. */
 export function readStyledScreen(rows: readonly string[]): Cell[][] {
   let style = PLAIN;
+  let drawn = false;
   return rows.map((row) => {
     const cells: Cell[] = [];
-    let drawn = false;
     for (const [piece, codes] of row.matchAll(PIECES)) {
       if (codes !== undefined) style = styled(style, codes);
       else if (piece === SHIFT_OUT || piece === SHIFT_IN) drawn = piece === SHIFT_OUT;

@@ -12,8 +12,8 @@ export interface Terminal {
   pid(): number;
   /** Keys by tmux's names (`Enter`, `Escape`, `Up`, `PageDown`, `BTab`, `C-c`) or as they are typed (`q`, `/`). */
   sendKeys(...keys: readonly string[]): Promise<void>;
-  /** Bytes as they would come over a line: for sequences that come in parts, or pasted text. */
-  sendBytes(bytes: string): Promise<void>;
+  /** Characters as they would come over a line, all at once: for sequences that come in parts, or pasted text. */
+  sendText(text: string): Promise<void>;
   /** The screen, row by row, without spaces at the ends. */
   capture(): Promise<string[]>;
   /** As `capture`, with the sequences of colour and weight. */
@@ -24,6 +24,8 @@ export interface Terminal {
   /** The exit status, 128 + N after signal N. The terminal stays, as the program left it. */
   exit(timeoutMs?: number): Promise<number>;
   modes(): Promise<Modes>;
+  /** The terminal goes away under the program, as when the line to it is cut. */
+  hangUp(): Promise<void>;
 }
 
 /** What a program may leave behind. */
@@ -105,9 +107,8 @@ export async function startTerminal(
     async sendKeys(...keys) {
       for (const key of keys) await tmux('send-keys', '--', key);
     },
-    async sendBytes(bytes) {
-      const hex = [...Buffer.from(bytes)].map((byte) => byte.toString(16));
-      await tmux('send-keys', '-H', ...hex);
+    async sendText(text) {
+      await tmux('send-keys', '-l', '--', text);
     },
     capture,
     captureStyled,
@@ -126,6 +127,9 @@ export async function startTerminal(
     },
     async exit(timeoutMs) {
       return Number(await until(`${name} ends`, () => file('status'), timeoutMs));
+    },
+    async hangUp() {
+      await tmux('kill-server');
     },
     async modes() {
       const flags = await told('#{alternate_on}#{cursor_flag}#{keypad_flag}#{mouse_any_flag}');

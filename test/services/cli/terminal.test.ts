@@ -24,7 +24,7 @@ describe('a terminal of the tests', () => {
 
     await terminal.resize(50, 12);
     await terminal.sendKeys('a', 'Space', 'b');
-    await terminal.sendBytes('c\r');
+    await terminal.sendText('c\r');
     expect(await terminal.exit()).toBe(7);
     expect(terminal.pid()).toBe(0);
     const after = await terminal.untilScreen('the answer', (rows) => rows.includes('got a bc'));
