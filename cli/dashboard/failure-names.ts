@@ -1,6 +1,6 @@
 import { tileAt } from '../../jobs/pyramid.js';
 import { grouped } from '../../jobs/quantities.js';
-import type { FailedAttempt, FailureFilter, FailureRecord, Image } from '../../jobs/work-queue.js';
+import type { FailureFilter, FailureRecord, Image } from '../../jobs/work-queue.js';
 
 /** How failures are named, and what can be done about them. */
 
@@ -51,9 +51,4 @@ export function retried({ lane, image, first, count }: Named): { readonly failur
     case 'checks':
       return {};
   }
-}
-
-/** What comes of a failed attempt: `for good`, `again later`. */
-export function nextWords({ final }: Pick<FailedAttempt, 'final'>): string {
-  return final ? 'for good' : 'again later';
 }

@@ -18,7 +18,7 @@ export function progressBlock(status: MigrationStatus, band: number): Block {
     leftLine(status, progress),
     [span(tilesWords(tiles))],
     ...rateLines(progress),
-    ...(limited ? [[warn(`limit: ${grouped(limitWords(limit))}`)]] : []),
+    ...(limited ? [[dim('limit: '), span(grouped(limitWords(limit)))]] : []),
     ...(verification === null ? [] : [[span(grouped(verificationWords(verification, now)))]]),
   ];
   return {
