@@ -13,7 +13,7 @@ export function eventsBlock(events: Fleet['events'], state: State, band: number)
   const listing = {
     columns: COLUMNS,
     rows: events.map(rowOf),
-    empty: 'nothing has happened since this looks',
+    empty: 'nothing has happened since this was opened',
   };
   return {
     id: 'events',

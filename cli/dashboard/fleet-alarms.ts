@@ -1,6 +1,6 @@
 import { grouped } from '../../jobs/quantities.js';
 import { shortId } from '../machine-label.js';
-import { timeOfDay } from '../times.js';
+import { awayWords } from './away-words.js';
 import type { Line } from './page.js';
 import type { Fleet, Reading } from './snapshot.js';
 import { bad } from './spans.js';
@@ -8,15 +8,10 @@ import { bad } from './spans.js';
 /** What is in the way, and what stands still in the cluster: a line each. */
 export function fleetAlarms({ value, readAt, trouble }: Reading<Fleet>): readonly Line[] {
   const words = [
-    ...(trouble === null ? [] : [awayWords(trouble, readAt)]),
+    ...(trouble === null ? [] : [awayWords('convoyd', 'the fleet', trouble, readAt)]),
     ...(value === null ? [] : clusterAlarms(value)),
   ];
   return words.map((one) => [bad(one)]);
-}
-
-function awayWords({ since, words }: NonNullable<Reading<Fleet>['trouble']>, readAt: number | null): string {
-  const numbers = readAt === null ? 'nothing is known of the fleet yet' : `numbers of ${timeOfDay(readAt)}`;
-  return `convoyd away since ${timeOfDay(since)}, ${numbers}: ${words}`;
 }
 
 function clusterAlarms({ leader, hold, conditions }: Fleet): string[] {

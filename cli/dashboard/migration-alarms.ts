@@ -1,8 +1,8 @@
 import { grouped } from '../../jobs/quantities.js';
 import type { MigrationStatus, WorkerReport } from '../../jobs/work-queue.js';
 import { pausedItself } from '../migration-text.js';
-import { awayWords } from '../stats-text.js';
-import { timeOfDay } from '../times.js';
+import { awayWords as storeAwayWords } from '../stats-text.js';
+import { awayWords } from './away-words.js';
 import type { Line } from './page.js';
 import type { Cargo, Reading } from './snapshot.js';
 import { bad, warn } from './spans.js';
@@ -14,15 +14,9 @@ export function cargoAlarms(
   shown: string | null,
 ): readonly Line[] {
   return [
-    ...(trouble === null ? [] : [[bad(awayRedis(trouble, readAt))]]),
+    ...(trouble === null ? [] : [[bad(awayWords('Redis', 'the migrations', trouble, readAt))]]),
     ...(value === null ? [] : ofMigrations(value, shown)),
   ];
-}
-
-function awayRedis({ since, words }: NonNullable<Reading<Cargo>['trouble']>, readAt: number | null): string {
-  const numbers =
-    readAt === null ? 'nothing is known of the migrations yet' : `numbers of ${timeOfDay(readAt)}`;
-  return `Redis away since ${timeOfDay(since)}, ${numbers}: ${words}`;
 }
 
 function ofMigrations({ migrations, workers }: Cargo, shown: string | null): Line[] {
@@ -46,7 +40,7 @@ const MOST_TOLD = 2;
 /** Workers do not say of which migration's store they speak. */
 function ofStores(workers: readonly WorkerReport[]): Line[] {
   return (['source unreachable', 'destination unreachable'] as const).flatMap((state) => {
-    const words = awayWords(
+    const words = storeAwayWords(
       workers.filter((worker) => worker.state === state),
       workers.length,
     );

@@ -7,7 +7,7 @@ import { type Listing, tableOf } from './rows.js';
 import type { Fleet } from './snapshot.js';
 import { dim, span } from './spans.js';
 import type { State } from './state.js';
-import { exitWords, firstLine, standingOn, stateWords } from './unit-standing.js';
+import { brokenWords, firstLine, standingOn, stateWords } from './unit-standing.js';
 
 type MachineRow = UnitExplanation['machines'][number];
 
@@ -109,9 +109,8 @@ function rowOf(
 /** How it broke there, else why it is there or not. */
 function whyLine(row: MachineRow, report: UnitReport): Line {
   const { state } = row;
-  const broke = state === null ? [] : [exitWords(state), firstLine(state.reason)].filter(Boolean);
-  if (state !== null && broke.length > 0)
-    return [span(broke.join(', '), standingOn(state, report.record.target).tone)];
+  const broken = state === null ? '' : brokenWords(state, firstLine(state.reason));
+  if (state !== null && broken !== '') return [span(broken, standingOn(state, report.record.target).tone)];
   const { global } = report.record;
   return [dim(whyHere({ global, machine: report.machine }, row))];
 }

@@ -160,5 +160,5 @@ export function pendingBlock(units: readonly Rated[], state: State, band: number
 
 const PENDING_COLUMNS: Listing['columns'] = [
   { head: 'UNIT', align: 'left', spare: 0 },
-  { head: 'WHY', align: 'left', spare: 0 },
+  { head: 'WHY', align: 'left', spare: 1 },
 ];

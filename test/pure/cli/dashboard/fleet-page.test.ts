@@ -525,3 +525,14 @@ test('what has little to show leaves the room to others', () => {
     ...{ machines: 13, 'unit-states': 13, units: 18, pending: 12, events: 12 },
   });
 });
+
+test('a state that some units are in for failing stands with the bad ones', () => {
+  const again = (unit: string, exit: string) =>
+    aUnit(unit, A, { states: [aState(unit, A, { active: 'activating', sub: 'auto-restart', exit })] });
+  const pending = aUnit('b.service', null, { pending: 'pending: no machine' });
+  const page = pageFor({ units: [again('a.service', '0'), pending, again('c.service', '1')] });
+  expect(linesIn(page, 'unit-states')).toEqual(['3 units', '2 auto-restart', '1 pending']);
+  expect(linesIn(page, 'units').map((row) => row.split(' ')[0])).toEqual([
+    ...['c.service', 'b.service', 'a.service'],
+  ]);
+});
