@@ -12,6 +12,7 @@ import { until } from '../../support/until.js';
 /** The dashboard's look at a cluster that is served as convoyd serves it. */
 
 const [A, B] = ['a', 'b'].map((id) => id.repeat(32)) as [string, string];
+const GONE = 'c'.repeat(32);
 const unit = (text: string) => ({
   options: [{ section: 'Service', name: 'ExecStart', value: `/bin/sleep ${text}` }],
 });
@@ -208,9 +209,15 @@ describe('conditions', () => {
       },
     });
     toClose.push(() => onA.stop());
+    const session = await registry.join(
+      { id: GONE, ip: '10.0.0.3', metadata: {}, apiAddress: '', version: 'test', bootId: '1' },
+      60_000,
+    );
+    await session.leave();
+    toClose.push(() => registry.forgetMachine(GONE));
     const { asked, see } = looking({ endpoint: onA.addresses[0] ?? '' });
     expect((await see()).conditions).toEqual(new Map());
-    const wanted = [A, B, 'c'.repeat(32)];
+    const wanted = [A, B, GONE];
     const { conditions } = await until('both', async () => {
       const one = await see(wanted);
       return one.conditions.size === 2 && one;
