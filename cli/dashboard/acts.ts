@@ -142,16 +142,13 @@ function those(count: number, verb: string): string {
 }
 
 export function scale(by: 1 | -1, { snapshot }: Upon): Act {
-  const intent = { kind: 'scale', by } as const;
-  if (by === 1) return does(intent);
+  if (by === 1) return does({ kind: 'scale', by });
   const fleet = snapshot.fleet.value;
   if (fleet === null) return say(NO_FLEET);
   const wanted = wantedInstances(IMPORTERS, fleet.units);
   const last = wanted.at(-1);
   if (last === undefined) return say('no importer is wanted: + starts one');
-  const left = counted(wanted.length - 1, 'importer');
-  return ask(
-    `Unload ${last.record.name}, so that ${left} ${wanted.length === 2 ? 'is' : 'are'} left?`,
-    intent,
-  );
+  const unit = last.record.name;
+  const left = `${counted(wanted.length - 1, 'importer')} ${wanted.length === 2 ? 'is' : 'are'} left`;
+  return ask(`Unload ${unit}, so that ${left}?`, { kind: 'scale', by, unit });
 }

@@ -1,6 +1,6 @@
 import { grouped } from '../../jobs/quantities.js';
 import type { FailureFilter, OperatorQueue } from '../../jobs/work-queue.js';
-import { aborted, assertNever, permanent } from '../../runtime/errors.js';
+import { aborted, assertNever, conflict, permanent } from '../../runtime/errors.js';
 import { hashOf } from '../../units/unit-file.js';
 import type { ApiClient } from '../client.js';
 import { shortId } from '../machine-label.js';
@@ -58,7 +58,9 @@ export function createHands({ queue, api, cwd, by }: HandsOptions): Hands {
       case 'stop':
         return ofConvoyd(signal, () => startOrStop(convoyd(), intent.kind, intent.unit));
       case 'scale':
-        return ofConvoyd(signal, () => (intent.by === 1 ? oneMore(convoyd(), cwd) : oneFewer(convoyd())));
+        return ofConvoyd(signal, () =>
+          intent.by === 1 ? oneMore(convoyd(), cwd) : oneFewer(convoyd(), intent.unit),
+        );
       case 'drain':
         return ofConvoyd(signal, async () => {
           await convoyd().changeMachine(intent.machine, 'drain');
@@ -137,10 +139,13 @@ async function oneMore(api: ApiClient, cwd: string): Promise<string> {
   return `starting ${name}: ${counted(wanted.length + 1, 'importer')} wanted now`;
 }
 
-async function oneFewer(api: ApiClient): Promise<string> {
+async function oneFewer(api: ApiClient, name: string): Promise<string> {
   const wanted = wantedInstances(IMPORTERS, await api.unitReports());
   const last = wanted.at(-1);
-  if (last === undefined) return 'no importer is wanted: + starts one';
+  if (last?.record.name !== name)
+    throw conflict(
+      `${name} is not the last importer wanted any more, ${last?.record.name ?? 'none'} is: nothing was changed`,
+    );
   await carryOut({ api }, { options: [] }, planScale(IMPORTERS, '', [], [last]));
-  return `unloading ${last.record.name}: ${counted(wanted.length - 1, 'importer')} wanted now`;
+  return `unloading ${name}: ${counted(wanted.length - 1, 'importer')} wanted now`;
 }

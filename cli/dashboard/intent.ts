@@ -6,6 +6,8 @@ export type Intent =
   /** Every failure that matches one of the filters. */
   | { readonly kind: 'retry'; readonly migration: string; readonly filters: readonly FailureFilter[] }
   | { readonly kind: 'start' | 'stop'; readonly unit: string }
-  /** One instance of the importers more or fewer than there are when it is done. */
-  | { readonly kind: 'scale'; readonly by: 1 | -1 }
+  /** One importer more than are wanted when it is done. */
+  | { readonly kind: 'scale'; readonly by: 1 }
+  /** One fewer: this one, which has to be the last of those wanted still. */
+  | { readonly kind: 'scale'; readonly by: -1; readonly unit: string }
   | { readonly kind: 'drain' | 'uncordon'; readonly machine: string };

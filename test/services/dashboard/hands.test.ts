@@ -154,12 +154,14 @@ describe('importers', () => {
       .filter(({ record }) => /^zh-import/.test(record.name) && record.target === 'launched')
       .map(({ record }) => record.name);
 
+  const fewer = (number: number) => act({ kind: 'scale', by: -1, unit: `zh-import-blobs@${number}.service` });
+
   test('without a template or a file it is said what to submit', async () => {
     const elsewhere = createHands({ queue, api, cwd: ground.dir, by: '' });
     await expect(act({ kind: 'scale', by: 1 }, elsewhere)).rejects.toThrow(
       `there is no zh-import-blobs@.service in the registry, nor in ${ground.dir}: submit the one of units/shipped with convoyctl submit`,
     );
-    expect(await act({ kind: 'scale', by: -1 })).toBe('no importer is wanted: + starts one');
+    await expect(fewer(1)).rejects.toThrow('none is: nothing was changed');
   });
 
   test('one more is the lowest number that is free, one fewer the highest, and others stay as they are', async () => {
@@ -173,12 +175,20 @@ describe('importers', () => {
     );
     expect(await wanted()).toEqual([1, 2, 3].map((at) => `zh-import-blobs@${at}.service`));
     const before = await unit('zh-import-blobs@1.service');
-    expect(await act({ kind: 'scale', by: -1 })).toBe(
-      'unloading zh-import-blobs@3.service: 2 importers wanted now',
-    );
+    expect(await fewer(3)).toBe('unloading zh-import-blobs@3.service: 2 importers wanted now');
     expect((await unit('zh-import-blobs@3.service')).record.target).toBe('inactive');
     expect(await wanted()).toEqual([1, 2].map((at) => `zh-import-blobs@${at}.service`));
     expect((await unit('zh-import-blobs@1.service')).record).toEqual(before.record);
+  });
+
+  test('the one that was asked about is not unloaded once it is not the last, nor is any other', async () => {
+    const before = await wanted();
+    await expect(fewer(1)).rejects.toMatchObject({
+      kind: 'conflict',
+      message:
+        'zh-import-blobs@1.service is not the last importer wanted any more, zh-import-blobs@2.service is: nothing was changed',
+    });
+    expect(await wanted()).toEqual(before);
   });
 
   test('asked for twice at once, there are two more', async () => {
@@ -224,7 +234,7 @@ describe('whoever may only read', () => {
     [{ kind: 'start', unit: 'web.service' }, 'operate'],
     [{ kind: 'stop', unit: 'zh-import-blobs@1.service' }, 'operate'],
     [{ kind: 'scale', by: 1 }, 'operate'],
-    [{ kind: 'scale', by: -1 }, 'operate'],
+    [{ kind: 'scale', by: -1, unit: 'zh-import-blobs@7.service' }, 'operate'],
     [{ kind: 'drain', machine }, 'admin'],
     [{ kind: 'uncordon', machine }, 'admin'],
   ];

@@ -182,7 +182,9 @@ describe('importers', () => {
   test('one fewer asks, and names which', () => {
     const { question } = sit({ units }, '-');
     expect(question).toBe('Unload zh-import-blobs@10.service, so that 2 importers are left?');
-    expect(sit({ units }, '- y y -').intents).toEqual([{ kind: 'scale', by: -1 }]);
+    expect(sit({ units }, '- y y -').intents).toEqual([
+      { kind: 'scale', by: -1, unit: 'zh-import-blobs@10.service' },
+    ]);
     expect(sit({ units: [importer(1), importer(2)] }, '-').question).toContain('1 importer is left?');
     expect(sit({ units: [] }, '-')).toMatchObject({
       ...{ question: null, said: 'no importer is wanted: + starts one' },
