@@ -6,7 +6,7 @@ import { fleetAlarms } from './fleet-alarms.js';
 import { keysOf } from './keys.js';
 import { machinesBlock } from './machine-rows.js';
 import type { Block, Line, Page } from './page.js';
-import type { Fleet, Snapshot } from './snapshot.js';
+import type { Fleet, Reading, Snapshot } from './snapshot.js';
 import { bad, dim, span, strong, warn } from './spans.js';
 import type { State } from './state.js';
 import { pendingBlock, type Rated, rated, unitStatesBlock, unitsBlock, urgencyOf } from './unit-rows.js';
@@ -16,7 +16,7 @@ import { reasonOf, standingWords, tallyOf } from './unit-standing.js';
 export function fleetPage({ now, fleet: reading }: Snapshot, state: State): Page {
   const alarms = fleetAlarms(reading);
   const fleet = reading.value;
-  if (fleet === null) return unreadFleet([strong('fleet')], alarms);
+  if (fleet === null) return unreadFleet([strong('fleet')], reading);
   const units = rated(fleet.units);
   return {
     title: titleOf(fleet),
@@ -38,10 +38,13 @@ export function fleetPage({ now, fleet: reading }: Snapshot, state: State): Page
   };
 }
 
-/** In place of any page about a fleet that was never read. */
-export function unreadFleet(title: Line, alarms: readonly Line[]): Page {
-  const line: Line = [
-    dim(alarms.length === 0 ? 'asking convoyd for the fleet' : 'nothing of the fleet was read yet'),
+/** In place of any page about a fleet that was never read: with all of the reason, which the alarm has no room for. */
+export function unreadFleet(title: Line, reading: Reading<Fleet>): Page {
+  const { trouble } = reading;
+  const reasons = trouble?.words.split(': ') ?? [];
+  const lines: readonly Line[] = [
+    [dim(trouble === null ? 'asking convoyd for the fleet' : 'nothing of the fleet was read yet')],
+    ...(reasons.length > 1 ? reasons.map((words) => [span(words)]) : []),
   ];
   const block: Block = {
     id: 'facts',
@@ -50,9 +53,10 @@ export function unreadFleet(title: Line, alarms: readonly Line[]): Page {
     grow: { width: 1, height: 1 },
     least: { width: 20, height: 3 },
     spare: 0,
-    body: { kind: 'text', lines: [line], from: 'top' },
+    body: { kind: 'text', lines, from: 'top' },
   };
-  return { title, alarms, blocks: [block], about: {}, keys: keysOf('fleet'), brief: [line] };
+  const alarms = fleetAlarms(reading);
+  return { title, alarms, blocks: [block], about: {}, keys: keysOf('fleet'), brief: lines };
 }
 
 /** `fleet  12 of 14 machines  996 of 1,000 units active  472d6cb2... leads  term 1,204` */

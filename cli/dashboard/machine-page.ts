@@ -27,7 +27,7 @@ export function machinePage(
   const { machine: id } = detail;
   const alarms = fleetAlarms(reading);
   const fleet = reading.value;
-  if (fleet === null) return unreadFleet([strong('machine'), span(`  ${id}`)], alarms);
+  if (fleet === null) return unreadFleet([strong('machine'), span(`  ${id}`)], reading);
   const machine = fleet.machines.find((one) => one.id === id);
   const looked = openedFor({ opened }, detail);
   const condition = looked?.condition ?? fleet.conditions.get(id) ?? null;

@@ -24,7 +24,7 @@ export function unitPage({ now, fleet: reading, opened }: Snapshot, state: State
   const { unit: name } = detail;
   const alarms = fleetAlarms(reading);
   const fleet = reading.value;
-  if (fleet === null) return unreadFleet([strong('unit'), span(`  ${name}`)], alarms);
+  if (fleet === null) return unreadFleet([strong('unit'), span(`  ${name}`)], reading);
   const report = fleet.units.find(({ record }) => record.name === name);
   const looked = openedFor({ opened }, detail);
   const shown = report === undefined ? null : shownState(report, detail.machine);
