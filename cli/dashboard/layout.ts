@@ -12,9 +12,9 @@ const LEAST_FOR_BLOCKS = { columns: 60, rows: 15 };
 const LEAST_FOR_DIALOG = { columns: 24, rows: 6 };
 
 /**
- * Gives a page places on a screen of this size: the title in the first row, alarms below it, keys in the last, bands of
- * blocks between, those that can be spared only where there is room. Where not even the others fit, lines. All that is
- * shown passes `clean` here. Any size, any page: nothing overlaps, nothing reaches beyond its room.
+ * Gives a page places on a screen of this size: the title in the first row, alarms below it (whole where there is room),
+ * keys in the last, bands of blocks between, those that can be spared only where there is room. Where not even the others
+ * fit, lines. All that is shown passes `clean` here. Any size, any page: nothing overlaps, nothing reaches beyond its room.
  */
 export function layOut(page: Page, state: State, size: { columns: number; rows: number }): Frame {
   const columns = Math.max(1, Math.floor(size.columns));
@@ -23,13 +23,19 @@ export function layOut(page: Page, state: State, size: { columns: number; rows: 
   const { dialog } = state;
   if (dialog !== null && !reaches(screen, LEAST_FOR_DIALOG)) return onlyDialog(dialog, state, screen);
 
-  const head = [page.title, ...page.alarms].slice(0, Math.max(1, rows - 1));
+  const head = [page.title, ...alarmLines(page.alarms, screen)].slice(0, Math.max(1, rows - 1));
   const room = { left: 0, top: head.length, width: columns, height: rows - head.length - 1 };
   const panels = reaches(screen, LEAST_FOR_BLOCKS) ? blocksIn(page, state, room) : null;
   const body = panels === null ? page.brief.slice(0, Math.max(0, room.height)) : [];
   const lines = [...head, ...body].map((line, row) => ({ row, line: shown(line, columns) }));
   if (rows > 1) lines.push({ row: rows - 1, line: shown(lastLine(page, state, columns), columns) });
   return { ...screen, lines, panels: panels ?? [], dialog: dialog && dialogPanel(dialog, state, screen) };
+}
+
+/** Whole, for their ends tell what to do, unless that takes a quarter of the screen and more: then a line each. */
+function alarmLines(alarms: readonly Line[], { columns, rows }: Size): readonly Line[] {
+  const whole = alarms.flatMap((alarm) => wrap(cleaned(alarm), columns));
+  return whole.length <= Math.max(alarms.length, Math.floor(rows / 4)) ? whole : alarms;
 }
 
 function shown(line: Line, columns: number): Line {

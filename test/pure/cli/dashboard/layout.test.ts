@@ -245,6 +245,21 @@ describe('blocks', () => {
     expect(shownOn(narrow, 89, 18)).toEqual(['progress', 'latency']);
   });
 
+  test('stand below alarms, which are whole where they take less than a quarter of the screen, else a line each', () => {
+    const alarm = plain('Redis away since 09:00:00Z: start zh-redis, or set REDIS_URL to where Redis is');
+    const [whole, ...rest] = textOn(aPage([aBlock('workers', 0, 0)], { alarms: [alarm] }), 60, 20).slice(
+      1,
+      4,
+    );
+    expect(whole).toBe('Redis away since 09:00:00Z: start zh-redis, or set REDIS_URL');
+    expect(rest).toEqual(['to where Redis is', expect.stringMatching(/^┌ workers/)]);
+    const many = aPage([aBlock('workers', 0, 0)], { alarms: Array(4).fill(alarm) });
+    expect(textOn(many, 60, 20).slice(1, 6)).toEqual([
+      ...Array(4).fill('Redis away since 09:00:00Z: start zh-redis, or set REDIS_UR…'),
+      expect.stringMatching(/^┌ workers/),
+    ]);
+  });
+
   test('give way to lines, the most important first, where those that cannot be spared do not fit', () => {
     const tall = aPage([aBlock('workers', 0, 0, { least: { width: 20, height: 14 } })], {
       alarms: [plain('source unreachable')],
