@@ -54,7 +54,7 @@ const { outputFiles, metafile } = await build({
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; globalThis.require ??= requireFrom(import.meta.url);",
   },
-});
+}).catch(() => process.exit(1)); // It has said why.
 
 for (const asset of ASSETS) copy(asset, `dist/${asset}`);
 copy(ETCD_PROTO.from, ETCD_PROTO.to);
