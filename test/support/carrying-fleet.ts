@@ -33,6 +33,8 @@ export interface CarryingOptions {
   readonly cargo: Cargo;
   /** Absent: the source answers well. */
   readonly fault?: TileSource['fault'];
+  /** A location; absent: a folder of the ground. */
+  readonly destination?: string;
 }
 
 /** What the shipped units run. */
@@ -46,7 +48,13 @@ const SHIPPED = join(ROOT, 'units/shipped');
 /** Starts machines a, b ... on an etcd, zh-redis, the planner and the importers; resolves when tiles are being copied. */
 export async function carryingFleet(
   ground: Ground,
-  { etcd, machines: count, cargo, fault }: CarryingOptions,
+  {
+    etcd,
+    machines: count,
+    cargo,
+    fault,
+    destination = `file://${join(ground.dir, 'destination')}`,
+  }: CarryingOptions,
 ): Promise<CarryingFleet> {
   const source = await startTileSource();
   if (fault !== undefined) source.fault = fault;
@@ -82,7 +90,6 @@ export async function carryingFleet(
     const found = /redis\s+zh-redis\.service\s+\S+\s+(127\.0\.0\.1:\d+)/.exec(await ctl('services'));
     return found === null ? null : `redis://${found[1]}`;
   });
-  const destination = `file://${join(ground.dir, 'destination')}`;
   await ctl(
     ...['migration', 'create', cargo.migration, '--source', source.url, '--destination', destination],
     ...['--create-container', '--range-size', '100'],
