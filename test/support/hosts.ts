@@ -21,6 +21,8 @@ export interface Host {
   readonly endpoint: string;
   /** Runs a command inside. */
   exec(...command: string[]): Promise<Run>;
+  /** What is started outside to run a command inside, such as on a terminal. */
+  commandLine(...command: string[]): string[];
   /** The same, for its standard output; rejects unless it exits with 0. */
   ask(...command: string[]): Promise<string>;
   /** convoyctl against this host's convoyd, run outside, in `Hosts.units`. */
@@ -153,12 +155,17 @@ function hostOf(world: World, index: number, units: string): Host {
   const script = async (command: string): Promise<void> => void (await world.script(command, String(index)));
   const convoyd = async (signal: string): Promise<void> =>
     void (await host.ask('systemctl', 'kill', '--kill-whom=main', `--signal=${signal}`, 'convoyd.service'));
+  const inside = (command: readonly string[]): string[] => [
+    ...['bash', join(ROOT, SCRIPT), 'exec', String(index)],
+    ...command,
+  ];
   const host: Host = {
     name: `host${index}`,
     ip: `${WORLD_IP.replace(/\d+$/, '')}${10 + index}`,
     machineId: readFileSync(join(dir, 'machine-id'), 'utf8').trim(),
     endpoint,
-    exec: (...command) => world.run('bash', join(ROOT, SCRIPT), 'exec', String(index), ...command),
+    exec: (...command) => world.run(...inside(command)),
+    commandLine: (...command) => world.commandLine(...inside(command)),
     async ask(...command) {
       const { code, stdout, stderr } = await host.exec(...command);
       if (code !== 0)

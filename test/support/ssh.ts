@@ -6,6 +6,8 @@ import type { Host, Hosts } from './hosts.js';
 export interface Ssh {
   /** Runs a command on a host, with the agent at hand. */
   as(host: Host, ...command: string[]): ReturnType<Host['exec']>;
+  /** What is started outside to run a command of a host on a terminal, by ssh from another. */
+  onTerminal(from: Host, to: Host, ...command: string[]): string[];
   /** Writes down the key of a host for fleetctl on another, as if it had been asked and told yes. */
   knows(host: Host, other: Host): Promise<void>;
   /** Gives the host another key, as a machine that was made anew has. */
@@ -13,6 +15,8 @@ export interface Ssh {
 }
 
 const AGENT = '/run/ssh-agent.sock';
+/** Of the terminals of the tests. */
+const TERM = 'tmux-256color';
 /** Of whoever asks, on each host. */
 export const HOME = '/run/operator';
 
@@ -41,6 +45,12 @@ SSH_AUTH_SOCK=${AGENT} ssh-add -q ${key}
   await Promise.all(hosts.all.map(serve));
   return {
     as: (host, ...command) => host.exec('env', `SSH_AUTH_SOCK=${AGENT}`, `HOME=${HOME}`, ...command),
+    onTerminal: (from, to, ...command) =>
+      from.commandLine(
+        ...['env', `SSH_AUTH_SOCK=${AGENT}`, `HOME=${HOME}`, `TERM=${TERM}`, 'ssh', '-t'],
+        ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR'],
+        ...[`root@${to.ip}`, ...command],
+      ),
     async knows(host, other) {
       await host.ask('sh', '-c', `ssh-keyscan -t ed25519 ${other.ip} >> ${HOME}/.fleetctl/known_hosts`);
     },

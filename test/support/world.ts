@@ -21,6 +21,8 @@ export interface World {
   script(...args: string[]): Promise<Run>;
   /** Runs a command in the world's namespaces to its end. */
   run(...command: string[]): Promise<Run>;
+  /** What whoever starts programs by themselves starts to run a command there. */
+  commandLine(...command: string[]): string[];
   /** Starts a program that lives at most as long as the world; its output goes to `<dir>/<name>.log`. */
   spawn(name: string, ...command: string[]): Promise<WorldProcess>;
   close(): Promise<void>;
@@ -61,6 +63,10 @@ export async function openWorld(bindReadOnly: (dir: string) => readonly string[]
   return {
     dir,
     run,
+    commandLine(...command) {
+      const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+      return ['env', ...settings, 'nsenter', ...enter, ...command];
+    },
     async script(...args) {
       const result = await run('bash', SCRIPT, ...args);
       if (result.code !== 0)

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
+import { openGround } from '../../../agent/ground.js';
 import type { Run } from '../../support/fleet.js';
 import {
   activeOn,
@@ -14,6 +15,7 @@ import {
 import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { ROOT } from '../../support/programs.js';
 import { HOME, type Ssh, serveSsh } from '../../support/ssh.js';
+import { startTerminal } from '../../support/tmux.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of fleetctl (tests 1 to 5, 28 to 32 and 38), by that name, on machines. */
@@ -212,3 +214,34 @@ fleetctl destroy "$@"
   expect(await readStates(first())).toEqual([]);
   await ctl(first(), 'list-units');
 }, 120_000);
+
+it('the dashboard of another machine, by ssh', async () => {
+  const ground = openGround('convoy-test-dashboard-ssh');
+  try {
+    const terminal = await startTerminal(ground, {
+      name: 'ssh',
+      command: ssh.onTerminal(first(), hosts.host(2), 'convoyctl', 'top'),
+    });
+    await terminal.untilScreen(
+      'three machines',
+      (lines) => /^fleet {2}3 machines/.test(lines[0] ?? ''),
+      30_000,
+    );
+    await done(first(), 'start', write('seen.service'));
+    await terminal.untilScreen('a unit', (lines) =>
+      lines.some((line) => /seen\.service +active \(running\)/.test(line)),
+    );
+    await terminal.resize(80, 24);
+    await terminal.untilScreen(
+      'a smaller page',
+      (lines) => lines.length === 24 && /\? help {2}q quit$/.test(lines[23] ?? ''),
+    );
+    await terminal.sendKeys('q');
+    expect(await terminal.exit()).toBe(0);
+    const { line, ...modes } = await terminal.modes();
+    expect(modes).toEqual({ alternateScreen: false, cursor: true, keypad: false, mouse: false });
+    expect(line.after).toBe(line.before);
+  } finally {
+    await ground.close();
+  }
+}, 60_000);
