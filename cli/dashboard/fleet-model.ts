@@ -49,6 +49,8 @@ export function createFleetModel(): FleetModel {
   let units = new Map<string, UnitReport>();
   /** Each with the revision of the last event about it. */
   const unread = new Map<string, number>();
+  /** Of units that were read by themselves: the revision at which. What is told late of before is in them already. */
+  const readAt = new Map<string, number>();
   let standing: Standing | null = null;
   let words: LeaderWords = { leader: null, refusals: new Map(), hold: null };
   let conditions: Fleet['conditions'] = new Map();
@@ -71,6 +73,7 @@ export function createFleetModel(): FleetModel {
   }
 
   function apply(event: Event): void {
+    if ('unit' in event && event.revision <= (readAt.get(event.unit) ?? 0)) return;
     if ('unit' in event && unread.has(event.unit)) unread.set(event.unit, event.revision);
     switch (event.kind) {
       case 'unit':
@@ -98,6 +101,7 @@ export function createFleetModel(): FleetModel {
   function applyRecord({ unit: name, value, revision: at }: Extract<Event, { kind: 'unit' }>): void {
     if (value === null) {
       unread.delete(name);
+      readAt.delete(name);
       if (units.delete(name)) changed.names = changed.units = true;
       return;
     }
@@ -131,6 +135,7 @@ export function createFleetModel(): FleetModel {
     list(listed, at) {
       units = new Map(listed.map((unit) => [unit.record.name, explained(unit, words)]));
       unread.clear();
+      readAt.clear();
       revision = at;
       changed.units = changed.names = true;
     },
@@ -157,6 +162,7 @@ export function createFleetModel(): FleetModel {
       const touched = unread.get(name);
       if (touched === undefined || at < touched) return;
       unread.delete(name);
+      readAt.set(name, at);
       put(unit);
     },
     fleet() {

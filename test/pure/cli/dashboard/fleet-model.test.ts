@@ -269,6 +269,21 @@ describe('a fleet', () => {
     expect(model.fleet()?.units).toMatchObject([{ pending: null, reason: null }]);
   });
 
+  test('has a unit as it was read, whatever of before is told after that', () => {
+    const model = following();
+    const [unit] = model.fleet()?.units ?? [];
+    const record = { ...unit!.record, hash: 'another' };
+    model.take(batch(21, { kind: 'unit', unit: 'a.service', value: record }), 0);
+    expect(model.unread()).toEqual(['a.service']);
+    const read = { ...unit!, record, machine: null, why: null, states: [] };
+    model.read(read, 24);
+    const placement = { target: 'launched', why: 'fewest units', fence: 22 };
+    model.take(batch(22, { kind: 'placement', unit: 'a.service', machine: 'm2', value: placement }), 0);
+    expect(model.fleet()?.units).toMatchObject([{ record: { hash: 'another' }, machine: null, why: null }]);
+    model.take(batch(25, { kind: 'placement', unit: 'a.service', machine: 'm2', value: placement }), 0);
+    expect(model.fleet()?.units).toMatchObject([{ machine: 'm2', why: 'fewest units' }]);
+  });
+
   test('keeps the conditions it was given', () => {
     const model = following();
     const before = model.fleet();
