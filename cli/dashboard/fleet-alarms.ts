@@ -8,7 +8,7 @@ import { bad } from './spans.js';
 /** What is in the way, and what stands still in the cluster: a line each. */
 export function fleetAlarms({ value, readAt, trouble }: Reading<Fleet>): readonly Line[] {
   const words = [
-    ...(trouble === null ? [] : [awayWords('convoyd', 'the fleet', trouble, readAt)]),
+    ...(trouble === null ? [] : [awayWords('fleet', 'it', trouble, readAt)]),
     ...(value === null ? [] : clusterAlarms(value)),
   ];
   return words.map((one) => [bad(one)]);

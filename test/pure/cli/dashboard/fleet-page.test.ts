@@ -120,7 +120,7 @@ test('convoyd away: the last numbers stay, with their time', () => {
     STATE,
   );
   expect(page.alarms.map(textOf)).toEqual([
-    'convoyd away since 08:59:53Z, numbers of 08:59:52Z: connection refused',
+    'fleet away since 08:59:53Z, numbers of 08:59:52Z: connection refused',
   ]);
   expect(linesIn(page, 'units')).toHaveLength(1);
 });
@@ -132,7 +132,7 @@ test('a fleet that was never read', () => {
   const trouble = { since: NOW - 7000, words: 'connection refused' };
   const away = fleetPage(fleetSnapshot(null, { fleet: { value: null, readAt: null, trouble } }), STATE);
   expect(away.alarms.map(textOf)).toEqual([
-    'convoyd away since 08:59:53Z, nothing is known of the fleet yet: connection refused',
+    'fleet away since 08:59:53Z, nothing is known of it yet: connection refused',
   ]);
   expect(linesIn(away, 'facts')).toEqual(['nothing of the fleet was read yet']);
   expect(away.brief.map(textOf)).toEqual(['nothing of the fleet was read yet']);
