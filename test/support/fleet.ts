@@ -44,6 +44,8 @@ export interface TestMachine {
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Starts convoyd again on the same folders. */
   startAgain(): Promise<void>;
+  /** Of convoyd. */
+  pid(): number;
   /** convoyctl against this machine. */
   ctl(...args: string[]): Promise<Run>;
 }
@@ -83,6 +85,7 @@ export async function testMachine(
       return gone;
     },
     startAgain: async () => start(),
+    pid: () => child?.pid ?? 0,
     ctl: (...args) => run('cli/main.js', args, { CONVOY_ENDPOINT: endpoint }, dir),
   };
 }

@@ -11,6 +11,16 @@ export function rawEtcd(url: string) {
     Number((answer.header as { revision: string }).revision);
 
   return {
+    /** `created`: the revision at which it came to be; null: there is none. */
+    async get(key: string): Promise<{ readonly value: string; readonly created: number } | null> {
+      const { kvs } = await post('kv/range', { key: text(key) });
+      const [found] = (kvs ?? []) as { value: string; create_revision: string }[];
+      if (found === undefined) return null;
+      return {
+        value: Buffer.from(found.value, 'base64').toString(),
+        created: Number(found.create_revision),
+      };
+    },
     async put(key: string, value: string): Promise<number> {
       return revisionOf(await post('kv/put', { key: text(key), value: text(value) }));
     },
