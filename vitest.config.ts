@@ -4,7 +4,8 @@ import LongFirst from './test/support/long-first.js';
 /**
  * Two projects. `quick` needs nothing but Node: pure files, contracts on fakes, scenarios.
  * `services` talks to real etcd, Redis, systemd and processes. Three of its files run at a time: they wait for leases and
- * time-outs more than half of their time, so two would leave a machine of two cores idle.
+ * time-outs more than half of their time, so two would leave a machine of two cores idle. Nothing of a file stays behind in
+ * its process, so that modules need not be loaded anew for each.
  */
 export default defineConfig({
   test: {
@@ -20,7 +21,6 @@ export default defineConfig({
             'test/scenarios/**/*.test.ts',
           ],
           testTimeout: 20_000,
-          // Nothing of these files stays behind: to load the same modules for each takes longer than to run them.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
@@ -33,6 +33,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           maxWorkers: 3,
+          isolate: false,
           sequence: { groupOrder: 1 },
         },
       },

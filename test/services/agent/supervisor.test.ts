@@ -374,6 +374,7 @@ describe('starting', () => {
       `Type=oneshot\nEnvironment=OVER=unit GIVEN=unit "SPACED=a b"\nEnvironmentFile=${file('env')}\nEnvironmentFile=-${file('none')}\nExecStart=/usr/bin/env`,
     );
     await start('job.service', { GIVEN: 'start', CONVOY_UNIT: 'job.service' });
+    delete process.env.SECRET_OF_CONVOYD;
     const names = Object.fromEntries((await log('job.service')).map((line) => line.split(/=(.*)/s)));
     expect(names).toMatchObject({
       OVER: 'from file',
