@@ -40,7 +40,7 @@ export interface UnitChange {
 
 /**
  * convoyd's API as commands use it. Errors are `ConvoyError`: those of `connectionError` (`transient`/`unreachable`
- * when nothing answers), else what convoyd said. Nothing is retried.
+ * when nothing answers), else what convoyd said.
  */
 export interface ApiClient {
   readonly endpoint: string;

@@ -50,7 +50,7 @@ export interface SendOptions {
 export interface Connection {
   /**
    * Sends one request and answers when the head of the answer is there. Errors are those of `connectionError`,
-   * `aborted` once the signal has fired; nothing is retried.
+   * `aborted` once the signal has fired. A GET whose connection is let go is sent once more; nothing else is.
    */
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
   close(): void;
@@ -84,7 +84,11 @@ export function openConnection(endpoint: Endpoint, options: ConnectionOptions): 
       const told = (outcome: string): void =>
         debug?.(`${method} ${path} -> ${outcome} (${Math.round(performance.now() - started)} ms)`);
       try {
-        const message = await ask(agent, { method, path, headers: typed, signal }, text, answerMs);
+        const asked = () => ask(agent, { method, path, headers: typed, signal }, text, answerMs);
+        const message = await asked().catch((cause: unknown) => {
+          if (method !== 'GET' || !isHungUp(cause)) throw cause;
+          return asked();
+        });
         if (signal !== undefined) endWhenSilent(message);
         told(String(message.statusCode));
         return answerOf(message);
@@ -96,6 +100,15 @@ export function openConnection(endpoint: Endpoint, options: ConnectionOptions): 
     },
     close: () => agent.destroy(),
   };
+}
+
+/**
+ * A convoyd that is restarted lets connections go that it does nothing for, and a question may just be on its way there. Its
+ * socket goes on listening: who asks once more is heard by the next.
+ */
+function isHungUp(cause: unknown): boolean {
+  const { code } = cause as { code?: unknown };
+  return code === 'EPIPE' || code === 'ECONNRESET';
 }
 
 interface Head {

@@ -81,11 +81,14 @@ export interface HostsOptions {
   readonly install?: boolean;
 }
 
-/** Hosts for one test file: they end with it. */
-export async function useHosts(options: HostsOptions): Promise<Hosts> {
-  const hosts = await openHosts(options);
-  afterAll(() => hosts.close());
-  return hosts;
+/** Opens hosts for one test file, with which they end. To be called outside of hooks and tests. */
+export function useHosts(): (options: HostsOptions) => Promise<Hosts> {
+  let hosts: Hosts | undefined;
+  afterAll(() => hosts?.close());
+  return async (options) => {
+    hosts = await openHosts(options);
+    return hosts;
+  };
 }
 
 export async function openHosts(options: HostsOptions): Promise<Hosts> {

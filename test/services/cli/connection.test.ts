@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Access } from '../../../api/access.js';
 import { readAccess } from '../../../api/access-files.js';
+import { openConnection } from '../../../cli/connection.js';
+import { readEndpoint } from '../../../cli/endpoint.js';
 import { type Authority, type Certificate, makeAuthority } from '../../support/certificates.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { startFakeFleet } from '../../support/fake-fleet.js';
@@ -185,6 +187,27 @@ test('nobody there', async () => {
   expect(await run(['--endpoint', 'unix:///nosuch.sock'])).toMatchObject(
     refusal(/no convoyd answers at unix:\/\/\/nosuch\.sock \(connect ENOENT \/nosuch\.sock\)/),
   );
+});
+
+test('a question whose connection is let go, as by a convoyd that is restarted, is asked once more; a change is not', async () => {
+  let connections = 0;
+  const server = createHttp(answer).on('connection', (socket) => {
+    connections += 1;
+    if (connections === 1) socket.destroy();
+  });
+  const { send, close } = openConnection(readEndpoint(`http://127.0.0.1:${await listening(server)}`), {});
+  try {
+    expect(await (await send('GET', '/v1/machines')).body.json()).toEqual({ machines: [] });
+    expect(connections).toBe(2);
+    close();
+    connections = 0;
+    await expect(send('PUT', '/v1/units/web.service', { body: {} })).rejects.toMatchObject({
+      ...{ kind: 'transient', code: 'unreachable' },
+    });
+    expect(connections).toBe(1);
+  } finally {
+    close();
+  }
 });
 
 test('convoyd itself, beyond TLS and tokens: who is nobody, and who may only read, is told so', async () => {

@@ -16,9 +16,10 @@ import { startSubjects } from '../faults/kit.js';
 
 /** What fleet's own functional suite showed of its cluster (tests 6 to 13), on four hosts that drain as convoyd stops. */
 const TTL_MS = 3000;
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({
+  hosts = await openHosts({
     count: 4,
     settings: () => ({ CONVOY_TTL: `${TTL_MS / 1000}s`, CONVOY_GRACE: '1s', CONVOY_DRAIN_ON_STOP: 'yes' }),
   });

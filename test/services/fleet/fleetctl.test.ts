@@ -19,10 +19,11 @@ import { startTerminal } from '../../support/tmux.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of fleetctl (tests 1 to 5, 28 to 32 and 38), by that name, on machines. */
+const openHosts = useHosts();
 let hosts: Hosts;
 let ssh: Ssh;
 beforeAll(async () => {
-  hosts = await useHosts({ count: 3 });
+  hosts = await openHosts({ count: 3 });
   ssh = await serveSsh(hosts);
   await untilMachines(first(), 3);
 }, 120_000);

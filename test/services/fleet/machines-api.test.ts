@@ -5,9 +5,10 @@ import { type Answer, askOver } from '../../support/unix-get.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of its API (tests 39 to 43), on machines. */
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({ count: 3 });
+  hosts = await openHosts({ count: 3 });
   await untilMachines(hosts.host(1), 3);
 }, 120_000);
 

@@ -4,9 +4,10 @@ import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's users asked for most, on three hosts: two of them in zone a, one in zone b. */
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({
+  hosts = await openHosts({
     count: 3,
     settings: (index) => ({ CONVOY_METADATA: `host=host${index},az=${index === 3 ? 'b' : 'a'}` }),
   });

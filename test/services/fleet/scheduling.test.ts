@@ -11,9 +11,10 @@ import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of its scheduling (tests 14 to 23), on three hosts with systemd. */
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({
+  hosts = await openHosts({
     count: 3,
     settings: () => ({ CONVOY_TTL: '3s', CONVOY_GRACE: '1s' }),
   });

@@ -8,9 +8,10 @@ import { startSubjects } from '../faults/kit.js';
 import { etcdUsers } from '../registry/etcd-users.js';
 
 /** Three hosts whose etcd shows a certificate, wants one, and a user with a password. */
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({ count: 3 });
+  hosts = await openHosts({ count: 3 });
   const authority = makeAuthority(join(hosts.shared, 'certificates'));
   const server = authority.issue('etcd', 'IP:10.42.0.1');
   authority.issue('convoyd', 'DNS:convoyd');

@@ -13,13 +13,14 @@ const PORT = 7070;
 const PEER_PORT = 7373;
 const SECRET_KEY = Buffer.from('/convoy/secret').toString('base64');
 const TOKENS = { reader: 'r'.repeat(32), operator: 'o'.repeat(32), late: 'l'.repeat(32) };
+const openHosts = useHosts();
 let hosts: Hosts;
 let a: Host;
 let b: Host;
 let c: Host;
 
 beforeAll(async () => {
-  hosts = await useHosts({ count: 3 });
+  hosts = await openHosts({ count: 3 });
   [a, b, c] = hosts.all as [Host, Host, Host];
   await untilMachines(a, 3);
   unit(

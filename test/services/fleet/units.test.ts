@@ -15,9 +15,10 @@ import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
 
 /** What fleet's own functional suite showed of units (tests 24 to 37, but those of ssh and --replace). */
+const openHosts = useHosts();
 let hosts: Hosts;
 beforeAll(async () => {
-  hosts = await useHosts({ count: 3 });
+  hosts = await openHosts({ count: 3 });
   await untilMachines(first(), 3);
 }, 120_000);
 afterEach(() => destroyAll(first()));

@@ -19,10 +19,11 @@ const UNITS = [
   'zh-stats.service',
 ];
 
+const openHosts = useHosts();
 let hosts: Hosts;
 let host: Host;
 beforeAll(async () => {
-  hosts = await useHosts({ count: 1 });
+  hosts = await openHosts({ count: 1 });
   host = hosts.host(1);
   const put = (path: string, text: string, mode = '644'): Promise<string> =>
     host.ask(

@@ -8,7 +8,7 @@ import { getOver } from '../../support/unix-get.js';
 import { until } from '../../support/until.js';
 
 /** The stage other tests stand on: a fault that does nothing would make them prove nothing. */
-const hosts = await useHosts({ count: 2, etcd: { members: 3 } });
+const hosts = await useHosts()({ count: 2, etcd: { members: 3 } });
 const [a, b] = [hosts.host(1), hosts.host(2)];
 
 /** Whether a connection comes about within a second: it takes under a millisecond. */

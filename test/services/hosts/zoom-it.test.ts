@@ -39,6 +39,7 @@ const RPS = 25;
 const ground = useGround('zoom-it');
 let azurite: Azurite;
 let swift: SwiftServer;
+const openHosts = useHosts();
 let hosts: Hosts;
 
 const bodyOf = (key: string): Buffer => {
@@ -50,7 +51,7 @@ beforeAll(async () => {
   [azurite, swift, hosts] = await Promise.all([
     startAzurite(ground),
     startSwift(ground),
-    useHosts({ count: 3 }),
+    openHosts({ count: 3 }),
   ]);
   await Promise.all([
     hosts.reach(Number(new URL(azurite.url).port)),

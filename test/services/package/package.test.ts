@@ -13,13 +13,14 @@ const NEXT = '99.0.0';
 const SETTINGS = '/etc/convoy/convoyd.env';
 const PROGRAMS = Object.keys(readPackage(ROOT).bin);
 
+const openHosts = useHosts();
 let hosts: Hosts;
 let a: Host;
 let b: Host;
 
 beforeAll(async () => {
   const tarball = pack();
-  hosts = await useHosts({ count: 2, install: false });
+  hosts = await openHosts({ count: 2, install: false });
   a = hosts.host(1);
   b = hosts.host(2);
   cpSync(tarball, join(hosts.shared, 'convoy.tgz'));
