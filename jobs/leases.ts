@@ -1,6 +1,7 @@
+import { startOnlyWhile } from '../stores/http-exchange.js';
 import { leaseOver } from './copy-tile.js';
 
-/** Knows a claim's requests by the signal they carry, so that none is repeated once its lease is over. */
+/** Knows a claim's requests by the signal they carry, so that none is begun or repeated once its lease is over. */
 export interface Leases {
   /** All that is asked with this signal is asked for a claim that lasts as long as `leased` says. */
   hold(signal: AbortSignal, leased: () => boolean): void;
@@ -10,10 +11,14 @@ export interface Leases {
 
 export function createLeases(): Leases {
   const held = new WeakMap<AbortSignal, () => boolean>();
+  function insist(signal: AbortSignal | undefined): void {
+    if (signal !== undefined && held.get(signal)?.() === false) throw leaseOver();
+  }
   return {
-    hold: (signal, leased) => void held.set(signal, leased),
-    insist(signal) {
-      if (signal !== undefined && held.get(signal)?.() === false) throw leaseOver();
+    hold(signal, leased) {
+      held.set(signal, leased);
+      startOnlyWhile(signal, () => insist(signal));
     },
+    insist,
   };
 }

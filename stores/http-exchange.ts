@@ -10,6 +10,16 @@ interface Connection {
   abort(reason: Error): void;
 }
 
+const conditions = new WeakMap<AbortSignal, () => void>();
+
+/**
+ * Requests with this signal start only while `insist` does not throw. It is asked as a request is about to be written, however
+ * long that waited for a connection: of a process that was frozen meanwhile no timer may have fired yet.
+ */
+export function startOnlyWhile(signal: AbortSignal, insist: () => void): void {
+  conditions.set(signal, insist);
+}
+
 /** A body this large, coming or going, has its time-out anew with each further MiB. */
 const STEP_BYTES = 1024 ** 2;
 /** So much of a streamed body is kept before the server has to wait. */
@@ -60,7 +70,8 @@ export class Exchange {
 
   onRequestStart(connection: Connection): void {
     this.connection = connection;
-    if (this.over) connection.abort(this.failure ?? new Error('nobody waits any more'));
+    if (!this.over) this.insist();
+    else connection.abort(this.failure ?? new Error('nobody waits any more'));
   }
 
   onResponseStart(_: Connection, status: number, headers: IncomingHttpHeaders): void {
@@ -171,6 +182,16 @@ export class Exchange {
     if (this.over) return;
     this.end();
     this.connection?.abort(new Error('nobody wants the rest'));
+  }
+
+  private insist(): void {
+    if (this.signal === undefined) return;
+    try {
+      conditions.get(this.signal)?.();
+    } catch (error) {
+      if (!(error instanceof ConvoyError)) throw error;
+      this.fail(error);
+    }
   }
 
   private async gathered(limit: number): Promise<void> {

@@ -183,11 +183,15 @@ describe('an emptied Redis', () => {
     await until('the worker to say so', () => worker.state.detail.includes('Redis lost migration m'));
     await until('it to be at rest', () => worker.state.state === 'idle');
     expect(over).toBe(false);
-    await b.migration('n');
-    await b.copied('n');
+    await b.migration('n', { delayMs: 10 });
+    await until('others to be served', async () => (await b.queue.status('n'))!.tiles.done > 0);
+    // What is left of it keeps the worker from ending before there is the other.
+    await b.queue.pause('n', 'for a moment');
     // Elsewhere this time: what it was before must not be gone on with.
     const anew = await b.migration('m', {}, 'file:///e');
     await b.copied('m');
+    await b.queue.resume('n');
+    await b.copied('n');
     expect(anew.requests).toHaveLength(IDS.length * tileCount(IMAGE));
     expect(await ended).toEqual({ failures: false });
     expect(b.said.filter((line) => line.startsWith('not served: Redis lost'))).toHaveLength(1);

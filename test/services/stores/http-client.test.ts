@@ -3,8 +3,9 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { messageOf, transient } from '../../../runtime/errors.js';
+import { aborted, messageOf, transient } from '../../../runtime/errors.js';
 import { type HttpClient, type HttpClientOptions, httpClient } from '../../../stores/http-client.js';
+import { startOnlyWhile } from '../../../stores/http-exchange.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { useGround } from '../../support/services.js';
 import { startNginx } from '../../support/stores/nginx.js';
@@ -101,6 +102,28 @@ describe('an answer that comes before the whole body is sent', () => {
     });
     await until('the end of the body', () => ended);
   });
+});
+
+test('what must not start any more once it has its connection is not sent', async () => {
+  let requests = 0;
+  const client = await served((_request, response) => {
+    requests += 1;
+    response.end('x');
+  });
+  const { signal } = new AbortController();
+  let mayStart = true;
+  startOnlyWhile(signal, () => {
+    if (!mayStart) throw aborted('too late', { code: 'late' });
+  });
+  const send = (): Promise<string> =>
+    client.send({ ...get, signal }, async (answer) => Buffer.from(await answer.bytes(10)).toString());
+  const waiting = send();
+  // Its connection comes about only after this.
+  mayStart = false;
+  await expect(waiting).rejects.toMatchObject({ kind: 'aborted', code: 'late' });
+  expect(requests).toBe(0);
+  mayStart = true;
+  expect(await send()).toBe('x');
 });
 
 describe('a connection that is kept', () => {
