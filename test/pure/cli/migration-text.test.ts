@@ -1,36 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { failureCount, stateWords, statusLines } from '../../../cli/migration-text.js';
-import type { MigrationStatus, StateCounts, WorkerReport } from '../../../jobs/work-queue.js';
+import type { MigrationStatus, WorkerReport } from '../../../jobs/work-queue.js';
+import { aMigration, aWorker, BUSY, COUNTS, NOW } from '../../support/made-up-cargo.js';
 
-const COUNTS: StateCounts = { total: 0, ready: 0, claimed: 0, delayed: 0, done: 0, skipped: 0, failed: 0 };
-const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
 const NONE = { total: 0, published: 0, withheld: 0, incomplete: 0, refused: 0 };
 
-function statusWith(change: Partial<MigrationStatus> = {}): MigrationStatus {
-  return {
-    definition: {
-      ...{ name: 'zoom', source: 'azure://zoom/content', destination: 'swift://zoom/dzis' },
-      ...{ rangeSize: 1000, maxAttempts: 5, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
-      ...{ serverSide: 'auto', incomplete: 'withhold' },
-    },
-    ...{ state: 'running', reason: '', planClosed: true, planOpen: [], finished: false, images: NONE },
-    limit: { requestsPerSecond: null, bytesPerSecond: null },
-    ...{ tiles: COUNTS, descriptors: COUNTS, bytes: 0, reclaimed: 0, failures: {}, digest: '0'.repeat(32) },
-    ...{ startedAt: null, finishedAt: null, now: NOW, samples: [], verification: null },
-    ...change,
-  };
-}
-
-const WORKER: WorkerReport = {
-  ...{
-    worker: 'f00d',
-    lane: 'tiles',
-    unit: 'zh-import-blobs@1.service',
-    machine: '472d6cb2'.padEnd(32, '0'),
-  },
-  ...{ state: 'copying', since: NOW - 60_000, detail: '', done: 1200, skipped: 3, failed: 2 },
-  ...{ bytes: 12_345_678, rate: 51.04, limit: 64, latency: [] },
-};
+const WORKER = aWorker({ worker: 'f00d', detail: '' });
 
 describe('how it stands', () => {
   const failed = (count: number): Partial<MigrationStatus> => ({ tiles: { ...COUNTS, failed: count } });
@@ -43,40 +18,17 @@ describe('how it stands', () => {
     [{ finished: true, state: 'cancelled', reason: 'by ann', ...failed(7) }, 'cancelled (by ann)'],
     [{ ...failed(7) }, 'running'],
   ] satisfies [Partial<MigrationStatus>, string][])('%j: %s', (change, words) => {
-    expect(stateWords(statusWith(change))).toBe(words);
+    expect(stateWords(aMigration(change))).toBe(words);
   });
 
   test('failures are tiles, descriptors and refused images', () => {
-    const status = statusWith({
+    const status = aMigration({
       tiles: { ...COUNTS, failed: 5 },
       descriptors: { ...COUNTS, failed: 30 },
       images: { ...NONE, refused: 200, withheld: 9, incomplete: 8 },
     });
     expect(failureCount(status)).toBe(235);
   });
-});
-
-/** A migration in full swing, of which everything is to be said. */
-const BUSY = statusWith({
-  images: { total: 1_200_000, published: 1_100_000, withheld: 3, incomplete: 2, refused: 14 },
-  tiles: {
-    ...{ total: 1_200_000_000, done: 1_099_999_900, skipped: 40, failed: 60 },
-    ...{ claimed: 64_000, delayed: 1_000, ready: 99_935_000 },
-  },
-  descriptors: { ...COUNTS, total: 1_100_005, done: 1_100_000, claimed: 5 },
-  ...{ bytes: 18_400_000_000_000, reclaimed: 12, digest: '0123456789abcdef'.repeat(2) },
-  limit: { requestsPerSecond: 500, bytesPerSecond: 10_000_000 },
-  failures: { truncated: 14, 'http-404': 60 },
-  startedAt: NOW - 86_400_000,
-  samples: Array.from({ length: 62 }, (_, at) => {
-    const ago = 61 - at;
-    const fast = Math.min(ago, 10) * 2000 + Math.max(0, ago - 10) * 1000;
-    return {
-      at: NOW - ago * 1000,
-      settled: 1_100_000_000 - fast,
-      bytes: 18_400_000_000_000 - ago * 5_000_000,
-    };
-  }),
 });
 
 test('everything is said, in lines that fit a terminal', () => {
@@ -96,7 +48,7 @@ test('everything is said, in lines that fit a terminal', () => {
     '                1166.7 tiles/s, 5.0 MB/s (last minute)',
     '                12731.5 tiles/s, 213.0 MB/s (whole run)',
     '  Time left:    23 h 48 min, at the rate of the last minute',
-    '  Limit:        at most 500 requests/s and 10.0 MB/s',
+    '  Limit:        at most 5000 requests/s and 10.0 MB/s',
     '  Digest:       0123456789abcdef0123456789abcdef',
     '  Reclaimed:    12 of lost claims handed out again',
     '  Began:        Fri 2026-11-20 12:00:00 UTC',
@@ -111,7 +63,7 @@ test('everything is said, in lines that fit a terminal', () => {
 });
 
 const rows = (change: Partial<MigrationStatus>, name: string, workers: readonly WorkerReport[] = []) => {
-  const lines = statusLines(statusWith(change), workers);
+  const lines = statusLines(aMigration(change), workers);
   const from = lines.findIndex((line) => line.startsWith(`  ${name}:`));
   const to = lines.findIndex((line, at) => at > from && /^ {2}\S/.test(line));
   return from < 0
@@ -211,7 +163,7 @@ test('workers in trouble come first, since when by day if that was not today', (
 test('nothing a terminal would obey gets through', () => {
   const evil = '\u001b[31m\u202e';
   const lines = statusLines(
-    statusWith({
+    aMigration({
       reason: evil,
       state: 'paused',
       planClosed: false,
