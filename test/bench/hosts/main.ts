@@ -6,7 +6,7 @@
 import { cpus } from 'node:os';
 import { type Host, type Hosts, openHosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
-import { type CpuUse, cpuBetween, cpuUse, pidsNaming } from './processes.js';
+import { type CpuUse, cpuBetween, cpuUse, pidsNaming } from '../support/processes.js';
 
 /** Measured once with fleet 1.0 and etcd on a machine of this kind (2 cores). */
 const FLEET = {
