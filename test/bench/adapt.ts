@@ -1,7 +1,6 @@
 /**
  * The adaptive limit of objects in flight: HTTP to disk, from a source in a process of its own. For each source the rate at
- * fixed limits, then what the adaptive one comes to and how soon; last how soon a burst of 503 halves it. Rates depend
- * on the machine and what else it does; the ratio and the times are the result.
+ * fixed limits, then what the adaptive one comes to and how soon; last how soon a burst of 503 halves it.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,6 +20,8 @@ import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { silentMeter } from '../../runtime/meter.js';
 import { until } from '../support/until.js';
+import type { Figure } from './support/figures.js';
+import { RUNS, section } from './support/section.js';
 
 const MOST = 256;
 const FIXED = [8, 16, 32, 64, 128, 256];
@@ -36,7 +37,13 @@ interface Behaviour {
 }
 
 if (process.argv[2] === 'source') serve();
-else await measure();
+else
+  await section('adapt', async () => ({
+    figures: await measure(),
+    notes: [
+      `HTTP to disk, ${TILE_BYTES} bytes a tile, at most ${MOST} in flight; the source is a Node server beside. The best fixed limit is the best of ${FIXED.join(', ')}, ${FIXED_S} s each, in the same run.`,
+    ],
+  }));
 
 function serve(): void {
   const body = Buffer.alloc(TILE_BYTES, 7);
@@ -58,34 +65,72 @@ function serve(): void {
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
 }
 
-async function measure(): Promise<void> {
+async function measure(): Promise<Figure[]> {
   const ground = openGround('convoy-bench');
   const source = fork(import.meta.filename, ['source'], { execArgv: process.execArgv });
+  const found = new Map<number, Adapted[]>();
   try {
     const [port] = (await once(source, 'message')) as [number];
     const directory = join(ground.dir, 'copy');
     mkdirSync(directory);
     const tell = (behaviour: Behaviour): boolean => source.send(behaviour);
-    for (const latencyMs of [50, 0]) {
-      tell({ latencyMs, refused: 0 });
-      console.log(
-        `\nsource answers after ${latencyMs} ms${latencyMs === 0 ? ': bound by the processor' : ''}`,
-      );
-      let best = { limit: 0, rate: 0 };
-      for (const limit of FIXED) {
-        const run = await start(`http://127.0.0.1:${port}`, directory, () => fixedPool(limit));
-        await sleep(1_000);
-        const rate = await rateOver(run, (FIXED_S - 1) * 1_000);
-        await run.stop();
-        console.log(`  fixed at ${String(limit).padStart(3)}   ${rate.toFixed(0).padStart(6)} tiles/s`);
-        if (rate > best.rate) best = { limit, rate };
+    for (let run = 0; run < RUNS; run++)
+      for (const latencyMs of [50, 0]) {
+        tell({ latencyMs, refused: 0 });
+        console.log(`\nsource answers after ${latencyMs} ms`);
+        const best = await bestFixed(`http://127.0.0.1:${port}`, directory);
+        const adapted = await adaptive(`http://127.0.0.1:${port}`, directory, best, tell, latencyMs);
+        found.set(latencyMs, [...(found.get(latencyMs) ?? []), adapted]);
       }
-      await adaptive(`http://127.0.0.1:${port}`, directory, best.rate, tell, latencyMs);
-    }
   } finally {
     source.kill();
     await ground.close();
   }
+  return [...found].flatMap(([latencyMs, all]): Figure[] => {
+    const where = latencyMs === 0 ? 'bound by the processor' : `source answers after ${latencyMs} ms`;
+    const limits = all.map(({ limit }) => limit).join(', ');
+    return [
+      {
+        ...{ what: `${where}: rate of the adaptive limit to the best fixed`, unit: 'x' },
+        ...{ values: all.map(({ ratio }) => ratio), target: { atLeast: GOOD_ENOUGH } },
+        beside: `mean of the last 10 of ${ADAPTIVE_S} s, at limits of ${limits}`,
+      },
+      {
+        ...{ what: `${where}: until ${GOOD_ENOUGH * 100} % of the best fixed`, unit: 's' },
+        ...{ values: all.map(({ reachedS }) => reachedS), target: { atMost: ADAPTIVE_S } },
+        beside: 'mean of 3 s',
+      },
+      {
+        ...{ what: `${where}: until a burst of 503 has halved the limit`, unit: 's' },
+        ...{ values: all.map(({ halvedS }) => halvedS), target: { atMost: 1 } },
+        beside: 'every second answer is 503',
+      },
+    ];
+  });
+}
+
+/** Tiles per second at the best of the fixed limits. */
+async function bestFixed(url: string, directory: string): Promise<number> {
+  let best = 0;
+  for (const limit of FIXED) {
+    const run = await start(url, directory, () => fixedPool(limit));
+    await sleep(1_000);
+    const rate = await rateOver(run, (FIXED_S - 1) * 1_000);
+    await run.stop();
+    console.log(`  fixed at ${String(limit).padStart(3)}   ${rate.toFixed(0).padStart(6)} tiles/s`);
+    best = Math.max(best, rate);
+  }
+  return best;
+}
+
+interface Adapted {
+  /** Of its rate to the best fixed one. */
+  readonly ratio: number;
+  /** Infinity: never. */
+  readonly reachedS: number;
+  readonly halvedS: number;
+  /** Where it rested. */
+  readonly limit: number;
 }
 
 async function adaptive(
@@ -94,7 +139,7 @@ async function adaptive(
   best: number,
   tell: (behaviour: Behaviour) => boolean,
   latencyMs: number,
-): Promise<void> {
+): Promise<Adapted> {
   const run = await start(url, directory, (clock) => createTilePools(MOST, clock).open());
   const rates: number[] = [];
   const limits: number[] = [];
@@ -106,21 +151,20 @@ async function adaptive(
   const reached = rates.findIndex(
     (_, i) => i >= 2 && (rates[i - 2]! + rates[i - 1]! + rates[i]!) / 3 >= best * GOOD_ENOUGH,
   );
-  console.log(`  adaptive       ${last.toFixed(0).padStart(6)} tiles/s over the last 10 of ${ADAPTIVE_S} s`);
-  console.log(`  limits, second by second: ${limits.join(' ')}`);
-  console.log(`  ratio to the best fixed: ${(last / best).toFixed(2)}`);
-  console.log(
-    `  ${GOOD_ENOUGH * 100} % of it ${reached === -1 ? 'was not reached' : `after ${reached + 1} s (mean of 3)`}`,
-  );
-  const before = run.pool.limit;
+  console.log(`  adaptive       ${last.toFixed(0).padStart(6)} tiles/s; limits: ${limits.join(' ')}`);
+  const limit = run.pool.limit;
   tell({ latencyMs, refused: 0.5 });
   const from = performance.now();
-  await until('the limit to halve', () => run.pool.limit <= Math.ceil(before / 2), 20_000);
-  console.log(
-    `  a burst of 503 (every second answer) took it from ${before} to ${run.pool.limit} in ${(performance.now() - from).toFixed(0)} ms`,
-  );
+  await until('the limit to halve', () => run.pool.limit <= Math.ceil(limit / 2), 20_000);
+  const halvedS = (performance.now() - from) / 1000;
   tell({ latencyMs, refused: 0 });
   await run.stop();
+  return {
+    ratio: last / best,
+    reachedS: reached === -1 ? Number.POSITIVE_INFINITY : reached + 1,
+    halvedS,
+    limit,
+  };
 }
 
 interface Run {

@@ -1,7 +1,7 @@
 /**
  * What the dashboard costs: `convoyctl top` on a terminal of 140 x 45, twice a second, over 1,000 units on 10 machines and a
  * migration that 64 workers carry. Redis is real; convoyd's API stands on a registry in memory, and its registry and the
- * workers live in this process, so that the dashboard's own CPU time is all that is measured. Promised: under 5 % of a core.
+ * workers live in this process, so that the dashboard's own CPU time is all that is measured.
  */
 import { readFileSync } from 'node:fs';
 import { openGround, startRedis } from '../../agent/ground.js';
@@ -11,6 +11,8 @@ import type { Claim, ImageGeometry } from '../../jobs/work-queue.js';
 import { startFakeFleet } from '../support/fake-fleet.js';
 import { program } from '../support/programs.js';
 import { startTerminal, type Terminal } from '../support/tmux.js';
+import type { Figure } from './support/figures.js';
+import { RUNS, section } from './support/section.js';
 
 const UNITS = 1_000;
 const MACHINES = 10;
@@ -34,6 +36,19 @@ const ending = new AbortController();
 const ids = Array.from({ length: MACHINES }, (_, at) => at.toString(16).repeat(32));
 const fleet = await startFakeFleet(ids.map((id, at) => ({ id, ip: `10.0.0.${at + 1}`, metadata: {} })));
 try {
+  await section('dashboard', async () => ({
+    figures: await measure(),
+    notes: [
+      `\`convoyctl top\` on a terminal of 140 x 45, twice a second: ${UNITS.toLocaleString('en')} units, ${CHANGES} of them started or stopped a second, on ${MACHINES} machines, and a migration that ${WORKERS} workers carry; ${MEASURED_MS / 1000} s a page.`,
+    ],
+  }));
+} finally {
+  ending.abort();
+  await fleet.stop();
+  await ground.close();
+}
+
+async function measure(): Promise<Figure[]> {
   const redis = await startRedis(ground);
   const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 30_000 });
   await queue.createMigration({
@@ -61,40 +76,38 @@ try {
     env: { REDIS_URL: redis.url, CONVOY_ENDPOINT: `unix://${fleet.socket}` },
   });
   await terminal.untilScreen('the fleet', (lines) => lines.some((line) => line.includes('unit-')), 30_000);
-  const shares = [await measured(terminal, 'fleet')];
-  await terminal.sendKeys('1');
-  await terminal.untilScreen(
-    'the migration',
-    (lines) => lines.some((line) => line.includes('worker-')),
-    30_000,
-  );
-  shares.push(await measured(terminal, 'migration'));
-  console.log((await terminal.capture()).join('\n'));
+  const shares = { fleet: [] as number[], migration: [] as number[] };
+  for (let run = 0; run < RUNS; run++) {
+    shares.fleet.push(await measured(terminal));
+    await terminal.sendKeys('1');
+    await terminal.untilScreen(
+      'the migration',
+      (lines) => lines.some((line) => line.includes('worker-')),
+      30_000,
+    );
+    shares.migration.push(await measured(terminal));
+    await terminal.sendKeys('2');
+    await terminal.untilScreen('the fleet', (lines) => lines.some((line) => line.includes('unit-')), 30_000);
+  }
+  const memory =
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${terminal.pid()}/status`, 'utf8'))?.[1]) / 1024;
   ending.abort();
   await Promise.all(works);
   await queue.close();
-  if (Math.max(...shares) >= PROMISED_PERCENT) {
-    console.error(`more than the promised ${PROMISED_PERCENT} %`);
-    process.exitCode = 1;
-  }
-} finally {
-  ending.abort();
-  await fleet.stop();
-  await ground.close();
+  return Object.entries(shares).map(([page, values]) => ({
+    ...{ what: `its page ${page}, of a core`, values, unit: '%', target: { atMost: PROMISED_PERCENT } },
+    beside: `${memory.toFixed(0)} MB resident at the end`,
+  }));
 }
 
 /** In percent of a core. */
-async function measured(terminal: Terminal, page: string): Promise<number> {
+async function measured(terminal: Terminal): Promise<number> {
   await sleep(WARM_MS);
   const before = cpuSeconds(terminal.pid());
   const began = performance.now();
   await sleep(MEASURED_MS);
   const seconds = (performance.now() - began) / 1000;
-  const share = ((cpuSeconds(terminal.pid()) - before) / seconds) * 100;
-  const memory =
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${terminal.pid()}/status`, 'utf8'))?.[1]) / 1024;
-  console.log(`page ${page}: ${share.toFixed(1)} % of a core, ${memory.toFixed(0)} MB`);
-  return share;
+  return ((cpuSeconds(terminal.pid()) - before) / seconds) * 100;
 }
 
 /** User and system time (proc(5): 14th and 15th field), all threads. */
