@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openGround, startEtcd } from '../../agent/ground.js';
 import { ensurePrograms } from '../../agent/programs.js';
@@ -86,8 +85,7 @@ await runMain('demo', async () => {
 async function ownInput(
   onClose: (name: string, close: () => void) => void,
 ): Promise<{ url: string; ids: string }> {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'convoy-demo');
-  const folder = await renderInput(cache, say);
+  const folder = await renderInput(say);
   const source = await serveSource(folder, LEFT_OUT);
   onClose('source', source.close);
   const images = (await readFile(join(folder, 'total.txt'), 'utf8')).trim().split('\n').length;

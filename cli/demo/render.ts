@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { permanent } from '../../runtime/errors.js';
@@ -13,15 +13,18 @@ export const FRACTALS: readonly (Fractal & { readonly id: string })[] = [
   { id: 'mNq7', width: 9000, height: 2600, centre: [0.2855, 0.0105], span: 0.016, julia: null },
 ];
 
+/** Where rendered images are kept between runs. */
+export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'convoy-demo');
+
 /** Changes whenever what is rendered changes, so that no stale cache is taken. */
 const VERSION = 1;
 
 /**
  * The folder that holds the pyramids of all `FRACTALS` in zoom.it's layout: `<id>.dzi`,
- * `<id>_files/<level>/<column>_<row>.jpg`, `total.txt`. Renders what the cache below `cacheDir` lacks.
+ * `<id>_files/<level>/<column>_<row>.jpg`, `total.txt`. Renders what the cache lacks.
  */
-export async function renderInput(cacheDir: string, say: (line: string) => void): Promise<string> {
-  const folder = join(cacheDir, `pyramids-${VERSION}`);
+export async function renderInput(say: (line: string) => void): Promise<string> {
+  const folder = join(CACHE, `pyramids-${VERSION}`);
   const ready = await readFile(join(folder, 'total.txt')).catch(() => null);
   if (ready !== null) return folder;
   const unfinished = `${folder}.${process.pid}`;
@@ -33,7 +36,8 @@ export async function renderInput(cacheDir: string, say: (line: string) => void)
       Array.from({ length: Math.min(waiting.length, availableParallelism()) }, async () => {
         for (let fractal = waiting.shift(); fractal; fractal = waiting.shift()) {
           say(`rendering ${fractal.id}: ${fractal.width} x ${fractal.height} px`);
-          await slice(await paint(fractal), fractal, join(unfinished, fractal.id));
+          const image = { data: await paint(fractal), width: fractal.width, height: fractal.height };
+          await slice(image, join(unfinished, fractal.id));
         }
       }),
     );
@@ -56,18 +60,22 @@ function paint(fractal: Fractal): Promise<Uint8Array> {
   });
 }
 
+/** Row by row, three bytes each. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
  * Cuts an image into a Deep Zoom pyramid at `<base>.dzi` and `<base>_files`. libvips names things its own way
  * (`x.dzi.dzi`, `.jpeg`, a properties file), so the result is renamed to what zoom.it served.
  */
-async function slice(pixels: Uint8Array, size: Fractal, base: string): Promise<void> {
+export async function slice({ data, width, height }: Pixels, base: string): Promise<void> {
   const { default: sharp } = await import('sharp').catch((cause: unknown) => {
     throw permanent('the demo renders its images with sharp, which npm could not install here', { cause });
   });
-  await sharp(pixels, {
-    raw: { width: size.width, height: size.height, channels: 3 },
-    limitInputPixels: false,
-  })
+  await sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
     .jpeg({ quality: 80 })
     .tile({ layout: 'dz', size: 254, overlap: 1 })
     .toFile(`${base}.tmp`);
@@ -83,6 +91,6 @@ async function slice(pixels: Uint8Array, size: Fractal, base: string): Promise<v
     `${base}.dzi`,
     `<?xml version="1.0" encoding="utf-8"?>\n` +
       `<Image TileSize="254" Overlap="1" Format="jpg" xmlns="http://schemas.microsoft.com/deepzoom/2009">` +
-      `<Size Width="${size.width}" Height="${size.height}"/></Image>\n`,
+      `<Size Width="${width}" Height="${height}"/></Image>\n`,
   );
 }

@@ -1,187 +1,191 @@
 /**
- * The per-tile path, HTTP to disk: one zh-import-blobs, rclone, and a bare loop without queue, retry or counters, on
- * the same tiles from the same nginx, one after another. Convoy and `and synced` make each tile durable, the other two
- * leave that to the kernel. Rates depend on the machine; the ratios are the result.
+ * The per-tile path, nginx to nginx by HTTP and WebDAV: one zh-import-blobs with everything on, against a loop that one
+ * would write by hand. Rates depend on the machine; the ratios are the result.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { Pool } from 'undici';
-import { freePort, type Ground, openGround, startRedis } from '../../agent/ground.js';
-import { tileAt, tileCount, tileKey } from '../../jobs/pyramid.js';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { build } from 'esbuild';
+import { type Ground, openGround, startRedis } from '../../agent/ground.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
-import type { ImageGeometry } from '../../jobs/work-queue.js';
-import { writeSynced } from '../../stores/filesystem/synced-file.js';
-import { program } from '../support/programs.js';
+import { program, ROOT } from '../support/programs.js';
+import { type Nginx, startNginx } from '../support/stores/nginx.js';
 import { until } from '../support/until.js';
+import { type Figure, inWords, median, ratios, spread } from './support/figures.js';
+import { cpuUse } from './support/processes.js';
+import { type Measured, RUNS, section } from './support/section.js';
+import { type RealTiles, realTiles } from './support/tiles.js';
 
-const TILE_BYTES = 14_000;
 const IN_FLIGHT = 64;
-const GEOMETRY: ImageGeometry = { width: 30_000, height: 30_000, tileSize: 254, overlap: 1, format: 'jpg' };
+/** What is written stays in memory: no disk is measured. */
+if (existsSync('/dev/shm')) process.env.TMPDIR = '/dev/shm';
 
-interface Result {
-  readonly what: string;
+interface Pass {
   readonly seconds: number;
   /** Of the client alone. */
   readonly cpuSeconds: number;
 }
 
-for (const name of ['nginx', 'rclone'])
-  if (spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0) {
-    console.error(
-      `bench copy: ${name} is not on PATH (apt-get install --no-install-recommends nginx-light rclone)`,
-    );
-    process.exit(1);
+interface Client {
+  readonly child: ChildProcess;
+  /** Carries all tiles to the destination's folder of this name. */
+  carry(folder: string): Promise<Pass>;
+}
+
+/** All that both sides use. */
+interface Scene {
+  readonly ground: Ground;
+  readonly tiles: RealTiles;
+  readonly source: Nginx;
+  readonly destination: Nginx;
+}
+
+async function measure(): Promise<Measured> {
+  const tiles = await realTiles();
+  const ground = openGround('convoy-bench');
+  try {
+    const source = await startNginx(ground, { name: 'source' });
+    const destination = await startNginx(ground, { name: 'destination' });
+    symlinkSync(tiles.folder, join(source.root, 'dzis'));
+    const scene: Scene = { ground, tiles, source, destination };
+    const redis = await startRedis(ground);
+    const queue = new RedisQueue({ locate: () => Promise.resolve(redis.url), timeoutMs: 5000 });
+    const loop = await builtLoop(scene);
+    const ours: Measurement[] = [];
+    const theirs: Measurement[] = [];
+    for (let run = 0; run < RUNS; run++) {
+      ours.push(await measured(scene, () => worker(scene, queue, redis.url)));
+      theirs.push(await measured(scene, () => bareLoop(scene, loop)));
+    }
+    await queue.close();
+    return { figures: figuresOf(ours, theirs, tiles.keys.length), notes: [notesOf(tiles)] };
+  } finally {
+    await ground.close();
   }
-
-const ground = openGround('convoy-bench');
-try {
-  const keys = makeTiles(join(ground.dir, 'source'));
-  const url = await startNginx(ground, join(ground.dir, 'source'));
-  const results = [
-    await bareLoop('bare loop', url, keys, join(ground.dir, 'bare'), (path, bytes) => writeFile(path, bytes)),
-    await bareLoop('  and synced', url, keys, join(ground.dir, 'synced'), writeSynced),
-    await convoy(ground, url, join(ground.dir, 'convoy')),
-    await rclone(url, keys, join(ground.dir, 'rclone')),
-  ];
-  const ours = results.find(({ what }) => what === 'Convoy') as Result;
-  console.log(`${keys.length} tiles of ${TILE_BYTES} bytes, ${IN_FLIGHT} in flight`);
-  console.log('client             tiles/s   CPU s/10k   tiles/s vs Convoy   CPU vs Convoy');
-  for (const { what, seconds, cpuSeconds } of results)
-    console.log(
-      [
-        what.padEnd(16),
-        (keys.length / seconds).toFixed(0).padStart(9),
-        ((cpuSeconds / keys.length) * 10_000).toFixed(2).padStart(11),
-        (ours.seconds / seconds).toFixed(2).padStart(19),
-        (cpuSeconds / ours.cpuSeconds).toFixed(2).padStart(15),
-      ].join(' '),
-    );
-} finally {
-  await ground.close();
 }
 
-function makeTiles(folder: string): string[] {
-  const body = Buffer.alloc(TILE_BYTES, 7);
-  body.set([0xff, 0xd8, 0xff, 0xe0]);
-  const keys = Array.from({ length: tileCount(GEOMETRY) }, (_, at) =>
-    tileKey('big', tileAt(GEOMETRY, at), 'jpg'),
-  );
-  for (const folderName of new Set(keys.map((key) => dirname(key))))
-    mkdirSync(join(folder, folderName), { recursive: true });
-  for (const key of keys) writeFileSync(join(folder, key), body);
-  writeFileSync(
-    join(folder, 'big.dzi'),
-    `<Image TileSize="254" Overlap="1" Format="jpg" xmlns="http://schemas.microsoft.com/deepzoom/2009"><Size Width="${GEOMETRY.width}" Height="${GEOMETRY.height}"/></Image>`,
-  );
-  return keys;
+interface Measurement {
+  readonly warm: Pass;
+  /** The first pass of the process, from its start. */
+  readonly cold: Pass;
 }
 
-async function startNginx(on: Ground, root: string): Promise<string> {
-  const port = await freePort();
-  const config = join(on.dir, 'nginx.conf');
-  writeFileSync(
-    config,
-    `daemon off; pid ${on.dir}/nginx.pid; error_log ${on.dir}/nginx.err; worker_processes 1; user root;
-events { worker_connections 1024; }
-http { access_log off; keepalive_requests 10000000; types { image/jpeg jpg; application/xml dzi; }
-server { listen 127.0.0.1:${port}; root ${root}; } }`,
-  );
-  on.spawn('nginx', 'nginx', ['-c', config, '-p', on.dir]);
-  const url = `http://127.0.0.1:${port}`;
-  await until('nginx', () =>
-    fetch(`${url}/big.dzi`).then(
-      (answer) => answer.ok,
-      () => false,
-    ),
-  );
-  return url;
+async function measured({ destination, tiles }: Scene, start: () => Promise<Client>): Promise<Measurement> {
+  const began = performance.now();
+  const { child, carry } = await start();
+  const pass = async (): Promise<Pass> => {
+    const folder = `copy-${++passes}`;
+    mkdirSync(join(destination.root, folder));
+    const found = await carry(folder);
+    const arrived = readdirSync(join(destination.root, folder), { recursive: true, withFileTypes: true });
+    if (arrived.filter((entry) => entry.isFile()).length !== tiles.keys.length)
+      throw new Error('not all tiles arrived');
+    return found;
+  };
+  try {
+    await pass();
+    const cold = { seconds: (performance.now() - began) / 1000, cpuSeconds: cpuOf(child) };
+    return { cold, warm: await pass() };
+  } finally {
+    child.kill();
+    for (const folder of readdirSync(destination.root))
+      rmSync(join(destination.root, folder), { recursive: true });
+  }
 }
 
-async function bareLoop(
-  what: string,
-  url: string,
-  keys: readonly string[],
-  folder: string,
-  store: (path: string, bytes: Uint8Array) => Promise<void>,
-): Promise<Result> {
-  const pool = new Pool(url, { connections: IN_FLIGHT });
-  for (const name of new Set(keys.map((key) => dirname(key))))
-    mkdirSync(join(folder, name), { recursive: true });
-  const before = process.cpuUsage();
-  const start = performance.now();
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: IN_FLIGHT }, async () => {
-      for (let key = keys[next++]; key !== undefined; key = keys[next++]) {
-        const { body } = await pool.request({ method: 'GET', path: `/${key}` });
-        await store(join(folder, key), await body.bytes());
-      }
-    }),
+let passes = 0;
+
+/** A worker that waits for work, as users start it. */
+async function worker({ ground, tiles, source, destination }: Scene, queue: RedisQueue, redisUrl: string) {
+  const child = ground.spawn(
+    'worker',
+    process.execPath,
+    [program('jobs/import-blobs-main.js'), '--concurrency', String(IN_FLIGHT)],
+    { PATH: process.env.PATH, REDIS_URL: redisUrl },
   );
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(before);
-  await pool.close();
-  return { what, seconds, cpuSeconds: (user + system) / 1e6 };
+  return {
+    child,
+    async carry(name: string) {
+      await queue.createMigration({
+        ...{ name, source: `${source.url}/dzis`, destination: `webdav+${destination.davUrl}/${name}` },
+        ...{ rangeSize: 1000, maxAttempts: 5, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
+        ...{ serverSide: 'auto', incomplete: 'withhold' },
+      });
+      const before = cpuOf(child);
+      await queue.addImages(name, tiles.images);
+      await queue.closePlan(name, null);
+      let seconds = 0;
+      const isDone = async (): Promise<boolean> => {
+        const status = await queue.status(name);
+        seconds = ((status?.now ?? 0) - (status?.startedAt ?? 0)) / 1000;
+        return status?.tiles.done === tiles.keys.length;
+      };
+      await until('all tiles to be carried', isDone, 120_000);
+      return { seconds, cpuSeconds: cpuOf(child) - before };
+    },
+  };
 }
 
-async function convoy(on: Ground, url: string, folder: string): Promise<Result> {
-  const redis = await startRedis(on);
-  const queue = new RedisQueue({ locate: () => Promise.resolve(redis.url), timeoutMs: 5000 });
-  mkdirSync(folder);
-  await queue.createMigration({
-    ...{ name: 'bench', source: url, destination: `file://${folder}`, rangeSize: 1000, maxAttempts: 5 },
-    ...{
-      stopAfterFailures: 0.01,
-      stopAfterTiles: 10_000,
-      serverSide: 'auto' as const,
-      incomplete: 'withhold' as const,
+/** In one file with its library, as our programs are. */
+async function builtLoop({ ground, tiles }: Scene): Promise<string> {
+  const outfile = join(ground.dir, 'bare-loop.mjs');
+  const entry = join(ROOT, 'test/bench/bare-loop.ts');
+  await build({
+    ...{ entryPoints: [entry], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node20' },
+    banner: {
+      js: "import { createRequire } from 'node:module'; globalThis.require ??= createRequire(import.meta.url);",
     },
   });
-  await queue.addImages('bench', [{ id: 'big', geometry: GEOMETRY }]);
-  await queue.closePlan('bench', null);
-  const start = performance.now();
-  const child = on.spawn('worker', process.execPath, [program('jobs/import-blobs-main.js')], {
-    ...process.env,
-    REDIS_URL: redis.url,
+  writeFileSync(join(ground.dir, 'keys'), tiles.keys.join('\n'));
+  return outfile;
+}
+
+async function bareLoop({ ground, source, destination }: Scene, file: string): Promise<Client> {
+  const child = spawn(process.execPath, [file, `${source.url}/dzis`, join(ground.dir, 'keys')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
-  await until(
-    'all tiles',
-    async () => (await queue.status('bench'))?.tiles.done === tileCount(GEOMETRY),
-    300_000,
-  );
-  const seconds = (performance.now() - start) / 1000;
-  const cpuSeconds = cpuOf(child.pid ?? 0);
-  await queue.close();
-  return { what: 'Convoy', seconds, cpuSeconds };
+  const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return {
+    child,
+    async carry(folder) {
+      child.stdin.write(`${destination.davUrl}/${folder}\n`);
+      return JSON.parse(String((await answers.next()).value)) as Pass;
+    },
+  };
 }
 
-async function rclone(url: string, keys: readonly string[], folder: string): Promise<Result> {
-  const list = join(ground.dir, 'keys.txt');
-  writeFileSync(list, `${keys.join('\n')}\n`);
-  const start = performance.now();
-  const child = spawn('rclone', [
-    ...['copy', '--http-url', `${url}/`, ':http:', folder, '--files-from-raw', list, '--http-no-head'],
-    ...['--no-traverse', '--no-check-dest', '--transfers', String(IN_FLIGHT), '--config', '/dev/null', '-q'],
-  ]);
-  let cpuSeconds = 0;
-  const watching = setInterval(() => {
-    cpuSeconds = Math.max(cpuSeconds, cpuOf(child.pid ?? 0));
-  }, 100);
-  await new Promise((resolve) => child.once('exit', resolve));
-  clearInterval(watching);
-  return { what: 'rclone', seconds: (performance.now() - start) / 1000, cpuSeconds };
+function cpuOf({ pid = 0 }: ChildProcess): number {
+  return [...cpuUse([pid]).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
 }
 
-/** User and system seconds of a process so far, in the kernel's ticks of 10 ms. */
-function cpuOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return 0;
-  }
+function figuresOf(ours: readonly Measurement[], theirs: readonly Measurement[], tiles: number): Figure[] {
+  const cpu = (side: readonly Measurement[]): number[] =>
+    side.map(({ warm }) => (warm.cpuSeconds / tiles) * 10_000);
+  const compare = (what: string, of: (measurement: Measurement) => number, target: Figure['target']) => {
+    const [mine, its] = [ours.map(of), theirs.map(of)];
+    const rate = (values: readonly number[]): string => `${inWords(tiles / median(values))} /s`;
+    return {
+      ...{ what, unit: 'x', target, values: ratios(its, mine) },
+      beside: `${rate(mine)} against ${rate(its)}`,
+    };
+  };
+  return [
+    compare('tiles per client CPU second', ({ warm }) => warm.cpuSeconds, { atLeast: 1.3 }),
+    compare('tiles per second', ({ warm }) => warm.seconds, { atLeast: 1.2 }),
+    compare('tiles per client CPU second, with its start', ({ cold }) => cold.cpuSeconds, null),
+    compare('tiles per second, with its start', ({ cold }) => cold.seconds, null),
+    {
+      ...{ what: 'client CPU of the bare loop, 10,000 tiles', unit: 's', values: cpu(theirs) },
+      ...{ target: { atMost: 1.7 }, beside: `Convoy ${spread(cpu(ours), 's')}` },
+    },
+  ];
 }
+
+function notesOf({ folder, keys }: RealTiles): string {
+  const sizes = keys.map((key) => statSync(join(folder, key)).size);
+  const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
+  return `Convoy against the bare loop (test/bench/bare-loop.ts): ${inWords(keys.length)} tiles (median ${inWords(median(sizes))} bytes, mean ${inWords(mean)}), at most ${IN_FLIGHT} in flight, destination in memory, both nginx with one process, Redis with its file. Each run is a new process of either side that carries all tiles twice, to an empty destination each time. What is held to a target is the second pass, both programs being up; the rows with the start have the whole first pass with all that comes before it. Time of a pass: from the first claim until Redis says that all is done, and of the loop from its first request to its last answer. CPU: the process's own, with all its threads.`;
+}
+
+await section('copy', measure);

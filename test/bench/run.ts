@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const asked = process.argv.slice(2);
 const all = readdirSync(import.meta.dirname)
-  .filter((file) => file !== 'run.ts' && file !== 'support')
+  .filter((file) => !['run.ts', 'bare-loop.ts', 'support'].includes(file))
   .map((file) => file.replace(/\.ts$/, ''));
 const unknown = asked.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
