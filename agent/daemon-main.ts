@@ -18,7 +18,7 @@ import { readMachineId, readPublicIp } from './identity.js';
 import { takeSockets } from './inherited-sockets.js';
 import { ensurePrograms, linkPrograms } from './programs.js';
 
-await runMain('convoyd', async () => {
+void runMain('convoyd', async () => {
   const version = readVersion();
   const own = readCommandLine({});
   // --dev has nothing to do with what fleet did on this machine.

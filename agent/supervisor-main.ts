@@ -39,7 +39,7 @@ const TABLE = {
   } as OptionRow<(typeof LOG_LEVELS)[number]> & { default: (typeof LOG_LEVELS)[number] },
 } as const;
 
-await runMain('convoy-supervisor', async () => {
+void runMain('convoy-supervisor', async () => {
   const options = parseProgram(
     {
       name: 'convoy-supervisor',

@@ -28,10 +28,7 @@ const sign = {
 } satisfies OptionRow<boolean>;
 const replacing = { replace, dryRun, yes, sign };
 
-const submit = command({
-  name: 'submit',
-  arguments: '[units...]',
-  summary: 'put unit files into the registry, without running them',
+export const submit = command({
   options: { ...replacing, blockAttempts, timeout },
   examples: [
     'convoyctl submit web.service',
@@ -66,7 +63,6 @@ interface Activation {
   readonly name: 'load' | 'start';
   readonly doing: string;
   readonly target: TargetState;
-  readonly summary: string;
   readonly replaces: readonly TargetState[];
   /** `before`: how it was before it got a new text, if it did. */
   readonly wayOf: (unit: UnitReport, before: UnitReport | undefined) => Way;
@@ -78,11 +74,8 @@ interface How {
   readonly globbed: boolean;
 }
 
-function activation({ name, doing, target, summary, replaces, wayOf, mayBegin }: Activation): Command {
+function activation({ name, doing, target, replaces, wayOf, mayBegin }: Activation): Command {
   return command({
-    name,
-    arguments: '[units...]',
-    summary,
     options: { ...replacing, block, blockAttempts, timeout },
     examples: [
       `convoyctl ${name} web.service`,
@@ -141,11 +134,10 @@ async function reportsOf(context: Context, { names }: Prepared): Promise<UnitRep
   });
 }
 
-const load = activation({
+export const load = activation({
   name: 'load',
   doing: 'loading',
   target: 'loaded',
-  summary: 'place units on machines without starting them; stops those that run',
   replaces: ['inactive', 'loaded'],
   wayOf({ record, machine }, before) {
     const wait = unitWait(record.name, 'loaded', loadedGoal);
@@ -170,11 +162,10 @@ const load = activation({
   },
 });
 
-const start = activation({
+export const start = activation({
   name: 'start',
   doing: 'starting',
   target: 'launched',
-  summary: 'place and start units; waits until they are active or have failed',
   replaces: ['inactive', 'loaded', 'launched'],
   wayOf(unit, before) {
     const { name, target, global } = unit.record;
@@ -193,5 +184,3 @@ const start = activation({
   },
   mayBegin: async () => true,
 });
-
-export const activateCommands: readonly Command[] = [submit, load, start];

@@ -1,5 +1,5 @@
-import type { Command } from './command.js';
 import { flagsOf, formOf, type Grammar } from './command-line.js';
+import type { CommandEntry, LoadedCommand } from './commands.js';
 
 /** What may stand where the cursor is. */
 export interface Candidates {
@@ -21,12 +21,10 @@ const VALUES: readonly [RegExp, Candidates][] = [
   [/-file$/, { ...NOTHING, files: 'any' }],
 ];
 
+type Row = CommandEntry & Partial<LoadedCommand>;
+
 /** What may follow: `words` are those after the program's name, the last the one being written, empty if none is. */
-export function candidatesFor(
-  words: readonly string[],
-  rows: readonly Command[],
-  grammar: Grammar,
-): Candidates {
+export function candidatesFor(words: readonly string[], rows: readonly Row[], grammar: Grammar): Candidates {
   const word = words.at(-1) ?? '';
   const before = words.slice(0, -1);
   const { command, values, after } = partsOf(before, grammar);
@@ -39,7 +37,7 @@ export function candidatesFor(
   }
   const found = rowsOf(rows, command, values);
   if (word.startsWith('-')) {
-    const tables = [grammar.globals, ...found.map(({ options }) => options)];
+    const tables = [grammar.globals, ...found.map(({ options = {} }) => options)];
     const flags = tables.flatMap((table) =>
       Object.values(table).flatMap(({ flag, help }) => flagsOf(flag).map((one) => [one, help] as const)),
     );
@@ -61,7 +59,7 @@ export function candidatesFor(
 }
 
 /** The command, its arguments so far, and the option whose value comes next. */
-function partsOf(words: readonly string[], grammar: Grammar) {
+export function partsOf(words: readonly string[], grammar: Grammar) {
   let command: string | undefined;
   let after: string | undefined;
   const values: string[] = [];
@@ -80,14 +78,14 @@ function ofValue(flag: string): Candidates {
 }
 
 function rowsOf(
-  rows: readonly Command[],
+  rows: readonly Row[],
   command: string | undefined,
   values: readonly string[],
-): readonly Command[] {
+): readonly Row[] {
   return rows.filter(({ name }) => name === command || name === `${command} ${values[0]}`);
 }
 
-function argumentsOf({ name, arguments: shape }: Command, position: number): Candidates {
+function argumentsOf({ name, arguments: shape }: Row, position: number): Candidates {
   const [first = '', second = ''] = shape.split(' ');
   const shown = position === 0 || first.includes('...') ? first : second;
   if (name === 'ssh') return position === 0 ? { ...NOTHING, live: 'both' } : NOTHING;
@@ -102,7 +100,7 @@ function argumentsOf({ name, arguments: shape }: Command, position: number): Can
 }
 
 /** `migration` once, for all its commands. */
-function topLevel(rows: readonly Command[]): (readonly [string, string])[] {
+function topLevel(rows: readonly Row[]): (readonly [string, string])[] {
   const found = new Map(
     rows.map(({ name, summary }) => {
       const [word = '', more] = name.split(' ');

@@ -28,8 +28,6 @@ import { type Answer, type ConnectionOptions, openConnection, type SendOptions }
 import { readEndpoint } from './endpoint.js';
 import { type EventBatch, readEvents } from './read-events.js';
 
-export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
-
 /** What was so at one revision of the registry: events after that tell of what changes. */
 export type At<T> = T & { readonly revision: number };
 

@@ -45,6 +45,21 @@ export function readCommandLine(argv: readonly string[], grammar: Grammar): stri
   return words;
 }
 
+/**
+ * The command that a command line names, in full, or that it asks `help` about. Undefined for one without, and for a word
+ * that is none; a usage error for a beginning that several have. Only the names of the grammar's commands are looked at.
+ */
+export function commandIn(argv: readonly string[], grammar: Grammar): string | undefined {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? '';
+    if (!word.startsWith('-') || word === '-') {
+      const full = completed(word, grammar);
+      if (full !== 'help') return grammar.commands.has(full) ? full : undefined;
+    } else if (!word.includes('=') && formOf(word, grammar, undefined) === 'value') at += 1;
+  }
+  return undefined;
+}
+
 /** How a flag of this command (undefined: before there is one) is written; undefined: there is no such flag. */
 export function formOf(
   flag: string,

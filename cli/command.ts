@@ -39,13 +39,8 @@ export interface Terminal {
   readonly colours: boolean;
 }
 
-/** A row of the command table. */
+/** What is behind an entry of the command table. */
 export interface Command<Table extends OptionTable = OptionTable> {
-  /** `submit`, or `migration create`. */
-  readonly name: string;
-  /** As commander writes them: `<name>`, `[units...]`. */
-  readonly arguments: string;
-  readonly summary: string;
   readonly options: Table;
   /** Command lines for --help. */
   readonly examples: readonly string[];

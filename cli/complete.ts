@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { UNIT_SUFFIXES } from '../units/name.js';
-import { candidatesFor } from './candidates.js';
+import { candidatesFor, partsOf } from './candidates.js';
 import type { ApiClient } from './client.js';
 import { formOf, type Grammar } from './command-line.js';
-import { groupsFor } from './commands.js';
+import { groupsFor, loadCommands } from './commands.js';
 import { readGlobalOptions } from './global-options.js';
 import { machineState } from './machine-label.js';
 import { grammarOf, type ProgramOptions } from './program.js';
@@ -16,17 +16,12 @@ type Line = readonly [word: string, summary: string];
 
 /** Answers a shell that completes: `words` as `candidatesFor` takes them. Never fails; says nothing if nobody answers. */
 export async function complete(words: readonly string[], { env, fleet }: ProgramOptions): Promise<void> {
-  const groups = groupsFor(fleet);
-  const grammar = grammarOf(groups, fleet);
-  const {
-    words: known,
-    live,
-    files,
-  } = candidatesFor(
-    words,
-    groups.flatMap(({ commands }) => commands),
-    grammar,
-  );
+  const entries = groupsFor(fleet).flatMap(({ commands }) => commands);
+  const { command } = partsOf(words.slice(0, -1), grammarOf(entries, fleet));
+  const named = entries.filter(({ name }) => name.split(' ')[0] === command);
+  const rows = named.length === 0 ? entries : await loadCommands(named);
+  const grammar = grammarOf(rows, fleet);
+  const { words: known, live, files } = candidatesFor(words, rows, grammar);
   const word = words.at(-1) ?? '';
   const equals = word.startsWith('--') ? word.indexOf('=') + 1 : 0;
   const lines: Line[] = [...known];

@@ -1,11 +1,8 @@
 import { UsageError } from '../runtime/errors.js';
-import { type Command, command } from './command.js';
+import { command } from './command.js';
 import { completionScript, SHELLS } from './completion-scripts.js';
 
-const completion = command({
-  name: 'completion',
-  arguments: '<shell>',
-  summary: `print what makes ${SHELLS.join(', ')} complete commands, units and machines`,
+export const completion = command({
   options: {},
   examples: [
     'source <(convoyctl completion bash)',
@@ -21,5 +18,3 @@ const completion = command({
     return 0;
   },
 });
-
-export const completionCommands: readonly Command[] = [completion];

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { systemClock } from '../runtime/clock.js';
 import type { Context, Terminal } from './command.js';
 
@@ -44,6 +43,7 @@ function interrupted(): AbortSignal {
 
 /** Line by line, as the terminal gives it, so that Ctrl-C ends the program. The end of the input is no. */
 async function ask(question: string): Promise<boolean> {
+  const { createInterface } = await import('node:readline');
   process.stderr.write(`${question} [y/N] `);
   const lines = createInterface({ input: process.stdin, terminal: false });
   try {

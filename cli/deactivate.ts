@@ -36,17 +36,13 @@ interface Deactivation {
   readonly does: string;
   readonly done: string;
   readonly target: TargetState;
-  readonly summary: string;
   readonly goal: Goal;
   /** `skip`: it is there already; otherwise a refusal. */
   readonly before: (unit: UnitReport) => 'go' | 'skip' | { readonly refusal: string };
 }
 
-function deactivation({ name, does, done, target, summary, goal, before }: Deactivation): Command {
+function deactivation({ name, does, done, target, goal, before }: Deactivation): Command {
   return command({
-    name,
-    arguments: '[units...]',
-    summary,
     options: { block, blockAttempts, timeout, yes },
     examples: [`convoyctl ${name} web.service`, `convoyctl ${name} --yes 'web@*'`],
     exitCodes: '3 timed out waiting (--timeout)',
@@ -89,12 +85,11 @@ function deactivation({ name, does, done, target, summary, goal, before }: Deact
   });
 }
 
-const stop = deactivation({
+export const stop = deactivation({
   name: 'stop',
   does: 'Stop',
   done: 'stopped',
   target: 'loaded',
-  summary: 'stop units and leave them loaded; waits until they have really stopped',
   goal: stoppedGoal,
   before({ record, states }) {
     if (record.target === 'inactive')
@@ -103,20 +98,16 @@ const stop = deactivation({
   },
 });
 
-const unload = deactivation({
+export const unload = deactivation({
   name: 'unload',
   does: 'Unload',
   done: 'unloaded',
   target: 'inactive',
-  summary: 'stop units and take them off their machines',
   goal: inactiveGoal,
   before: ({ record, states }) => (record.target === 'inactive' && states.length === 0 ? 'skip' : 'go'),
 });
 
-const destroy = command({
-  name: 'destroy',
-  arguments: '[units...]',
-  summary: 'take units out of the registry; waits until they are gone from their machines',
+export const destroy = command({
   options: { dryRun, yes, block, blockAttempts, timeout },
   examples: ['convoyctl destroy web.service', "convoyctl destroy --dry-run 'web@*'"],
   exitCodes: '3 timed out waiting (--timeout)',
@@ -182,5 +173,3 @@ function lookAtStates({ api }: Context): Look<readonly WireState[]> {
     return (unit) => found.filter(({ name }) => name === unit);
   };
 }
-
-export const deactivateCommands: readonly Command[] = [stop, unload, destroy];

@@ -1,5 +1,8 @@
 import { UsageError } from '../runtime/errors.js';
 
+/** Where convoyd's API answers if nobody says otherwise. */
+export const DEFAULT_ENDPOINT = 'unix:///run/convoy/api.sock';
+
 /** Where convoyd's API answers. */
 export type Endpoint =
   | { readonly kind: 'unix'; readonly text: string; readonly path: string }

@@ -2,7 +2,7 @@ import type { Event } from '../api/event-schemas.js';
 import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
 import type { EventRequest } from './client.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { describeEvent } from './event-text.js';
 import { machineOption } from './journal.js';
 import type { ShownEvent } from './json-output.js';
@@ -18,10 +18,7 @@ const outputOption = {
   parse: parseChoice(['json']),
 } satisfies OptionRow<'json'>;
 
-const events = command({
-  name: 'events',
-  arguments: '',
-  summary: 'tell what happens in the cluster, a line each, as it happens or since a revision',
+export const events = command({
   options: {
     follow: {
       flag: '--follow',
@@ -157,5 +154,3 @@ async function* withoutGaps(
     }
   }
 }
-
-export const eventCommands: readonly Command[] = [events];

@@ -6,7 +6,7 @@ import {
   parseText,
   readOptions,
 } from '../runtime/options.js';
-import { DEFAULT_ENDPOINT } from './client.js';
+import { DEFAULT_ENDPOINT } from './endpoint.js';
 
 export const FLEET_ENDPOINT = 'unix:///var/run/fleet.sock';
 const AS_CONFIGURED = 'as ssh is configured';

@@ -3,7 +3,7 @@ import { ConvoyError } from '../runtime/errors.js';
 import { type OptionRow, parseChoice, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
 import { LOG_OUTPUTS, type LogOutput, sinceProblem } from '../units/unit-log.js';
 import type { LogRequest } from './client.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
 import { type MachineLog, mergeLogs } from './merge-logs.js';
 import { selectUnit } from './select.js';
@@ -28,10 +28,7 @@ const outputOption = {
   defaultText: 'short, or cat without systemd',
 } satisfies OptionRow<LogOutput>;
 
-const journal = command({
-  name: 'journal',
-  arguments: '[unit...]',
-  summary: 'print the output of a unit, from whichever machine it is on; of a global unit from all',
+export const journal = command({
   options: {
     lines: {
       flag: '--lines <n>',
@@ -165,5 +162,3 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   }
   if (rest !== '') yield rest;
 }
-
-export const journalCommands: readonly Command[] = [journal];

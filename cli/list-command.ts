@@ -41,9 +41,6 @@ export interface Wanted {
 
 /** A list of the API as a command: a table as fleet's, the same with more columns, or JSON and YAML of the rows. */
 export interface List<Row extends object> {
-  readonly name: string;
-  readonly arguments: string;
-  readonly summary: string;
   readonly fields: Readonly<Record<string, Field<Row>>>;
   readonly defaultFields: readonly string[];
   readonly wideFields: readonly string[];
@@ -71,9 +68,6 @@ export function listCommand<Row extends object>(list: List<Row>): Command {
     defaultText: list.defaultFields.join(','),
   } satisfies OptionRow<string>;
   return command({
-    name: list.name,
-    arguments: list.arguments,
-    summary: list.summary,
     options: { ...listSwitches, ...allOption, fields, sort: sortOption, output: formOption },
     examples: list.examples,
     run: async (context, args, options) => {

@@ -2,7 +2,7 @@ import type { MachineReport, UnitReport, WireState, WireUnit } from '../api/wire
 import { compileGlob } from '../runtime/glob.js';
 import { readConstraints } from '../units/constraints.js';
 import { hashOf, valuesOf } from '../units/unit-file.js';
-import type { Command, Context } from './command.js';
+import type { Context } from './command.js';
 import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';
 import { type Field, listCommand, type Show } from './list-command.js';
 import { machineState, shortId } from './machine-label.js';
@@ -24,10 +24,7 @@ function unitFilter(args: readonly string[]): (row: { readonly unit: string }) =
 /** Nothing, as `-` in a table, if fleet has no word for it. */
 const orNull = (text: string | undefined): string | null => (text === undefined || text === '' ? null : text);
 
-const listMachines = listCommand<ListedMachine>({
-  name: 'list-machines',
-  arguments: '[machines...]',
-  summary: 'list the live machines; of those whose ids begin as given',
+export const listMachines = listCommand<ListedMachine>({
   fields: {
     machine: { cell: ({ machine }, { full }) => (full ? machine : shortId(machine)) },
     ip: { cell: ({ ip }) => ip ?? '' },
@@ -78,10 +75,7 @@ function listedMachine(report: MachineReport): ListedMachine {
   };
 }
 
-const listUnits = listCommand<ListedUnit>({
-  name: 'list-units',
-  arguments: '[units...]',
-  summary: "list the units on the machines, with systemd's states; with reasons also those that run nowhere",
+export const listUnits = listCommand<ListedUnit>({
   fields: {
     unit: { cell: ({ unit }) => unit },
     load: { cell: ({ load }) => load ?? '' },
@@ -152,10 +146,7 @@ const target: Field<ListedUnitFile> = {
   cell: ({ global, machine }, show) => (global ? 'global' : machineName(machine, show)),
 };
 
-const listUnitFiles = listCommand<ListedUnitFile>({
-  name: 'list-unit-files',
-  arguments: '[units...]',
-  summary: 'list the submitted units, where they are wanted and where they are',
+export const listUnitFiles = listCommand<ListedUnitFile>({
   fields: {
     unit: { cell: ({ unit }) => unit },
     hash: { cell: ({ hash }, { full }) => shortHash(hash, full) },
@@ -207,10 +198,7 @@ function listedUnitFile({ name, options, ...unit }: WireUnit, report?: UnitRepor
   };
 }
 
-const services = listCommand<ListedService>({
-  name: 'services',
-  arguments: '[names...]',
-  summary: 'list where services answer right now',
+export const services = listCommand<ListedService>({
   fields: {
     service: { cell: ({ service }) => service },
     unit: { cell: ({ unit }) => unit },
@@ -228,5 +216,3 @@ const services = listCommand<ListedService>({
   },
   failed: (why) => `Error retrieving list of services: ${why}`,
 });
-
-export const listCommands: readonly Command[] = [listMachines, listUnits, listUnitFiles, services];

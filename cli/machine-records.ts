@@ -1,6 +1,6 @@
 import type { MachineReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
-import { type Command, command } from './command.js';
+import { command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { findMachine, labelOf } from './machine-label.js';
 import { few } from './select.js';
@@ -8,10 +8,7 @@ import { counted } from './table.js';
 
 /** What is remembered of machines: their metadata, and that they were ever there. */
 
-const setMetadata = command({
-  name: 'machines set-metadata',
-  arguments: '<machine> <changes...>',
-  summary: "set (KEY=VALUE) and remove (KEY-) a machine's metadata; units move where it now sends them",
+export const setMetadata = command({
   options: {},
   examples: [
     'convoyctl machines set-metadata 472d6cb2 zone=b disk=ssd',
@@ -41,10 +38,7 @@ function readChange(text: string): [string, string | null] {
   );
 }
 
-const forget = command({
-  name: 'machines forget',
-  arguments: '<machines...>',
-  summary: 'forget machines that will not come back: their cordon, their metadata, that they were there',
+export const forget = command({
   options: { yes },
   examples: ['convoyctl machines forget 472d6cb2'],
   run: async (context, args, options) => {
@@ -80,5 +74,3 @@ function refuseToForget(machine: MachineReport, units: readonly string[]): void 
       `machine ${label} has ${counted(units.length, 'unit')} placed on it (${few(units)}): convoyctl evict ${short} starts them elsewhere, and forget it then`,
     );
 }
-
-export const machineRecordCommands: readonly Command[] = [setMetadata, forget];

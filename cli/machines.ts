@@ -29,15 +29,11 @@ async function namedMachines({ api }: Context, args: readonly string[]): Promise
 
 interface Wish {
   readonly verb: MachineVerb;
-  readonly summary: string;
   readonly done: string;
 }
 
-function wishing({ verb, summary, done }: Wish): Command {
+function wishing({ verb, done }: Wish): Command {
   return command({
-    name: verb,
-    arguments: '[machines...]',
-    summary,
     options: {},
     examples: [`convoyctl ${verb} 472d6cb2`],
     run: async (context, args) => {
@@ -50,21 +46,16 @@ function wishing({ verb, summary, done }: Wish): Command {
   });
 }
 
-const cordon = wishing({
+export const cordon = wishing({
   verb: 'cordon',
-  summary: 'give machines no new units; what is there stays',
   done: 'takes no new units',
 });
-const uncordon = wishing({
+export const uncordon = wishing({
   verb: 'uncordon',
-  summary: 'let machines take units again, after cordon or drain',
   done: 'takes units again',
 });
 
-const drain = command({
-  name: 'drain',
-  arguments: '[machines...]',
-  summary: 'move all units off machines, which take no new ones; waits until they are empty',
+export const drain = command({
   options: { dryRun, noWait, timeout },
   examples: ['convoyctl drain --dry-run 472d6cb2', 'convoyctl drain --timeout 10m 472d6cb2 b38a1340'],
   exitCodes: '3 timed out waiting',
@@ -163,10 +154,7 @@ async function fateOf({ api }: Context, unit: string, drained: ReadonlySet<strin
 
 const shortOf = ({ id }: MachineReport): string => id.slice(0, 8);
 
-const evict = command({
-  name: 'evict',
-  arguments: '[machines...]',
-  summary: 'give up machines that are lost: their units start elsewhere at once',
+export const evict = command({
   options: {
     dryRun,
     yes,
@@ -197,5 +185,3 @@ const evict = command({
     return 0;
   },
 });
-
-export const machineCommands: readonly Command[] = [cordon, uncordon, drain, evict];

@@ -11,7 +11,7 @@ const file = join(import.meta.dirname, '../../package.json');
 const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
 const options = { env: process.env, fleet, version };
 
-await runMain(fleet ? 'fleetctl' : 'convoyctl', async () => {
+void runMain(fleet ? 'fleetctl' : 'convoyctl', async () => {
   if (argv[0] !== '__complete') return runProgram(argv, options);
   const { complete } = await import('./complete.js');
   // A shell that completes has no use for errors.

@@ -8,10 +8,7 @@ import { statusOf, withQueue } from './queue.js';
 import { printable } from './store-text.js';
 import { counted } from './table.js';
 
-const limit = command({
-  name: 'migration limit',
-  arguments: '<name>',
-  summary: 'cap a migration, shared among its live workers; without options tell the caps',
+export const limit = command({
   options: {
     rps: {
       flag: '--rps <n>',
@@ -49,10 +46,7 @@ const NOT_ACCEPTED = {
   unknown: 'the migration has no such image',
 } as const;
 
-const accept = command({
-  name: 'migration accept',
-  arguments: '<name> <images...>',
-  summary: 'publish the descriptors of these images although tiles of them failed',
+export const accept = command({
   options: {},
   examples: ['convoyctl migration accept zoom abc', 'convoyctl migration accept zoom abc def ghi'],
   exitCodes: '1 also if one of them could not be accepted',
@@ -72,11 +66,7 @@ const accept = command({
   },
 });
 
-const close = command({
-  name: 'migration close',
-  arguments: '<name>',
-  summary:
-    'close the plan although a list of images was not read to its end: what is planned is all there will be',
+export const close = command({
   options: { yes },
   examples: ['convoyctl migration close zoom'],
   run: async (context, [name = ''], options) =>
@@ -100,16 +90,12 @@ const close = command({
 
 interface Change {
   readonly verb: 'pause' | 'resume';
-  readonly summary: string;
   readonly done: string;
   readonly change: (queue: OperatorQueue, name: string, why: string) => Promise<void>;
 }
 
-function changing({ verb, summary, done, change }: Change): Command {
+function changing({ verb, done, change }: Change): Command {
   return command({
-    name: `migration ${verb}`,
-    arguments: '<name>',
-    summary,
     options: {},
     examples: [`convoyctl migration ${verb} zoom`],
     run: async (context, [name = '']) => {
@@ -120,23 +106,18 @@ function changing({ verb, summary, done, change }: Change): Command {
   });
 }
 
-const pause = changing({
+export const pause = changing({
   verb: 'pause',
-  summary: 'stop the work until it is resumed; workers finish the tiles in flight',
   done: 'Paused',
   change: (queue, name, why) => queue.pause(name, why),
 });
-const resume = changing({
+export const resume = changing({
   verb: 'resume',
-  summary: 'go on with a paused migration',
   done: 'Resumed',
   change: (queue, name) => queue.resume(name),
 });
 
-const cancel = command({
-  name: 'migration cancel',
-  arguments: '<name>',
-  summary: 'give up what is left to do, for good; the record and the failures stay',
+export const cancel = command({
   options: { yes },
   examples: ['convoyctl migration cancel zoom'],
   run: async (context, [name = ''], options) =>
@@ -151,5 +132,3 @@ const cancel = command({
       return 0;
     }),
 });
-
-export const changeCommands: readonly Command[] = [pause, resume, limit, accept, close, cancel];

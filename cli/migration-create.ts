@@ -39,9 +39,6 @@ const incompleteOption = {
 } satisfies OptionRow<Incomplete>;
 
 export const migrationCreate = command({
-  name: 'migration create',
-  arguments: '<name>',
-  summary: 'define a migration; the same definition again changes nothing',
   options: {
     source: {
       flag: '--source <location>',

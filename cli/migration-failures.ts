@@ -7,7 +7,7 @@ import {
   parseInteger,
   parseText,
 } from '../runtime/options.js';
-import { type Command, command } from './command.js';
+import { command } from './command.js';
 import { listedFailure } from './migration-json.js';
 import type { ListedFailure } from './migration-output.js';
 import { statusOf, withQueue } from './queue.js';
@@ -74,10 +74,7 @@ export const FAILURE_FORMS: RowForms<ListedFailure> = {
   ],
 };
 
-const failures = command({
-  name: 'migration failures',
-  arguments: '<name>',
-  summary: 'list what could not be migrated, and why; all filters given must fit',
+export const failures = command({
   options: { ...FILTERS, output: ROW_FORMAT },
   examples: [
     'convoyctl migration failures zoom',
@@ -112,10 +109,7 @@ export async function* located(
   }
 }
 
-const retry = command({
-  name: 'migration retry',
-  arguments: '<name>',
-  summary: 'put failed tiles and descriptors back to work, with no attempts counted',
+export const retry = command({
   options: FILTERS,
   examples: [
     'convoyctl migration retry zoom',
@@ -154,5 +148,3 @@ async function matching(
   for await (const record of queue.failures(migration, { ...filter, lane })) count += record.count;
   return count;
 }
-
-export const failureCommands: readonly Command[] = [failures, retry];

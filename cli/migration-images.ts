@@ -28,9 +28,6 @@ export const IMAGE_FORMS: RowForms<ShownImage> = {
 };
 
 export const images = command({
-  name: 'migration images',
-  arguments: '<name>',
-  summary: 'list the images of a migration, in the order added: tiles, descriptor, digest',
   options: { output: ROW_FORMAT },
   examples: [
     'convoyctl migration images zoom',

@@ -2,21 +2,15 @@ import { settledOf } from '../jobs/progress.js';
 import type { MigrationStatus, OperatorQueue } from '../jobs/work-queue.js';
 import { ConvoyError, messageOf, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseText } from '../runtime/options.js';
-import { type Command, type Context, command } from './command.js';
-import { changeCommands } from './migration-changes.js';
-import { migrationCreate } from './migration-create.js';
-import { failureCommands } from './migration-failures.js';
-import { imageLines, images } from './migration-images.js';
+import { type Context, command } from './command.js';
+import { imageLines } from './migration-images.js';
 import { shownMigration } from './migration-json.js';
 import { failureCount, stateWords, statusLines } from './migration-text.js';
 import { statusOf, withQueue } from './queue.js';
 import { formatTable } from './table.js';
 import { TEXT_OR_JSON } from './text-or-json.js';
 
-const list = command({
-  name: 'migration list',
-  arguments: '',
-  summary: 'list the migrations',
+export const list = command({
   options: {},
   examples: ['convoyctl migration list'],
   run: async (context) => {
@@ -39,10 +33,7 @@ const image: OptionRow<string> = {
   parse: parseText,
 };
 
-const status = command({
-  name: 'migration status',
-  arguments: '[name]',
-  summary: 'show how a migration (or each of them) stands: states, rates, digest, failures, workers',
+export const status = command({
   options: { image, output: TEXT_OR_JSON },
   examples: [
     'convoyctl migration status zoom',
@@ -89,12 +80,3 @@ async function eachMigration(
   }
   return code;
 }
-
-export const migrationCommands: readonly Command[] = [
-  migrationCreate,
-  list,
-  status,
-  images,
-  ...failureCommands,
-  ...changeCommands,
-];

@@ -1,7 +1,7 @@
 import type { PlannedMove, UnitReport } from '../api/wire.js';
 import { messageOf, permanent, UsageError } from '../runtime/errors.js';
 import { parseInteger, parseText } from '../runtime/options.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { listRefusals } from './drain-view.js';
 import { movedGoal } from './goals.js';
@@ -14,10 +14,7 @@ import { counted, formatTable } from './table.js';
 import { exitCodeOf, lookAtUnits, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
-const move = command({
-  name: 'move',
-  arguments: '[units...]',
-  summary: 'move units to another machine; waits until they run there',
+export const move = command({
   options: {
     to: {
       flag: '--to <machine>',
@@ -127,10 +124,7 @@ async function moveWait(
   };
 }
 
-const rebalance = command({
-  name: 'rebalance',
-  arguments: '',
-  summary: 'even out the machines: shows its plan, then moves units a few at a time',
+export const rebalance = command({
   options: {
     dryRun,
     yes: { ...yes, help: 'do not ask (needed where there is no terminal)' },
@@ -196,5 +190,3 @@ async function carryOutOne(
     return 1;
   }
 }
-
-export const moveCommands: readonly Command[] = [move, rebalance];

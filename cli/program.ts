@@ -1,12 +1,16 @@
 import { Command as Commander, CommanderError } from 'commander';
-import { messageOf, UsageError } from '../runtime/errors.js';
+import { ConvoyError, messageOf, UsageError } from '../runtime/errors.js';
 import { addOptions, type OptionTable, readOptions } from '../runtime/options.js';
 import type { Command, Context } from './command.js';
-import { type Grammar, readCommandLine } from './command-line.js';
-import { type CommandGroup, FLEET_COMMANDS, groupsFor } from './commands.js';
-import { contextOf } from './context.js';
+import { commandIn, type Grammar, readCommandLine } from './command-line.js';
+import {
+  type CommandEntry,
+  FLEET_COMMANDS,
+  groupsFor,
+  type LoadedCommand,
+  loadCommands,
+} from './commands.js';
 import { globalOptions, readGlobalOptions } from './global-options.js';
-import { isClientError, openMeans } from './settings.js';
 import { versionLine } from './version.js';
 
 const EXIT_CODES = 'Exit codes: 0 done, 1 failed, 2 wrong usage';
@@ -21,27 +25,39 @@ export async function runProgram(argv: readonly string[], given: ProgramOptions)
   const name = fleet ? 'fleetctl' : 'convoyctl';
   let code = 0;
   const program = frame(name, given);
-  for (const { title, commands } of groupsFor(fleet)) {
-    for (const row of commands) {
-      const action = subcommand(program, row, { title, name });
-      action.allowExcessArguments(fleet).action(async () => {
-        const values = readGlobalOptions(program.opts(), env, fleet);
-        const { api, ssh } = openMeans(values, { env, fleet, err });
-        try {
-          const options = readOptions(row.options, action.opts(), env);
-          code = await row.run(contextOf({ ...given, api, ssh }), action.args, options);
-        } finally {
-          api.close();
-        }
-      });
-    }
+  const groups = groupsFor(fleet);
+  const entries = groups.flatMap(({ commands }) => commands);
+  const named = commandIn(argv, grammarOf(entries, fleet));
+  const wanted = await loadCommands(entries.filter((entry) => wordsOf(entry)[0] === named));
+  for (const row of wanted) {
+    const action = addCommand(program, row, { helpAfter: epilogue(name, row) }).allowExcessArguments(fleet);
+    if (row.extraOptions) action.allowUnknownOption();
+    addOptions(action, row.options).action(async () => {
+      const [{ openMeans }, { contextOf }] = await Promise.all([
+        import('./settings.js'),
+        import('./context.js'),
+      ]);
+      const values = readGlobalOptions(program.opts(), env, fleet);
+      const { api, ssh } = openMeans(values, { env, fleet, err });
+      try {
+        const options = readOptions(row.options, action.opts(), env);
+        code = await row.run(contextOf({ ...given, api, ssh }), action.args, options);
+      } finally {
+        api.close();
+      }
+    });
   }
+  // Help lists all, and what is like a mistyped one is told.
+  if (wanted.length === 0)
+    for (const { title, commands } of groups)
+      for (const entry of commands) addCommand(program, entry, { title });
 
   try {
-    const words = readCommandLine(argv, grammarOf(groupsFor(fleet), fleet));
+    const words = readCommandLine(argv, grammarOf(wanted.length === 0 ? entries : wanted, fleet));
     await program.parseAsync(words.length === 0 ? ['--help'] : words, { from: 'user' });
   } catch (error) {
-    if (isClientError(error)) {
+    // A sentence of `openMeans` under fleet's name: it stands alone, as fleetctl's did.
+    if (error instanceof ConvoyError && error.code === 'client') {
       err(error.message);
       return 1;
     }
@@ -60,7 +76,12 @@ function frame(name: string, given: ProgramOptions): Commander {
     .description(`Controls the units, machines and migrations of a Convoy cluster.\n${versionLine(given)}`)
     .version(versionLine(given), '-v, --version', 'print the version')
     .exitOverride()
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns || WIDTH, WIDTH) })
+    .configureHelp({
+      helpWidth: Math.min(process.stdout.columns || WIDTH, WIDTH),
+      // Whether one has options is not known yet, and all have the global ones.
+      subcommandTerm: (command) =>
+        `${command.name()} ${command.usage().replace(/^\[options\] ?(\[command\])?/, '')}`.trim(),
+    })
     .configureOutput({ writeErr: () => undefined })
     .addHelpText(
       'after',
@@ -84,30 +105,33 @@ ${EXIT_CODES}; some commands have more: ${name} help COMMAND.`,
   return program;
 }
 
-/** Adds a row to the program; the first word of `migration create` becomes a command with commands of its own. */
-function subcommand(
+/** Adds an entry to the program; the first word of `migration create` becomes a command with commands of its own. */
+function addCommand(
   program: Commander,
-  row: Command,
-  { title, name }: { title: string; name: string },
+  entry: CommandEntry,
+  { title = '', helpAfter = '' }: { title?: string; helpAfter?: string },
 ): Commander {
-  const words = row.name.split(' ');
-  const last = words.pop() ?? '';
+  const [word, last] = wordsOf(entry);
   let parent = program;
-  for (const word of words)
+  if (last !== undefined)
     parent =
-      parent.commands.find((known) => known.name() === word) ??
-      parent
+      program.commands.find((known) => known.name() === word) ??
+      program
         .command(word)
         .description(`commands about ${word.endsWith('s') ? word : `a ${word}`}`)
         .helpGroup(title)
-        .addHelpText('after', epilogue(name, row));
-  const command = parent
-    .command(`${last} ${row.arguments}`.trim())
-    .description(row.summary)
-    .addHelpText('after', epilogue(name, row));
-  if (words.length === 0) command.helpGroup(title);
-  if (row.extraOptions) command.allowUnknownOption();
-  return addOptions(command, row.options);
+        .addHelpText('after', helpAfter);
+  return parent
+    .command(`${last ?? word} ${entry.arguments}`.trim())
+    .description(entry.summary)
+    .helpGroup(title)
+    .addHelpText('after', helpAfter);
+}
+
+/** `migration create` -> `migration`, `create` */
+function wordsOf({ name }: CommandEntry): [word: string, last?: string] {
+  const [word = '', last] = name.split(' ');
+  return last === undefined ? [word] : [word, last];
 }
 
 function epilogue(name: string, { examples, exitCodes }: Command): string {
@@ -118,12 +142,15 @@ Global options, such as where convoyd is: ${name} --help
 ${EXIT_CODES}${exitCodes === undefined ? '' : `,\n  ${exitCodes}`}.`;
 }
 
-/** What `readCommandLine` has to know of these commands. */
-export function grammarOf(groups: readonly CommandGroup[], fleet: boolean): Grammar {
+/** What `readCommandLine` has to know of these commands; of those that are not loaded it knows no flags. */
+export function grammarOf(
+  entries: readonly (CommandEntry & Partial<LoadedCommand>)[],
+  fleet: boolean,
+): Grammar {
   const commands = new Map<string, OptionTable>();
-  for (const { name, options } of groups.flatMap((group) => group.commands)) {
-    const [word = '', ...more] = name.split(' ');
-    const prefixed = Object.entries(options).map(([key, row]) => [[...more, key].join(' '), row]);
+  for (const entry of entries) {
+    const [word, last] = wordsOf(entry);
+    const prefixed = Object.entries(entry.options ?? {}).map(([key, row]) => [`${last ?? ''} ${key}`, row]);
     commands.set(word, { ...commands.get(word), ...Object.fromEntries(prefixed) });
   }
   const globals = Object.assign({}, ...globalOptions(fleet).map(({ table }) => table)) as OptionTable;

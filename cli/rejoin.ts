@@ -1,11 +1,8 @@
 import { parseSwitch } from '../runtime/options.js';
-import { type Command, command } from './command.js';
+import { command } from './command.js';
 import { shortId } from './machine-label.js';
 
-const rejoin = command({
-  name: 'rejoin',
-  arguments: '',
-  summary: 'end the hold of this machine by accepting the registry that etcd has now',
+export const rejoin = command({
   options: {
     accept: {
       flag: '--accept',
@@ -36,5 +33,3 @@ const rejoin = command({
     return 1;
   },
 });
-
-export const rejoinCommands: readonly Command[] = [rejoin];

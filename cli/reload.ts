@@ -1,15 +1,12 @@
 import { messageOf } from '../runtime/errors.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
 import { selectUnits } from './select.js';
 
 /** From then on it is said what is waited for. */
 const SILENT_MS = 2_000;
 
-const reload = command({
-  name: 'reload',
-  arguments: '[units...]',
-  summary: 'have running units read their configuration again (ExecReload), wherever they run',
+export const reload = command({
   options: {},
   examples: ['convoyctl reload web.service', "convoyctl reload 'web@*'"],
   run: async (context, args) => {
@@ -45,5 +42,3 @@ async function patiently({ api, clock, err }: Context, unit: string): Promise<re
     done.abort();
   }
 }
-
-export const reloadCommands: readonly Command[] = [reload];

@@ -1,6 +1,6 @@
 import type { UnitReport } from '../api/wire.js';
 import { parseInteger } from '../runtime/options.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { launchedGoal, restartedEverywhereGoal } from './goals.js';
 import { logLine } from './log-line.js';
@@ -11,10 +11,7 @@ import { counted } from './table.js';
 import { lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
 import { blockAttempts, type Patience, patienceOf, timeout, waitedCode } from './wait-options.js';
 
-const restart = command({
-  name: 'restart',
-  arguments: '[units...]',
-  summary: 'stop and start units where they are, one after another, each once the one before is active',
+export const restart = command({
   options: {
     parallel: {
       flag: '--parallel <n>',
@@ -111,5 +108,3 @@ function restartWait(unit: UnitReport): Wait<UnitReport | null> {
     done: () => `Unit ${name} launched on ${machines}`,
   };
 }
-
-export const restartCommands: readonly Command[] = [restart];

@@ -2,7 +2,7 @@ import type { UnitReport } from '../api/wire.js';
 import { permanent, UsageError } from '../runtime/errors.js';
 import { isTemplate } from '../units/name.js';
 import { hashOf, type UnitFile } from '../units/unit-file.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { describeState, inactiveGoal, launchedGoal } from './goals.js';
 import { reporting } from './report-errors.js';
@@ -18,10 +18,7 @@ import { timeout } from './wait-options.js';
 
 const MOST_INSTANCES = 10_000;
 
-const scale = command({
-  name: 'scale',
-  arguments: '[template] [count]',
-  summary: 'have the instances 1 to N of a template run, and no higher ones: starts those, unloads these',
+export const scale = command({
   options: { dryRun, yes, timeout },
   examples: ['convoyctl scale web@ 3', 'convoyctl scale --dry-run web@ 1', 'convoyctl scale --yes web@ 0'],
   exitCodes: '3 timed out waiting',
@@ -135,5 +132,3 @@ function summary({ create, renew, start: again, remove }: ScalePlan): string {
   ];
   return parts.length === 0 ? 'nothing to do' : parts.join(', ');
 }
-
-export const scaleCommands: readonly Command[] = [scale];

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ConvoyError, messageOf, permanent, UsageError } from '../runtime/errors.js';
-import { type ApiClient, DEFAULT_ENDPOINT, openClient } from './client.js';
-import { parseEndpoint, readEndpoint } from './endpoint.js';
+import { messageOf, permanent, UsageError } from '../runtime/errors.js';
+import { type ApiClient, openClient } from './client.js';
+import { DEFAULT_ENDPOINT, parseEndpoint, readEndpoint } from './endpoint.js';
 import { FLEET_ENDPOINT, type GlobalValues } from './global-options.js';
 import { logLine } from './log-line.js';
 import { openSsh, type Ssh } from './ssh.js';
@@ -35,11 +35,6 @@ export function openMeans(values: GlobalValues, options: SettingsOptions): Means
     if (!options.fleet) throw cause;
     throw permanent(`Unable to initialize client: ${messageOf(cause)}`, { code: 'client', cause });
   }
-}
-
-/** The sentence of `openMeans` under fleet's name: it stands alone, as fleetctl's did. */
-export function isClientError(error: unknown): error is ConvoyError {
-  return error instanceof ConvoyError && error.code === 'client';
 }
 
 function open(values: GlobalValues, { env, fleet, err }: SettingsOptions): Means {

@@ -3,7 +3,7 @@ import type { WireMachine } from '../api/wire.js';
 import { messageOf, UsageError } from '../runtime/errors.js';
 import { type OptionRow, parseInteger, parseSwitch, parseText } from '../runtime/options.js';
 
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { MachineNames } from './machine-names.js';
 import { unitNamed } from './unit-args.js';
 
@@ -19,10 +19,7 @@ const forwardAgent = {
   default: false,
 } satisfies OptionRow<boolean>;
 
-const ssh = command({
-  name: 'ssh',
-  arguments: '[target] [command...]',
-  summary: 'open a shell, or run a command, on a machine or where a unit is',
+export const ssh = command({
   options: {
     machine: {
       flag: '--machine <id>',
@@ -121,10 +118,7 @@ async function machinesOf({ api }: Context, name: string): Promise<readonly stri
   return unit.machine === null ? [...new Set(unit.states.map(({ machine }) => machine))] : [unit.machine];
 }
 
-const fdForward = command({
-  name: 'fd-forward',
-  arguments: '<socket>',
-  summary: 'pass stdin and stdout on to a socket: the far end of --tunnel',
+export const fdForward = command({
   options: {},
   examples: ['ssh bastion convoyctl fd-forward /run/convoy/api.sock'],
   run: (context, [path = '']) =>
@@ -141,6 +135,3 @@ const fdForward = command({
       socket.once('end', () => resolve(0));
     }),
 });
-
-export const sshCommands: readonly Command[] = [ssh];
-export const forwardCommands: readonly Command[] = [fdForward];

@@ -50,7 +50,7 @@ ${FINDING_REDIS}
 The fleet is asked of the convoyd at CONVOY_API, or at CONVOY_ENDPOINT with convoyctl's other settings (CONVOY_TOKEN, ...).
 ${EXIT_CODES}`;
 
-await runMain('zh-stats', async () => {
+void runMain('zh-stats', async () => {
   const { once, interval, json, listen, logLevel } = parseProgram(
     {
       name: 'zh-stats',

@@ -3,7 +3,7 @@ import type { UnitState } from '../registry/model.js';
 import { ConvoyError } from '../runtime/errors.js';
 import { expandSpecifiers } from '../units/name.js';
 import { valuesOf } from '../units/unit-file.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { copyLog, holdersOf, machineOption, sshPortOption } from './journal.js';
 import { MachineNames } from './machine-names.js';
 import { selectUnits } from './select.js';
@@ -15,10 +15,7 @@ const LOG_LINES = 10;
 const NOT_ACTIVE = 3;
 const NO_SUCH_UNIT = 4;
 
-const status = command({
-  name: 'status',
-  arguments: '[units...]',
-  summary: 'show how units are, on each machine that has them, with the end of their output',
+export const status = command({
   options: { machine: machineOption, sshPort: sshPortOption },
   examples: ['convoyctl status web.service', "convoyctl status 'web@*'"],
   exitCodes: '3 a unit is not active, 4 there is no such unit (called as fleetctl 1)',
@@ -97,5 +94,3 @@ function describe(unit: UnitReport, state: UnitState, machine: string, now: numb
 const DOTS: Readonly<Record<string, string | undefined>> = Object.assign(Object.create(null), {
   ...{ inactive: '○', failed: '×', reloading: '↻' },
 });
-
-export const statusCommands: readonly Command[] = [status];

@@ -1,15 +1,12 @@
 import { kindOf, permanent } from '../runtime/errors.js';
 import { scrub, splitObject } from '../stores/location.js';
 import { can, type ListableStore, type Store } from '../stores/store.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import type { ListedStoreObject, ShownLocation } from './json-output.js';
 import { isoOrNull, listedObject, locationLines, objectLine } from './store-text.js';
 import { TEXT_OR_JSON } from './text-or-json.js';
 
-const ls = command({
-  name: 'store ls',
-  arguments: '<location>',
-  summary: 'list the objects below a location: size in bytes, time of the last change, name',
+export const ls = command({
   options: { output: TEXT_OR_JSON },
   examples: [
     'convoyctl store ls swift://zoom/dzis',
@@ -59,10 +56,7 @@ async function* pagesOf(store: Pick<ListableStore, 'listPage'>) {
   } while (cursor !== null);
 }
 
-const stat = command({
-  name: 'store stat',
-  arguments: '<location>',
-  summary: 'tell what is known of an object, or whether a container can be used and how its store behaves',
+export const stat = command({
   options: { output: TEXT_OR_JSON },
   examples: ['convoyctl store stat s3://bucket/dzis/abc.dzi', 'convoyctl store stat swift://zoom -o json'],
   run: async (context, [location = ''], options) => {
@@ -134,5 +128,3 @@ async function findObject(context: Context, location: string) {
   const info = await withStore(context, object.parent, (store) => store.head(object.key));
   return info === null ? null : { key: object.key, info };
 }
-
-export const storeCommands: readonly Command[] = [ls, stat];

@@ -1,15 +1,12 @@
 import { parseSwitch } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
-import { type Command, command } from './command.js';
+import { command } from './command.js';
 import { parseInterval } from './interval.js';
 import { operatorWords } from './operator.js';
 import { isPaintable } from './paintable.js';
 import { withQueue } from './queue.js';
 
-const top = command({
-  name: 'top',
-  arguments: '',
-  summary: 'show the fleet and the migrations as they change, and steer both; ? there tells its keys',
+export const top = command({
   options: {
     once: {
       flag: '--once',
@@ -53,5 +50,3 @@ const top = command({
       return 0;
     }),
 });
-
-export const topCommands: readonly Command[] = [top];

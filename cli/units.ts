@@ -1,17 +1,9 @@
 import { serialize } from '../units/unit-file.js';
-import { activateCommands } from './activate.js';
-import { type Command, command } from './command.js';
-import { deactivateCommands } from './deactivate.js';
-import { restartCommands } from './restart.js';
-import { scaleCommands } from './scale.js';
+import { command } from './command.js';
 import { selectUnits } from './select.js';
 import { isGlob } from './unit-args.js';
-import { whyCommands } from './why.js';
 
-const cat = command({
-  name: 'cat',
-  arguments: '[unit...]',
-  summary: 'print a unit as the registry has it',
+export const cat = command({
   options: {},
   examples: ['convoyctl cat web.service', "convoyctl cat 'web@*'"],
   run: async (context, args) => {
@@ -34,12 +26,3 @@ const cat = command({
     return 0;
   },
 });
-
-export const unitCommands: readonly Command[] = [
-  ...activateCommands,
-  ...deactivateCommands,
-  ...restartCommands,
-  cat,
-  ...scaleCommands,
-  ...whyCommands,
-];

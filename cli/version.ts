@@ -1,4 +1,4 @@
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 
 /** The fleetctl whose texts and codes are given under its name; scripts compare it. */
 const FLEET_VERSION = '1.0.0';
@@ -8,10 +8,7 @@ export function versionLine({ fleet, version: ours }: Pick<Context, 'fleet' | 'v
   return fleet ? `fleetctl version ${FLEET_VERSION}+convoy-${ours}` : `convoyctl ${ours}`;
 }
 
-const version = command({
-  name: 'version',
-  arguments: '',
-  summary: 'print the version',
+export const version = command({
   options: {},
   examples: ['convoyctl version'],
   run: async (context) => {
@@ -21,10 +18,7 @@ const version = command({
 });
 
 /** Units were once signed; scripts may still ask. */
-const verify = command({
-  name: 'verify',
-  arguments: '[units...]',
-  summary: 'of fleetctl: units are not signed any more',
+export const verify = command({
   options: {},
   examples: ['convoyctl verify web.service'],
   exitCodes: 'always 2',
@@ -34,6 +28,3 @@ const verify = command({
     return 2;
   },
 });
-
-export const aboutCommands: readonly Command[] = [version];
-export const formerCommands: readonly Command[] = [verify];

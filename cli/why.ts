@@ -1,7 +1,7 @@
 import type { UnitExplanation } from '../api/schemas.js';
 import type { UnitState } from '../registry/model.js';
 import { ConvoyError, UsageError } from '../runtime/errors.js';
-import { type Command, type Context, command } from './command.js';
+import { type Context, command } from './command.js';
 import { describeState, indented } from './goals.js';
 import { MachineNames } from './machine-names.js';
 import { selectUnits } from './select.js';
@@ -11,10 +11,7 @@ import { whyHere } from './why-text.js';
 /** So many lines of its output, where a unit does not run. */
 const LOG_LINES = 5;
 
-const why = command({
-  name: 'why',
-  arguments: '[units...]',
-  summary: 'tell why units are where they are, or nowhere: every machine with its reason, and how they ended',
+export const why = command({
   options: {},
   examples: ['convoyctl why web.service', "convoyctl why 'web@*'"],
   run: async (context, args) => {
@@ -72,5 +69,3 @@ async function lastLines({ api, err }: Context, { unit, machine }: UnitState): P
   }
   return Buffer.concat(chunks).toString('utf8').split('\n').filter(Boolean);
 }
-
-export const whyCommands: readonly Command[] = [why];

@@ -11,4 +11,4 @@ const program = {
   table: { ...WORKER_OPTIONS, skipExisting: SKIP_EXISTING },
 } as const;
 
-await runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));
+void runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));

@@ -98,4 +98,4 @@ async function lookAtDestination(location: string, { env, log, shutdown }: Popul
   }
 }
 
-await runMain('zh-populate', () => main(process.argv.slice(2), process.env));
+void runMain('zh-populate', () => main(process.argv.slice(2), process.env));

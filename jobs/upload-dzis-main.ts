@@ -10,4 +10,4 @@ const program = {
   table: WORKER_OPTIONS,
 } as const;
 
-await runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));
+void runMain(program.name, () => runWorkerProgram(program, process.argv.slice(2), process.env));

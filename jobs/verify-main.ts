@@ -2,4 +2,4 @@
 import { runMain } from '../runtime/main.js';
 import { runVerifyProgram } from './verify-program.js';
 
-await runMain('zh-verify', () => runVerifyProgram(process.argv.slice(2), process.env));
+void runMain('zh-verify', () => runVerifyProgram(process.argv.slice(2), process.env));

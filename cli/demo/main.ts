@@ -39,7 +39,7 @@ const LEFT_OUT = new Set(['Fj2_files/13/8_9.jpg', 'Fj2_files/13/12_3.jpg']);
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-await runMain('demo', async () => {
+void runMain('demo', async () => {
   const options = parseProgram(
     {
       name: 'npm run demo --',

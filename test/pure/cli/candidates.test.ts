@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
 import { candidatesFor } from '../../../cli/candidates.js';
-import { groupsFor } from '../../../cli/commands.js';
+import { groupsFor, loadCommands } from '../../../cli/commands.js';
 import { grammarOf } from '../../../cli/program.js';
 
-const GROUPS = groupsFor(false);
-const ROWS = GROUPS.flatMap(({ commands }) => commands);
+const ROWS = await loadCommands(groupsFor(false).flatMap(({ commands }) => commands));
 const at = (line: string) => {
-  const { words, ...rest } = candidatesFor(line.split(' '), ROWS, grammarOf(GROUPS, false));
+  const { words, ...rest } = candidatesFor(line.split(' '), ROWS, grammarOf(ROWS, false));
   return { ...rest, words: words.map(([word]) => word) };
 };
 const LIVE = { words: [], files: null };

@@ -2,7 +2,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventCommands } from '../../../cli/events.js';
 import { ShownEvent } from '../../../cli/json-output.js';
 import { commandRunner } from '../../support/commands.js';
 import type { CliResult } from '../../support/convoyctl.js';
@@ -23,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => fleet.stop());
 
-const run = commandRunner(eventCommands, () => `unix://${fleet.socket}`);
+const run = commandRunner(() => `unix://${fleet.socket}`);
 const present = async (): Promise<number> => (await fleet.registry.readAll()).revision;
 
 /** A run that goes on, and what it has said so far. */
@@ -138,10 +137,7 @@ test('since a revision ends, also where the last change of the registry was no e
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const result = await commandRunner(
-    eventCommands,
-    () => `http://127.0.0.1:${port}`,
-  )(['events', '--since=5']);
+  const result = await commandRunner(() => `http://127.0.0.1:${port}`)(['events', '--since=5']);
   expect(result).toMatchObject({ stderr: '', exit: 0 });
   expect(words(result)).toEqual(['machine 11111111... as the operator wants it: cordoned']);
   server.closeAllConnections();
@@ -154,7 +150,7 @@ test('a lost connection is taken up again, and nothing is missed', async () => {
   const url = first.addresses[0] ?? '';
   const watched = following(
     ['events', '-f', '--unit=lost@*', '--since', String(await present())],
-    commandRunner(eventCommands, () => url),
+    commandRunner(() => url),
   );
   const submit = (number: number) => fleet.registry.submitUnit(`lost@${number}.service`, SLEEP, 'inactive');
   await submit(0);

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Terminal } from '../../../cli/command.js';
 import { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from '../../../cli/json-output.js';
-import { listCommands } from '../../../cli/lists.js';
 import { commandRunner } from '../../support/commands.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
@@ -23,7 +22,7 @@ const PENDING = 'pending: 0 of 2 machines: 2 lack az=eu';
 let fleet: FakeFleet;
 let cwd: string;
 
-const inProcess = commandRunner(listCommands, () => `unix://${fleet.socket}`);
+const inProcess = commandRunner(() => `unix://${fleet.socket}`);
 const run = (...args: string[]): Promise<CliResult> => inProcess(args);
 async function out(...args: string[]): Promise<string> {
   const { stdout, stderr, exit } = await run(...args);
@@ -204,14 +203,14 @@ describe('tables', () => {
 
   test('a list that cannot be had is told, and is no empty list', async () => {
     for (const args of [['list-units'], ['list-machines', '-o', 'json'], ['services']]) {
-      const result = await commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`)(args);
+      const result = await commandRunner(() => `unix://${cwd}/nobody.sock`)(args);
       expect(result).toMatchObject({ stdout: '', exit: 1 });
       expect(result.stderr).toMatch(/^Error retrieving list of .*no convoyd answers at/);
     }
   });
 
   test('as fleetctl, with what it said then', async () => {
-    const nobody = commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`);
+    const nobody = commandRunner(() => `unix://${cwd}/nobody.sock`);
     const machines = await nobody(['list-machines'], { fleet: true });
     expect(machines).toMatchObject({ stdout: '', exit: 1 });
     expect(machines.stderr).toMatch(
@@ -268,7 +267,7 @@ describe('--watch', () => {
   });
 
   test('of a cluster that does not answer is told', async () => {
-    const result = await commandRunner(listCommands, () => `unix://${cwd}/nobody.sock`)(ARGS);
+    const result = await commandRunner(() => `unix://${cwd}/nobody.sock`)(ARGS);
     expect(result).toMatchObject({ stdout: '', exit: 1 });
     expect(result.stderr).toMatch(/^convoyctl: no convoyd answers at/);
   });

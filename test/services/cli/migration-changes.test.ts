@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrationCommands } from '../../../cli/migration.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { claim, definition, failure, point } from '../../contracts/queue-cases.js';
 import { commandRunner } from '../../support/commands.js';
@@ -21,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => queue.close());
 
-const inProcess = commandRunner(migrationCommands, () => 'unix:///nowhere');
+const inProcess = commandRunner(() => 'unix:///nowhere');
 const run = (args: string) => inProcess(args.split(' '), { env: { REDIS_URL: redis.url, USER: 'ann' } });
 const status = async (name: string) => (await queue.status(name))!;
 

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrationCommands } from '../../../cli/migration.js';
 import { ListedFailure } from '../../../cli/migration-output.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { claim, definition, failure, point } from '../../contracts/queue-cases.js';
@@ -25,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => queue.close());
 
-const inProcess = commandRunner(migrationCommands, () => 'unix:///nowhere');
+const inProcess = commandRunner(() => 'unix:///nowhere');
 const run = (args: string) => inProcess(args.split(' '), { env: { REDIS_URL: redis.url } });
 const json = async (args: string): Promise<ListedFailure[]> =>
   (await run(`migration failures ${args} -o ndjson`)).stdout

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrationCommands } from '../../../cli/migration.js';
 import { ShownMigration } from '../../../cli/migration-output.js';
 import { RedisConnection } from '../../../jobs/redis-connection.js';
 import { migrationKey } from '../../../jobs/redis-keys.js';
@@ -32,7 +31,7 @@ afterAll(async () => {
 });
 
 /** In this process, which is much faster. */
-const inProcess = commandRunner(migrationCommands, () => `unix://${fleet.socket}`);
+const inProcess = commandRunner(() => `unix://${fleet.socket}`);
 const run = (args: string, env: Record<string, string> = { REDIS_URL: redis.url }): Promise<CliResult> =>
   inProcess(args.split(' '), { env, cwd: fleet.dir });
 const spawned = (args: string, env: Record<string, string> = { REDIS_URL: redis.url }): Promise<CliResult> =>

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ApiOptions } from '../../../api/server.js';
-import { journalCommands } from '../../../cli/journal.js';
-import { statusCommands } from '../../../cli/status.js';
 import { permanent } from '../../../runtime/errors.js';
 import { commandRunner } from '../../support/commands.js';
 import { type FakeFleet, FOR_PEERS, startFakeFleet } from '../../support/fake-fleet.js';
@@ -87,7 +85,7 @@ afterAll(async () => {
   await fleet.stop();
 });
 
-const run = commandRunner([...statusCommands, ...journalCommands], () => endpoint);
+const run = commandRunner(() => endpoint);
 
 /** A unit that runs on A, and one on B, among those that do. */
 async function unitOn(machine: string): Promise<string> {

@@ -1,7 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { unitCommands } from '../../../cli/units.js';
 import { commandRunner } from '../../support/commands.js';
 import type { CliResult } from '../../support/convoyctl.js';
 import { type Behaviour, type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
@@ -47,7 +46,7 @@ interface Surroundings {
   readonly answer?: boolean;
 }
 
-const command = commandRunner(unitCommands, () => `unix://${fleet.socket}`);
+const command = commandRunner(() => `unix://${fleet.socket}`);
 
 async function run(
   line: string,
