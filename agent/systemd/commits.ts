@@ -11,7 +11,12 @@ import { listUnits, readProperty } from './unit-watch.js';
 
 /**
  * Loads and unloads, many in one: whatever is asked for while systemd is busy with the last lot becomes the next one,
- * with one daemon-reload for all of it. 300 units that are destroyed side by side need a handful of them.
+ * with one daemon-reload at most for all of it. 300 units that are destroyed side by side need a handful of them.
+ *
+ * A unit of a name that systemd does not know needs none: since version 246 systemd looks for such a unit itself
+ * whenever a folder of units has changed. A daemon-reload runs all generators and reads every unit of the machine anew,
+ * which takes ten times as long as everything else about a start. What is not found without one gets one: an older
+ * systemd, or a folder that changed twice within one tick of the kernel's clock.
  */
 export interface Commits {
   /** Resolves when systemd has the unit, rejects with `permanent`, code `refused`, if it will not. */
@@ -108,6 +113,7 @@ export function createCommits(options: CommitsOptions): Commits {
     for (const { name } of unloads) forget(name);
 
     const plain: string[] = loads.some(({ unit }) => unit.leaseBound) ? leaseUnit() : [];
+    const isNew = leaving.length + plain.length === 0;
     const installed: string[] = [];
     for (const { name, unit } of loads) {
       const file = parse(unit.text).unit;
@@ -116,14 +122,17 @@ export function createCommits(options: CommitsOptions): Commits {
     }
     if (plain.length > 0) await manager('LinkUnitFiles', 'asbb', plain, true, true);
     if (installed.length > 0) await manager('EnableUnitFiles', 'asbb', installed, true, true);
-    await manager('Reload', '');
+    const reloaded = !isNew || installed.length > 0;
+    if (reloaded) await manager('Reload', '');
 
     for (const { resolve } of unloads) resolve();
     if (loads.length === 0) return;
-    const rows = await listUnits(
-      bus(),
-      loads.map(({ name }) => name),
-    );
+    const names = loads.map(({ name }) => name);
+    let rows = await listUnits(bus(), names);
+    if (!reloaded && rows.some(({ load }) => load !== 'loaded')) {
+      await manager('Reload', '');
+      rows = await listUnits(bus(), names);
+    }
     for (const [index, entry] of loads.entries()) {
       const { load = '', active = '', sub = '' } = rows[index] ?? {};
       if (load === 'loaded') {
