@@ -1,8 +1,15 @@
-import type { ClusterSnapshot, Decision, PlacementToWrite, UnitRecord } from '../registry/model.js';
+import type {
+  ClusterSnapshot,
+  Decision,
+  Placement,
+  PlacementToWrite,
+  UnitRecord,
+} from '../registry/model.js';
 import { assertNever } from '../runtime/errors.js';
 import { type Candidate, type Placeable, type Refusal, shortId } from '../units/eligibility.js';
 import { nameParts } from '../units/name.js';
 import { metadataValue } from '../units/requirement.js';
+import type { TargetState } from '../units/state.js';
 import { preferred } from './rank.js';
 import type { Transfer } from './transfers.js';
 
@@ -95,30 +102,46 @@ export function describe({ kind, unit, machine, why }: Decision): string {
 
 /** A record's placement on a machine, as it should be. */
 export function placementOf(record: UnitRecord, machine: string, why: string): PlacementToWrite {
-  const { name: unit, hash, target, restarts } = record;
-  return { unit, machine, hash, target: target === 'inactive' ? 'loaded' : target, restarts, why };
+  const { name: unit, hash, restarts } = record;
+  return { unit, machine, hash, target: placedTarget(record), restarts, why };
 }
 
-/** The snapshot as it is once a decision has been committed. */
-export function apply(snapshot: ClusterSnapshot, decision: Decision): ClusterSnapshot {
-  const { unit, machine, global } = decision;
-  const revision = snapshot.revision + 1;
-  const assigned = new Map(snapshot.assigned);
-  const placements = new Map(snapshot.placements);
-  const here = new Map(placements.get(machine));
-  if (decision.kind === 'unplace') {
-    if (!global) assigned.delete(unit);
-    here.delete(unit);
-  } else {
+/** The target of a record's placement. */
+export function placedTarget({ target }: UnitRecord): Exclude<TargetState, 'inactive'> {
+  return target === 'inactive' ? 'loaded' : target;
+}
+
+/** The snapshot as it is once decisions have been committed, one revision for each. */
+export function apply(before: ClusterSnapshot, decisions: readonly Decision[]): ClusterSnapshot {
+  let { revision } = before;
+  const assigned = new Map(before.assigned);
+  const placements = new Map(before.placements);
+  const changed = new Map<string, Map<string, Placement>>();
+  for (const decision of decisions) {
+    const { unit, machine, global } = decision;
+    revision += 1;
+    let here = changed.get(machine);
+    if (here === undefined) {
+      here = new Map(placements.get(machine));
+      changed.set(machine, here);
+    }
+    if (decision.kind === 'unplace') {
+      if (!global) assigned.delete(unit);
+      here.delete(unit);
+      continue;
+    }
     const written = decision.kind === 'update' ? decision.reassign : decision;
     if (!global && written !== undefined) {
       const { stopBoundMs, failedOn } = written;
       const created = assigned.get(unit)?.created ?? revision;
       assigned.set(unit, { unit, machine, stopBoundMs, failedOn, created, revision });
     }
-    here.set(unit, { ...decision.placement, fence: here.get(unit)?.fence ?? revision, revision });
+    const fence = here.get(unit)?.fence ?? revision;
+    const { hash, target, restarts, why } = decision.placement;
+    here.set(unit, { unit, machine, hash, target, restarts, why, fence, revision });
   }
-  if (here.size === 0) placements.delete(machine);
-  else placements.set(machine, here);
-  return { ...snapshot, revision, assigned, placements };
+  for (const [machine, here] of changed)
+    if (here.size === 0) placements.delete(machine);
+    else placements.set(machine, here);
+  return { ...before, revision, assigned, placements };
 }

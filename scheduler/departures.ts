@@ -1,6 +1,7 @@
 import { type Placeable, shortId, Tally } from '../units/eligibility.js';
 import { WHY, whyLeaves } from './decision.js';
 import type { Plan } from './plan.js';
+import { isOn } from './resident.js';
 import { seatKey } from './seats.js';
 import { failedBefore, hasFailed, openMove, whyFailed } from './transfers.js';
 
@@ -9,14 +10,9 @@ export class Departures {
   /** Why units that are to go elsewhere stay for now, in words. */
   readonly unmoved = new Map<string, string>();
   private readonly plan: Plan;
-  private readonly restless: readonly Placeable[];
 
   constructor(plan: Plan) {
     this.plan = plan;
-    this.restless = [...plan.wanted.values()].filter(
-      ({ name, constraints }) =>
-        constraints.moveAfterFailures !== null || plan.snapshot.units.get(name)?.move !== null,
-    );
   }
 
   /**
@@ -25,13 +21,12 @@ export class Departures {
    */
   move(): boolean {
     let moved = false;
-    for (const unit of this.restless) {
-      const record = this.plan.snapshot.units.get(unit.name);
-      if (record === undefined) continue;
+    for (const unit of this.plan.restless) {
+      const { record } = unit;
       const assignment = this.plan.snapshot.assigned.get(unit.name);
       if (assignment === undefined) continue;
       const { machine } = assignment;
-      if (unit.constraints.global || !this.plan.occupancy.has(machine, unit.name)) continue;
+      if (unit.constraints.global || !isOn(unit, machine)) continue;
       if (this.plan.came.has(seatKey(assignment)) || this.plan.holds.machines.has(machine)) continue;
       const request = openMove(record, assignment);
       const failed = hasFailed(this.plan.snapshot, unit, machine);

@@ -1,7 +1,9 @@
 import { compileGlob, type Glob } from '../runtime/glob.js';
 import type { Neighbours, Placeable, Replaces } from '../units/eligibility.js';
 import { templateOf } from '../units/name.js';
+import type { Candidates } from './candidates.js';
 import { Ranking } from './rank.js';
+import { isOn, moveIn, moveOut, type Resident, type Whereabouts } from './resident.js';
 
 type Index = Map<string, Set<string>>;
 
@@ -21,7 +23,9 @@ interface Pattern {
  */
 export class Occupancy {
   readonly ranking: Ranking;
-  private readonly units: ReadonlyMap<string, Placeable>;
+  private readonly units: ReadonlyMap<string, Resident>;
+  /** Units that nobody wants and that are still there. */
+  private readonly unwanted = new Map<string, Whereabouts>();
   private readonly replacesUnit: Replaces;
   private readonly patterns = new Map<string, Pattern>();
   /** Patterns by the text every match begins with; and how long such texts are. */
@@ -29,18 +33,24 @@ export class Occupancy {
   private readonly prefixLengths: readonly number[];
   private readonly patternsOfName = new Map<string, readonly Pattern[]>();
   private readonly neighboursOn = new Map<string, Neighbours>();
-  private readonly on = new Map<string, Set<string>>();
-  private readonly places = new Map<string, Set<string>>();
   /** The template of each unit that has siblings anybody asks for; and how many of a template a machine has. */
   private readonly spreadTemplate = new Map<string, string>();
   private readonly siblingsOn = new Map<string, Map<string, number>>();
 
-  constructor(machines: Iterable<string>, units: ReadonlyMap<string, Placeable>, replaces: Replaces) {
-    this.ranking = new Ranking(machines);
+  /** `others`: how many units the machines have besides, none of which matters to any of these but by being there. */
+  constructor(
+    candidates: Candidates,
+    units: ReadonlyMap<string, Resident>,
+    replaces: Replaces,
+    others: ReadonlyMap<string, number>,
+  ) {
+    this.ranking = new Ranking(candidates, others);
     this.units = units;
     this.replacesUnit = replaces;
-    for (const { constraints } of units.values())
-      for (const text of [...constraints.conflicts, ...constraints.replaces]) this.addPattern(text);
+    for (const { constraints } of units.values()) {
+      for (const text of constraints.conflicts) this.addPattern(text);
+      for (const text of constraints.replaces) this.addPattern(text);
+    }
     for (const { name, constraints } of units.values()) {
       const template = constraints.spread === null ? null : templateOf(name);
       if (template !== null) this.siblingsOn.set(template, new Map());
@@ -53,34 +63,32 @@ export class Occupancy {
     this.prefixLengths = [...new Set([...this.byPrefix.keys()].map((prefix) => prefix.length))];
   }
 
-  /** Machines a unit is on. */
-  machinesOf(name: string): ReadonlySet<string> {
-    return this.places.get(name) ?? NOTHING;
-  }
-
   /** Machines with units of the same template as this one with `Spread=`, each with how many. */
   siblings(name: string): ReadonlyMap<string, number> {
     return this.siblingsOn.get(this.spreadTemplate.get(name) ?? '') ?? NO_SIBLINGS;
   }
 
   has(machine: string, name: string): boolean {
-    return this.on.get(machine)?.has(name) ?? false;
+    const unit = this.units.get(name) ?? this.unwanted.get(name);
+    return unit !== undefined && isOn(unit, machine);
   }
 
-  add(machine: string, name: string): void {
-    addTo(this.on, machine, name);
-    addTo(this.places, name, machine);
-    this.ranking.change(machine, 1);
-    this.changeSiblings(machine, name, 1);
-    this.eachIndex(name, (index) => addTo(index, machine, name));
+  add(machine: string, unit: Resident): void {
+    moveIn(unit, machine);
+    this.change(machine, unit.name, 1, addTo);
   }
 
-  remove(machine: string, name: string): void {
-    removeFrom(this.on, machine, name);
-    removeFrom(this.places, name, machine);
-    this.ranking.change(machine, -1);
-    this.changeSiblings(machine, name, -1);
-    this.eachIndex(name, (index) => removeFrom(index, machine, name));
+  remove(machine: string, unit: Resident): void {
+    moveOut(unit, machine);
+    this.change(machine, unit.name, -1, removeFrom);
+  }
+
+  /** A unit that nobody wants takes its room as well. */
+  addUnwanted(machine: string, name: string): void {
+    const unit = this.unwanted.get(name) ?? { on: null };
+    this.unwanted.set(name, unit);
+    moveIn(unit, machine);
+    this.change(machine, name, 1, addTo);
   }
 
   /** Units that have to leave a machine when this one comes, by name. */
@@ -153,6 +161,7 @@ export class Occupancy {
 
   /** The patterns that match a name. */
   private patternsFor(name: string): readonly Pattern[] {
+    if (this.prefixLengths.length === 0) return NO_PATTERNS;
     let found = this.patternsOfName.get(name);
     if (found === undefined) {
       found = this.prefixLengths
@@ -164,27 +173,30 @@ export class Occupancy {
     return found;
   }
 
-  private changeSiblings(machine: string, name: string, by: 1 | -1): void {
-    if (this.spreadTemplate.size === 0) return;
-    const counts = this.siblingsOn.get(this.spreadTemplate.get(name) ?? '');
-    counts?.set(machine, (counts.get(machine) ?? 0) + by);
+  /** Changes all indexes in which a unit's presence shows. */
+  private change(machine: string, name: string, by: 1 | -1, inIndex: typeof addTo): void {
+    this.ranking.change(machine, by);
+    if (this.spreadTemplate.size > 0) {
+      const counts = this.siblingsOn.get(this.spreadTemplate.get(name) ?? '');
+      counts?.set(machine, (counts.get(machine) ?? 0) + by);
+    }
+    if (this.patterns.size === 0) return;
+    for (const { matched } of this.patternsFor(name)) inIndex(matched, machine, name);
+    const unit = this.units.get(name);
+    if (unit === undefined) return;
+    for (const { conflicts } of this.patternsIn(unit.constraints.conflicts))
+      inIndex(conflicts, machine, name);
+    for (const { replaces } of this.patternsIn(unit.constraints.replaces)) inIndex(replaces, machine, name);
   }
 
-  /** All indexes in which a unit's presence shows. */
-  private eachIndex(name: string, change: (index: Index) => void): void {
-    for (const pattern of this.patternsFor(name)) change(pattern.matched);
-    const constraints = this.units.get(name)?.constraints;
-    for (const text of new Set(constraints?.conflicts)) this.change(text, 'conflicts', change);
-    for (const text of new Set(constraints?.replaces)) this.change(text, 'replaces', change);
-  }
-
-  private change(text: string, role: 'conflicts' | 'replaces', change: (index: Index) => void): void {
-    const pattern = this.patterns.get(text);
-    if (pattern !== undefined) change(pattern[role]);
+  private patternsIn(texts: readonly string[]): readonly Pattern[] {
+    if (texts.length === 0) return NO_PATTERNS;
+    return texts.flatMap((text) => this.patterns.get(text) ?? NO_PATTERNS);
   }
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
+const NO_PATTERNS: readonly Pattern[] = [];
 const NO_SIBLINGS: ReadonlyMap<string, number> = new Map();
 
 /** The first name of a set but `self`, or `found` if that comes before. */

@@ -1,11 +1,11 @@
 import type { ClusterSnapshot, Decision } from '../registry/model.js';
-import type { Constraints } from '../units/constraints.js';
 import { type Placeable, REFUSAL_KINDS, Tally } from '../units/eligibility.js';
 import { type Holds, NO_HOLDS } from './absences.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Departures } from './departures.js';
 import { Plan } from './plan.js';
-import { compareSeats, placeDecision, type Seat, seatKey, unplaceDecision, updateDecision } from './seats.js';
+import { countOf, homeOf, isOn, machinesOf, type Resident } from './resident.js';
+import { placeDecision, seatKey, type TakenSeat, unplaceDecision, updateDecision } from './seats.js';
 import type { Transfers } from './transfers.js';
 
 export interface Placing {
@@ -55,39 +55,40 @@ export function place(snapshot: ClusterSnapshot, { holds, transfers }: Memory = 
   };
 }
 
-/** The difference between the seats as they are and as they are to be. */
+/** The difference between the seats as they are and as they are to be. Both are in order of units. */
 function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
   const unplaces: Decision[] = [];
   const updates: Decision[] = [];
-  const kept = new Set<string>();
-  for (const seat of plan.taken) {
-    const unit = plan.wanted.get(seat.unit);
-    const stays =
-      plan.occupancy.has(seat.machine, seat.unit) &&
-      unit !== undefined &&
-      unit.constraints.global === !seat.assigned;
-    if (stays) {
-      kept.add(seatKey(seat));
-      updates.push(...updateDecision(snapshot, seat, unit.constraints));
-    } else if (!plan.isWaiting(seat))
-      unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
+  const places: Decision[] = [];
+  const { taken } = plan;
+  const leave = (seat: TakenSeat): void => {
+    if (plan.isWaiting(seat)) return;
+    unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
+  };
+  let next = 0;
+  for (const unit of plan.wanted.values()) {
+    const { name, constraints, record } = unit;
+    for (let seat = taken[next]; seat !== undefined && seat.unit < name; seat = taken[++next]) leave(seat);
+    const kept: string[] = [];
+    for (let seat = taken[next]; seat?.unit === name; seat = taken[++next]) {
+      if (!isOn(unit, seat.machine) || constraints.global === seat.assigned) leave(seat);
+      else {
+        kept.push(seat.machine);
+        const update = updateDecision(snapshot, record, seat, constraints);
+        if (update !== null) updates.push(update);
+      }
+    }
+    if (countOf(unit) === kept.length) continue;
+    const transfer = plan.transfers.get(name);
+    const before = new Set(kept);
+    for (const machine of machinesOf(unit))
+      if (!before.has(machine))
+        places.push(
+          placeDecision(snapshot, record, machine, constraints, transfer, plan.whyHere(unit, machine)),
+        );
   }
-  const fresh: (Seat & { constraints: Constraints })[] = [];
-  for (const { name, constraints } of plan.wanted.values())
-    for (const machine of plan.occupancy.machinesOf(name))
-      if (!kept.has(seatKey({ unit: name, machine }))) fresh.push({ unit: name, machine, constraints });
-  const places = fresh
-    .sort(compareSeats)
-    .flatMap((seat) =>
-      placeDecision(
-        snapshot,
-        seat,
-        seat.constraints,
-        plan.transfers.get(seat.unit),
-        plan.came.get(seatKey(seat)) ?? WHY.fewest,
-      ),
-    );
-  return [...unplaces, ...updates, ...places];
+  for (let seat = taken[next]; seat !== undefined; seat = taken[++next]) leave(seat);
+  return unplaces.length + updates.length === 0 ? places : [...unplaces, ...updates, ...places];
 }
 
 interface Explanation {
@@ -106,7 +107,7 @@ function explain(
   // A thousand units that ask the same of a machine get the same answer, and it is worked out once.
   const known = new Map<string, Explanation>();
   for (const [name, unit] of plan.wanted) {
-    const home = unit.constraints.global ? undefined : [...plan.occupancy.machinesOf(name)][0];
+    const home = unit.constraints.global ? undefined : homeOf(unit);
     const alike = home === undefined ? plan.alikeKey(unit) : null;
     const explanation =
       home !== undefined
@@ -141,11 +142,11 @@ function explainPlaced(
 }
 
 /** Why a unit without a machine, or a global one, is not where it is not; null if a global is everywhere. */
-function explainLacking(plan: Plan, holds: Holds, unit: Placeable): Explanation | null {
+function explainLacking(plan: Plan, holds: Holds, unit: Resident): Explanation | null {
   const hold = unit.constraints.global ? undefined : holds.units.get(unit.name);
   if (hold !== undefined) return { words: `pending: ${hold}`, pending: 'machine-gone' };
   const tally = new Tally();
-  const pinned = unit.problem === null ? plan.pinnedTo(unit) : null;
+  const pinned = unit.problem === null ? plan.machines.pinnedTo(unit) : null;
   const asked = pinned ?? [...plan.candidates.keys()];
   tally.add(
     { kind: 'machine-id', detail: unit.constraints.machineId ?? '' },
@@ -154,8 +155,7 @@ function explainLacking(plan: Plan, holds: Holds, unit: Placeable): Explanation 
   let running = 0;
   for (const id of asked) {
     const machine = plan.candidates.get(id);
-    const refusal =
-      machine === undefined || plan.occupancy.has(id, unit.name) ? null : plan.refusal(unit, machine);
+    const refusal = machine === undefined || isOn(unit, id) ? null : plan.refusal(unit, machine);
     if (refusal === null) running += 1;
     else tally.add(refusal);
   }

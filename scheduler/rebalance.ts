@@ -5,6 +5,7 @@ import { metadataValue } from '../units/requirement.js';
 import { NO_HOLDS } from './absences.js';
 import { Plan } from './plan.js';
 import { zoneCounts } from './rank.js';
+import type { Resident } from './resident.js';
 import { compare } from './seats.js';
 import { failedBefore, openMove } from './transfers.js';
 
@@ -36,8 +37,8 @@ export function planRebalance(snapshot: ClusterSnapshot): Move[] {
     const move = nextMove(plan, homes);
     if (move === null) return moves;
     const { unit, from, to } = move;
-    occupancy.remove(from, unit.name);
-    occupancy.add(to, unit.name);
+    occupancy.remove(from, unit.resident);
+    occupancy.add(to, unit.resident);
     homes.get(from)?.delete(unit.name);
     homes.get(to)?.set(unit.name, unit);
     moves.push({ unit: unit.name, from, to, why: whyMoved(candidates, move) });
@@ -46,6 +47,7 @@ export function planRebalance(snapshot: ClusterSnapshot): Move[] {
 
 /** A unit that may be moved. */
 interface Movable extends Placeable {
+  readonly resident: Resident;
   readonly failedOn: readonly string[];
 }
 /** The movable units of every machine that takes part. */
@@ -76,7 +78,9 @@ function homesOf(snapshot: ClusterSnapshot, { candidates, wanted, occupancy }: P
     if (assignment === undefined || record === undefined || openMove(record, assignment) !== null) continue;
     const { machine } = assignment;
     if (!occupancy.has(machine, unit.name)) continue;
-    homes.get(machine)?.set(unit.name, { ...unit, failedOn: failedBefore(snapshot, record, assignment) });
+    homes
+      .get(machine)
+      ?.set(unit.name, { ...unit, resident: unit, failedOn: failedBefore(snapshot, record, assignment) });
   }
   return homes;
 }
@@ -84,7 +88,10 @@ function homesOf(snapshot: ClusterSnapshot, { candidates, wanted, occupancy }: P
 /** The move from the fullest machine to the emptiest that helps; of its units the one that helps its zones most. */
 function nextMove(plan: Plan, homes: Homes): Step | null {
   const { ranking } = plan.occupancy;
-  const rising = ranking.machines().filter((id) => homes.has(id));
+  const rising = ranking
+    .machines()
+    .map(({ id }) => id)
+    .filter((id) => homes.has(id));
   const falling = [...rising].sort((a, b) => ranking.count(b) - ranking.count(a) || compare(a, b));
   for (const from of falling)
     for (const to of rising) {

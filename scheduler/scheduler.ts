@@ -15,6 +15,8 @@ import { Waits } from './waits.js';
 
 /** Longest time between two looks, in ms; changes and ends of graces come sooner. */
 const ROUND_MS = 10_000;
+/** Longest time for which changes are gathered before the next look, in ms. */
+const GATHER_MS = 200;
 /** After a failed or partly stale write, and before standing for election again after a failure, in ms. */
 const RETRY_MS = 1000;
 /** How often contents that no unit refers to are deleted, in ms. */
@@ -115,6 +117,8 @@ class Leader {
   private readonly waits = new Waits();
   /** When the first change since the last look was heard of. */
   private heardAt: number | null = null;
+  /** How long the last look and what followed from it took. */
+  private tookMs = 0;
 
   constructor(options: SchedulerOptions, metrics: SchedulerMetrics, term: LeaderTerm) {
     this.options = options;
@@ -134,7 +138,7 @@ class Leader {
       const loop = startLoop({
         name: 'scheduler',
         intervalMs: ROUND_MS,
-        round: () => this.round(view),
+        round: () => this.timedRound(view),
         clock,
         log,
       });
@@ -154,10 +158,21 @@ class Leader {
     try {
       for await (const _ of view.changes(end)) {
         this.heardAt ??= this.options.clock.steady();
+        // What comes while many change at once is placed together.
+        if (this.tookMs > 0) await this.options.clock.sleep(Math.min(this.tookMs, GATHER_MS), end);
         loop.wake();
       }
     } catch (error) {
       if (kindOf(error) !== 'aborted') this.options.log.error({}, `watching failed: ${messageOf(error)}`);
+    }
+  }
+
+  private async timedRound(view: ClusterView): Promise<void> {
+    const beganAt = this.options.clock.steady();
+    try {
+      await this.round(view);
+    } finally {
+      this.tookMs = this.options.clock.steady() - beganAt;
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Assignment, ClusterSnapshot, Decision, Placement, UnitRecord } from '../registry/model.js';
 import type { Constraints } from '../units/constraints.js';
-import { isTemplate } from '../units/name.js';
-import { placementOf, WHY } from './decision.js';
+import { placedTarget, placementOf, WHY } from './decision.js';
+import type { Resident } from './resident.js';
 import type { Transfer } from './transfers.js';
 
 /** One unit on one machine, as the snapshot has it or as it is to be. */
@@ -15,6 +15,8 @@ export interface TakenSeat extends Seat {
   /** Held by the unit's assignment, as a unit's that is not global is. */
   readonly assigned: boolean;
   readonly placement: Placement | null;
+  /** Null: the unit is to be nowhere. */
+  readonly resident: Resident | null;
 }
 
 export const seatKey = ({ unit, machine }: Seat): string => `${unit} ${machine}`;
@@ -28,25 +30,50 @@ export function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-export function takenSeats(snapshot: ClusterSnapshot): TakenSeat[] {
+/**
+ * The seats of a snapshot, in order. `wanted`: units in order of names. That what is theirs by assignment comes in
+ * order by itself is what makes this cheap: the rest is little.
+ */
+export function takenSeats(snapshot: ClusterSnapshot, wanted: ReadonlyMap<string, Resident>): TakenSeat[] {
+  const { assigned, placements } = snapshot;
   const seats: TakenSeat[] = [];
-  for (const [machine, placements] of snapshot.placements)
-    for (const [unit, placement] of placements)
-      seats.push({ unit, machine, placement, assigned: snapshot.assigned.get(unit)?.machine === machine });
-  for (const { unit, machine } of snapshot.assigned.values())
-    if (!snapshot.placements.get(machine)?.has(unit))
-      seats.push({ unit, machine, placement: null, assigned: true });
-  return seats.sort(compareSeats);
+  let rows = 0;
+  for (const resident of wanted.values()) {
+    const unit = resident.name;
+    const machine = assigned.get(unit)?.machine;
+    if (machine === undefined) continue;
+    const placement = placements.get(machine)?.get(unit) ?? null;
+    if (placement !== null) rows += 1;
+    seats.push({ unit, machine, placement, assigned: true, resident });
+  }
+  const inOrder = seats.length;
+  if (inOrder < assigned.size)
+    for (const { unit, machine } of assigned.values())
+      if (!wanted.has(unit) && !placements.get(machine)?.has(unit))
+        seats.push({ unit, machine, placement: null, assigned: true, resident: null });
+  const others = [...placements.values()].reduce((sum, { size }) => sum + size, -rows);
+  if (others > 0)
+    for (const [machine, here] of placements)
+      for (const [unit, placement] of here) {
+        const isAssigned = assigned.get(unit)?.machine === machine;
+        const resident = wanted.get(unit) ?? null;
+        if (!isAssigned || resident === null)
+          seats.push({ unit, machine, placement, assigned: isAssigned, resident });
+      }
+  // What is in order already is sorted in one go over it.
+  return seats.length > inOrder ? seats.sort(compareSeats) : seats;
 }
 
 /** Why a seat is given up whatever the machine is like, or null. */
-export function whyUnwanted(snapshot: ClusterSnapshot, seat: TakenSeat, global: boolean): string | null {
-  const record = snapshot.units.get(seat.unit);
+export function whyUnwanted({ units }: ClusterSnapshot, seat: TakenSeat): string | null {
+  if (seat.resident !== null) {
+    const { global } = seat.resident.constraints;
+    if (global === !seat.assigned) return null;
+    return global ? WHY.becameGlobal : WHY.notAssigned;
+  }
+  const record = units.get(seat.unit);
   if (record === undefined) return WHY.destroyed;
-  if (record.target === 'inactive') return WHY.inactive;
-  if (isTemplate(seat.unit)) return WHY.template;
-  if (global === !seat.assigned) return null;
-  return global ? WHY.becameGlobal : WHY.notAssigned;
+  return record.target === 'inactive' ? WHY.inactive : WHY.template;
 }
 
 export function unplaceDecision(snapshot: ClusterSnapshot, seat: TakenSeat, why: string): Decision {
@@ -65,65 +92,71 @@ export function unplaceDecision(snapshot: ClusterSnapshot, seat: TakenSeat, why:
 
 export function placeDecision(
   snapshot: ClusterSnapshot,
-  seat: Seat,
+  record: UnitRecord,
+  machine: string,
   { global, stopBoundMs }: Pick<Constraints, 'global' | 'stopBoundMs'>,
   transfer: Transfer | undefined,
   why: string,
-): Decision[] {
-  const record = snapshot.units.get(seat.unit);
-  if (record === undefined) return [];
-  const { unit, machine } = seat;
-  const placement = placementOf(record, machine, why);
-  return [
-    {
-      ...{ kind: 'place', unit, machine, global, generation: record.generation, revision: 0, why, placement },
-      ...{
-        stopBoundMs: boundAtFirst(snapshot, seat, record, stopBoundMs),
-        failedOn: transfer?.failedOn ?? [],
-      },
-    },
-  ];
+): Decision {
+  const { name: unit, generation } = record;
+  return {
+    kind: 'place',
+    unit,
+    machine,
+    global,
+    generation,
+    revision: 0,
+    why,
+    placement: placementOf(record, machine, why),
+    stopBoundMs: boundAtFirst(snapshot, record, machine, stopBoundMs),
+    failedOn: transfer?.failedOn ?? NONE,
+  };
 }
+
+const NONE: readonly string[] = [];
 
 /** A machine that has the unit yet, as another content, may not hear in time that it is to be this one. */
 function boundAtFirst(
   { states }: ClusterSnapshot,
-  { unit, machine }: Seat,
-  { hash }: UnitRecord,
+  { name, hash }: UnitRecord,
+  machine: string,
   stopBoundMs: number | null,
 ): number | null {
-  const state = states.get(machine)?.get(unit);
+  if (stopBoundMs === null) return null;
+  const state = states.get(machine)?.get(name);
   return state === undefined || state.hash === hash ? stopBoundMs : null;
 }
 
-/** What a unit that stays has to learn: nothing, or one decision. */
+/** What a unit that stays has to learn, or null. */
 export function updateDecision(
   snapshot: ClusterSnapshot,
+  record: UnitRecord,
   seat: TakenSeat,
   { stopBoundMs }: Pick<Constraints, 'stopBoundMs'>,
-): Decision[] {
-  const record = snapshot.units.get(seat.unit);
-  if (record === undefined) return [];
+): Decision | null {
   const { unit, machine, placement: old } = seat;
-  const placement = placementOf(record, machine, old?.why ?? WHY.missing);
-  const changes: string[] = [];
-  if (old === null) changes.push(WHY.missing);
-  else {
-    if (old.hash !== placement.hash) changes.push(WHY.content);
-    if (old.target !== placement.target) changes.push(WHY.target(old.target, placement.target));
-    if (old.restarts !== placement.restarts) changes.push(WHY.restart);
-  }
+  const why = whyUpdated(record, old);
   const reassign = reassignment(snapshot, seat, record, stopBoundMs);
-  if (changes.length === 0 && reassign !== null) changes.push(WHY.bound);
-  if (changes.length === 0) return [];
+  if (why === null && reassign === null) return null;
   const { generation } = record;
-  const revision = seen(snapshot, seat);
-  return [
-    {
-      ...{ kind: 'update', unit, machine, global: !seat.assigned, generation, revision },
-      ...{ why: changes.join(', '), placement, ...(reassign === null ? {} : { reassign }) },
-    },
-  ];
+  return {
+    ...{ kind: 'update', unit, machine, global: !seat.assigned, generation },
+    ...{ revision: seen(snapshot, seat), why: why ?? WHY.bound },
+    placement: placementOf(record, machine, old?.why ?? WHY.missing),
+    ...(reassign === null ? {} : { reassign }),
+  };
+}
+
+/** In which way a placement is not as the record is, or null. */
+function whyUpdated(record: UnitRecord, old: Placement | null): string | null {
+  if (old === null) return WHY.missing;
+  const target = placedTarget(record);
+  if (old.hash === record.hash && old.target === target && old.restarts === record.restarts) return null;
+  const changes: string[] = [];
+  if (old.hash !== record.hash) changes.push(WHY.content);
+  if (old.target !== target) changes.push(WHY.target(old.target, target));
+  if (old.restarts !== record.restarts) changes.push(WHY.restart);
+  return changes.join(', ');
 }
 
 /**
@@ -139,7 +172,7 @@ function reassignment(
   stopBoundMs: number | null,
 ): Pick<Assignment, 'stopBoundMs' | 'failedOn'> | null {
   const assignment = assigned.get(unit);
-  if (!isAssigned || assignment === undefined) return null;
+  if (!isAssigned || assignment === undefined || assignment.stopBoundMs === stopBoundMs) return null;
   const state = states.get(machine)?.get(unit);
   const isTold = placement?.hash === hash && state?.hash === hash && state.heard >= placement.revision;
   const next = isTold ? stopBoundMs : longerBound(assignment.stopBoundMs, stopBoundMs);

@@ -154,6 +154,18 @@ export function readConstraints(name: string, unit: UnitFile): ReadConstraints {
   return { constraints, offer: convoy.offer, problems, warnings };
 }
 
+/**
+ * Whether what a unit asks for may differ between names: by a specifier, by being an instance or not, by its type.
+ * All else two units with one content ask alike.
+ */
+export function dependsOnName(unit: UnitFile): boolean {
+  return unit.options.some(
+    ({ section, name, value }) =>
+      (section === 'X-Fleet' && value.includes('%')) ||
+      (section === 'X-Convoy' && (value.includes('%') || name === 'Spread' || name === 'OnPartition')),
+  );
+}
+
 /** The first combination of options that can never be met or makes no sense, in fleet's words, or null. */
 function whyForbidden(constraints: Constraints): string | null {
   const { machineId, peers, conflicts, replaces, global, sticky, stopBoundMs, moveAfterFailures } =

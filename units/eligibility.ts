@@ -1,5 +1,5 @@
 import { assertNever } from '../runtime/errors.js';
-import { type Constraints, type MetadataNeed, readConstraints } from './constraints.js';
+import { type Constraints, dependsOnName, type MetadataNeed, readConstraints } from './constraints.js';
 import { meets, metadataValue } from './requirement.js';
 import type { UnitFile } from './unit-file.js';
 
@@ -9,11 +9,27 @@ export interface Placeable {
   readonly constraints: Constraints;
   /** Why it cannot be placed anywhere at all: a mistake in its options that got past submit. */
   readonly problem: string | null;
+  /** What it asks of a machine itself, whoever else is there, as a text: the same for units that ask the same. */
+  readonly asks: string;
 }
 
+/** Units of one content ask the same, unless their names come into it. */
+const readContents = new WeakMap<UnitFile, Omit<Placeable, 'name'>>();
+
 export function placeable(name: string, unit: UnitFile): Placeable {
+  const known = readContents.get(unit);
+  const { constraints, problem, asks } = known ?? read(name, unit);
+  if (known === undefined && !dependsOnName(unit)) readContents.set(unit, { constraints, problem, asks });
+  return { name, constraints, problem, asks };
+}
+
+function read(name: string, unit: UnitFile): Omit<Placeable, 'name'> {
   const { constraints, problems } = readConstraints(name, unit);
-  return { name, constraints, problem: problems[0]?.what ?? null };
+  const problem = problems[0]?.what ?? null;
+  const { machineId, metadata, requires } = constraints;
+  const asksNothing = machineId === null && metadata.length + requires.length === 0 && problem === null;
+  const asks = asksNothing ? '' : JSON.stringify([machineId, metadata, requires, problem]);
+  return { constraints, problem, asks };
 }
 
 /** A live machine as placement sees it. */
@@ -37,6 +53,14 @@ export interface Neighbours {
   /** A unit that would have to make room for this one and is moved only by hand. */
   immovable(unit: Placeable): string | null;
 }
+
+/** As if nobody were there to be in the way, and everybody to be together with: what is left is up to the machine. */
+export const ANYBODY: Neighbours = {
+  has: () => true,
+  conflicting: () => null,
+  replacing: () => null,
+  immovable: () => null,
+};
 
 /** Whether `one` makes `other` move away from its machine. Globals stay, and so do units that replace each other. */
 export type Replaces = (one: Placeable, other: Placeable) => boolean;

@@ -77,11 +77,12 @@ export function nameParts(name: string): NameParts {
 
 /** `copy@.service`: known, but never placed or started itself. */
 export function isTemplate(name: string): boolean {
-  return nameParts(name).instance === '';
+  return name.includes('@') && nameParts(name).instance === '';
 }
 
 /** The template of an instance: `copy@3.service` -> `copy@.service`; null for anything else. */
 export function templateOf(name: string): string | null {
+  if (!name.includes('@')) return null;
   const { prefix, instance, suffix } = nameParts(name);
   return instance === null || instance === '' ? null : `${prefix}@.${suffix}`;
 }

@@ -20,7 +20,7 @@ function law(check: (snapshot: ClusterSnapshot, memory: Memory) => void): void {
 }
 
 function afterwards(snapshot: ClusterSnapshot, memory: Memory): ClusterSnapshot {
-  return place(snapshot, memory).decisions.reduce(apply, snapshot);
+  return apply(snapshot, place(snapshot, memory).decisions);
 }
 
 function seatsOf(snapshot: ClusterSnapshot): string[] {
@@ -112,7 +112,7 @@ describe('place', () => {
   it('places only where the unit may come to, and no unit twice', () => {
     law((snapshot, memory) => {
       const { decisions, transfers } = place(snapshot, memory);
-      const after = twinCluster(decisions.reduce(apply, snapshot));
+      const after = twinCluster(apply(snapshot, decisions));
       for (const { kind, unit, machine, global } of decisions) {
         if (kind !== 'place') continue;
         const others = sitting(after).filter((seat) => seat.unit !== unit || seat.machine !== machine);
@@ -153,7 +153,7 @@ describe('place', () => {
   it('has a refusal for every machine of each unit that has no place', () => {
     law((snapshot, memory) => {
       const { decisions, refusals, transfers } = place(snapshot, memory);
-      const after = twinCluster(reported(decisions.reduce(apply, snapshot), decisions));
+      const after = twinCluster(reported(apply(snapshot, decisions), decisions));
       for (const [name, unit] of after.wanted) {
         const seats = after.taken.filter((seat) => seat.unit === name);
         if (

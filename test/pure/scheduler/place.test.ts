@@ -14,7 +14,7 @@ function placing(units: Sketches, machines: ClusterSketch['machines'] = THREE, h
   const memory = memoryOf(held);
   const snapshot = sketch({ machines, units });
   const { decisions, refusals } = place(snapshot, memory);
-  return told(decisions.map(inWords), refusals, decisions.reduce(apply, snapshot));
+  return told(decisions.map(inWords), refusals, apply(snapshot, decisions));
 }
 
 /** Looks until nothing is left to do, while every machine does and reports what it is told. */
@@ -26,7 +26,7 @@ function settling(units: Sketches, machines: ClusterSketch['machines'] = THREE) 
     const { decisions, refusals, transfers } = place(snapshot, memory);
     if (decisions.length === 0) return told(words, refusals, snapshot);
     words.push(...decisions.map(inWords));
-    snapshot = settled(decisions.reduce(apply, snapshot));
+    snapshot = settled(apply(snapshot, decisions));
     memory = { ...memory, transfers };
   }
   throw new Error(`it never comes to rest: ${words.join('; ')}`);
@@ -604,7 +604,7 @@ describe('MoveAfterFailures', () => {
       units: { 'a.service': { ...failing, failedOn: ['bbbbbbbb2'] } },
     });
     const { decisions, transfers } = place(snapshot);
-    const stopped = settled(decisions.reduce(apply, snapshot));
+    const stopped = settled(apply(snapshot, decisions));
     const record = stopped.units.get('a.service');
     const again = new Map(record && [['a.service', { ...record, restarts: 1 }]]);
     const { decisions: next } = place({ ...stopped, units: again }, { ...NO_MEMORY, transfers });
@@ -694,7 +694,7 @@ describe('a move by hand', () => {
       units: { 'a.service': { on: ['aaaaaaaa1'], move: 'cccccccc3' } },
     });
     const { decisions, transfers } = place(snapshot);
-    const stopped = settled(decisions.reduce(apply, snapshot));
+    const stopped = settled(apply(snapshot, decisions));
     const without = (...gone: string[]): ClusterSnapshot => ({
       ...stopped,
       machines: new Map([...stopped.machines].filter(([id]) => !gone.includes(id))),
@@ -827,7 +827,7 @@ describe('the stop bound of an assignment', () => {
     const assignment = snapshot.assigned.get('a.service') as Assignment;
     const assigned = new Map([['a.service', { ...assignment, stopBoundMs }]]);
     const { decisions } = place({ ...snapshot, assigned });
-    const after = decisions.reduce(apply, { ...snapshot, assigned }).assigned.get('a.service');
+    const after = apply({ ...snapshot, assigned }, decisions).assigned.get('a.service');
     expect(after?.created).toBe(assignment.created);
     return after?.stopBoundMs;
   }

@@ -76,7 +76,7 @@ function moved(snapshot: ClusterSnapshot, unit: string, to: string): ClusterSnap
   for (let look = 0; look < 4; look++) {
     const { decisions, transfers } = place(now, memory);
     const mine = decisions.filter((decision) => decision.unit === unit && decision.kind !== 'update');
-    now = settled(mine.reduce(apply, now));
+    now = settled(apply(now, mine));
     memory = { ...memory, transfers };
   }
   return now;
@@ -162,7 +162,7 @@ describe('planRebalance', () => {
           const { decisions, transfers } = place(snapshot, memory);
           if (decisions.length === 0) break;
           memory = { ...memory, transfers };
-          snapshot = settled(decisions.reduce(apply, snapshot));
+          snapshot = settled(apply(snapshot, decisions));
         }
         const { decisions, refusals } = place(snapshot, memory);
         expect(decisions).toEqual([]);
