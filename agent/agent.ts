@@ -60,6 +60,8 @@ interface FailedLoad {
 
 /** Longest time between two looks when nothing wakes the agent. */
 const LOOK_MS = 10_000;
+/** Longest time for which changes are gathered before the next publication. */
+const GATHER_MS = 1000;
 
 /**
  * Makes one machine match its placements, and says what came of it: look at the placements and at the unit manager,
@@ -199,6 +201,8 @@ export function startAgent(options: AgentOptions): Agent {
   const publisher = startLoop({
     name: 'states',
     intervalMs: LOOK_MS,
+    // As long as the registry took for the last ones: the slower it is, the more goes into one write.
+    gatherMs: (tookMs) => Math.min(tookMs, GATHER_MS),
     clock,
     log,
     async round() {
@@ -218,7 +222,8 @@ export function startAgent(options: AgentOptions): Agent {
       const states = new Map(
         [
           ...[...failedLoads.values()].map((failed) => failedState(failed, machine.id)),
-          ...units.map((unit) => stateOf(unit, machine.id)),
+          // Of a unit that comes, what counts is what its first start makes of it.
+          ...units.filter(({ name }) => !executor.loading.has(name)).map((unit) => stateOf(unit, machine.id)),
         ].map((state) => {
           const before = published.get(state.unit)?.heard ?? 0;
           return [state.unit, { ...state, heard: Math.max(before, heard.get(state.unit) ?? 0) }];

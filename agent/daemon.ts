@@ -62,13 +62,14 @@ export const unitSocket = (runDir: string): string => join(runDir, 'read.sock');
 
 /**
  * One machine's convoyd: API, agent and scheduler on one registry. Resolves when the API is served; etcd need not
- * answer yet. What it opens is closed by `shutdown`, units are left running.
+ * answer yet. What it opens is closed by `shutdown`, units are left running. `openManager` brings what runs units.
  */
 export async function startDaemon(
   options: DaemonOptions,
   clock: Clock,
   log: Log,
   shutdown: Shutdown,
+  openManager = openUnitManager,
 ): Promise<void> {
   const { machineId, runDir, ttlMs, access } = options;
   const meter = prometheusMeter();
@@ -85,7 +86,7 @@ export async function startDaemon(
   });
   const registry = withFleetMetrics(etcdRegistry, meter, clock);
   shutdown.onClose('registry', () => registry.close());
-  const manager = await openUnitManager(options, clock, log.child({ part: options.unitManager }));
+  const manager = await openManager(options, clock, log.child({ part: options.unitManager }));
   shutdown.onClose(options.unitManager, () => manager.close());
 
   const scheduler = options.neverLead

@@ -27,6 +27,8 @@ export interface Executor {
   readonly busy: ReadonlySet<string>;
   /** Those of them for which only a start is under way, which may take for ever: a stop or unload may overtake it. */
   readonly starting: ReadonlySet<string>;
+  /** Those of them that were not there before, until they are loaded and their start, if there is one, begins. */
+  readonly loading: ReadonlySet<string>;
   /**
    * Begins the tasks of a pass. Those of a busy unit are left out, unless they overtake its start.
    */
@@ -51,6 +53,7 @@ export function createExecutor({
 }: ExecutorOptions): Executor {
   const busy = new Set<string>();
   const starting = new Set<string>();
+  const loading = new Set<string>();
   const underWay = new Map<Promise<void>, string>();
 
   function mayBegin(unit: string, first: UnitTask | undefined): boolean {
@@ -90,6 +93,7 @@ export function createExecutor({
           const values = (await environments.get(task.unit)) ?? {};
           if (first?.kind === 'load' || first === task) await reloaded;
           starting.add(task.unit);
+          loading.delete(task.unit);
           return manager.start(task.unit, { environment: values, restarts: task.desired.restarts });
         }
       }
@@ -113,12 +117,15 @@ export function createExecutor({
     for (const [unit, chain] of chains) {
       busy.add(unit);
       starting.delete(unit);
+      if (chain[0]?.kind === 'load') loading.add(unit);
+      else loading.delete(unit);
       const done = run(chain).then((outcomes) => {
         underWay.delete(done);
         // What was overtaken leaves the unit to what overtook it.
         if (![...underWay.values()].includes(unit)) {
           busy.delete(unit);
           starting.delete(unit);
+          loading.delete(unit);
         }
         for (const outcome of outcomes) onOutcome(outcome);
       });
@@ -129,6 +136,7 @@ export function createExecutor({
   return {
     busy,
     starting,
+    loading,
     begin,
     async settled() {
       while (underWay.size > 0) await Promise.all(underWay.keys());

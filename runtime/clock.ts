@@ -1,6 +1,5 @@
 import { openSync, readSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import { aborted } from './errors.js';
 
 /**
@@ -54,12 +53,19 @@ export function systemClock(): Clock {
   return {
     now: () => Date.now(),
     steady: () => monotonic() + suspended(),
-    async sleep(ms, signal) {
-      try {
-        await delay(ms, undefined, signal ? { signal } : undefined);
-      } catch (cause) {
-        throw aborted('sleep ended early', { cause });
-      }
+    sleep(ms, signal) {
+      return new Promise((resolve, reject) => {
+        const stop = (): void => {
+          clearTimeout(timer);
+          reject(aborted('sleep ended early'));
+        };
+        const timer = setTimeout(() => {
+          signal?.removeEventListener('abort', stop);
+          resolve();
+        }, ms);
+        if (signal?.aborted) stop();
+        else signal?.addEventListener('abort', stop, { once: true });
+      });
     },
   };
 }

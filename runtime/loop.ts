@@ -6,6 +6,11 @@ export interface LoopOptions {
   readonly name: string;
   /** Longest time between two rounds, in ms, when nothing wakes the loop. */
   readonly intervalMs: number;
+  /**
+   * How long what wakes the loop is gathered before a round looks at all of it, in ms, given how long the last round took.
+   * Absent: not at all.
+   */
+  readonly gatherMs?: (tookMs: number) => number;
   /** One round. An error is logged once, here, and the next round follows after the interval. */
   readonly round: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -19,6 +24,9 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
+/** A reason of its own: a signal that fires without one makes an error with a stack each time. */
+const WOKEN = 'woken';
+
 /** Runs `round` now, then on each wake-up or after the interval; rounds never overlap. */
 export function startLoop(options: LoopOptions): Loop {
   const { clock, log } = options;
@@ -30,13 +38,16 @@ export function startLoop(options: LoopOptions): Loop {
     while (!stopping.signal.aborted) {
       wanted = false;
       nap = new AbortController();
+      const beganAt = clock.steady();
       try {
         await options.round(stopping.signal);
       } catch (error) {
         if (kindOf(error) !== 'aborted') log.error({ loop: options.name }, messageOf(error));
       }
-      if (wanted || stopping.signal.aborted) continue;
-      await clock.sleep(options.intervalMs, nap.signal).catch(() => undefined);
+      const tookMs = clock.steady() - beganAt;
+      if (!wanted) await clock.sleep(options.intervalMs, nap.signal).catch(() => undefined);
+      const gatherMs = wanted ? (options.gatherMs?.(tookMs) ?? 0) : 0;
+      if (gatherMs > 0) await clock.sleep(gatherMs, stopping.signal).catch(() => undefined);
     }
   }
 
@@ -44,11 +55,11 @@ export function startLoop(options: LoopOptions): Loop {
   return {
     wake() {
       wanted = true;
-      nap.abort();
+      nap.abort(WOKEN);
     },
     async stop() {
       stopping.abort();
-      nap.abort();
+      nap.abort(WOKEN);
       await done;
     },
   };

@@ -67,3 +67,31 @@ test('stop lets the round in hand see its signal and waits for it', async () => 
   await loop.stop();
   expect(ended).toBe(true);
 });
+
+test('what wakes it is gathered for as long as asked before one round looks at it', async () => {
+  let rounds = 0;
+  const clock = manualClock();
+  const gathered: number[] = [];
+  const loop = startLoop({
+    ...{ name: 'test', intervalMs: 1000, clock, log: silentLog },
+    gatherMs(tookMs) {
+      gathered.push(tookMs);
+      return 50;
+    },
+    async round() {
+      rounds += 1;
+      await clock.sleep(30);
+    },
+  });
+  await clock.sleeping();
+  loop.wake();
+  await clock.advance(30);
+  await clock.sleeping();
+  loop.wake();
+  await clock.advance(49);
+  expect([rounds, gathered]).toEqual([1, [30]]);
+  await clock.advance(1);
+  expect(rounds).toBe(2);
+  await clock.advance(30);
+  await loop.stop();
+});
