@@ -31,7 +31,7 @@ export interface AgentOptions {
 
 export interface AgentStatus {
   readonly joined: boolean;
-  /** A quorum of the registry has confirmed the machine's lease in time. */
+  /** The machine's lease was renewed in time. */
   readonly trusted: boolean;
   /** Why the machine could not join, or why nothing may be touched; `null` when all is well. */
   readonly problem: string | null;
@@ -78,11 +78,18 @@ export function startAgent(options: AgentOptions): Agent {
 
   const publishing = createAttempts('states are not published', log);
   const holding = createAttempts('the time that lease-bound units may run is not extended', log);
-  const session = keepSession({ ...options, signal: ending.signal, onJoin: lookAnew, onTrust: trust });
-  /** `clock.steady()`, ms: until when this machine's units are nobody else's. */
+  const use = { needsTrust: () => hasLeaseBound, onRenewed };
+  const session = keepSession({ ...options, signal: ending.signal, onJoin: lookAnew, use });
+  /** Whether anything here may run only while the lease holds. As of the last look; until the first one it may be so. */
+  let hasLeaseBound = true;
+  /** `clock.steady()`, ms: until when the lease cannot have run out, as far as etcd says. */
+  let heldUntil = Number.NEGATIVE_INFINITY;
+  /** The same, confirmed by a quorum: until then this machine's units are nobody else's. */
   let trustedUntil = Number.NEGATIVE_INFINITY;
 
-  function trust(until: number): void {
+  function onRenewed(until: number, confirmed: boolean): void {
+    heldUntil = until;
+    if (!confirmed) return;
     const lapsed = !trusted();
     trustedUntil = until;
     void holding.attempt(() => manager.holdLease(until)).then(() => lapsed && reconciler.wake());
@@ -90,7 +97,7 @@ export function startAgent(options: AgentOptions): Agent {
   const trusted = (): boolean => clock.steady() < trustedUntil;
   const metrics = agentMetrics(options.meter, () => {
     const { joined, hold } = status();
-    return { joined, hold, trustedMs: trustedUntil - clock.steady() };
+    return { joined, hold, heldMs: heldUntil - clock.steady() };
   });
 
   function placements(): MachineSnapshot | null {
@@ -163,6 +170,13 @@ export function startAgent(options: AgentOptions): Agent {
   /** Read before the machine was there again: what was placed on it may have been given to another meanwhile. */
   const isStale = ({ revision }: MachineSnapshot): boolean => revision < (session.current()?.revision ?? 0);
 
+  /** The first such unit is not started before a quorum has confirmed the lease, which is asked for at once. */
+  function noteLeaseBound(now: boolean): void {
+    const isNew = now && !hasLeaseBound;
+    hasLeaseBound = now;
+    if (isNew) session.current()?.renew();
+  }
+
   function lookAnew(): void {
     view.refresh();
     wakeAll();
@@ -179,6 +193,7 @@ export function startAgent(options: AgentOptions): Agent {
       const snapshot = placements();
       if (snapshot === null || signal.aborted || !session.entitled() || isStale(snapshot)) return;
       const desired = desiredUnits(snapshot);
+      noteLeaseBound([...desired.values()].some(({ leaseBound }) => leaseBound));
       for (const [unit, failed] of failedLoads)
         if (!sameWish(failed.desired, desired.get(unit))) failedLoads.delete(unit);
       const judged = (name: string): boolean =>
@@ -285,7 +300,12 @@ export function startAgent(options: AgentOptions): Agent {
     const hold = snapshot.kind === 'hold' ? snapshot.reason : null;
     const notJoined = session.problem();
     return {
-      ...{ joined: session.current() !== null, trusted: trusted(), problem: notJoined ?? hold, hold },
+      ...{
+        joined: session.current() !== null,
+        trusted: clock.steady() < heldUntil,
+        problem: notJoined ?? hold,
+        hold,
+      },
       outsider: session.entitled() ? null : notJoined,
     };
   }

@@ -12,7 +12,7 @@ export interface AgentMetrics {
 /** What is read of the agent when somebody asks. */
 export interface Presence {
   /** How long this machine may still count on its lease, in ms; 0 or less: it may not. */
-  readonly trustedMs: number;
+  readonly heldMs: number;
   readonly joined: boolean;
   readonly hold: string | null;
 }
@@ -38,13 +38,13 @@ export function agentMetrics(meter: Meter, presence: () => Presence): AgentMetri
     meter.reading('gauge', { name, help }, () => [{ labels: {}, value: value(presence()) }]);
   gauge(
     'convoy_lease_held',
-    '1 while this machine is joined and a quorum has confirmed its lease in time, else 0.',
-    ({ joined, trustedMs }) => Number(joined && trustedMs > 0),
+    '1 while this machine is joined and its lease was renewed in time, else 0.',
+    ({ joined, heldMs }) => Number(joined && heldMs > 0),
   );
   gauge(
     'convoy_lease_trusted_seconds',
     'What is left of the time for which this machine may count on its lease; 0: nothing.',
-    ({ trustedMs }) => Math.max(0, trustedMs) / 1000,
+    ({ heldMs }) => Math.max(0, heldMs) / 1000,
   );
   gauge(
     'convoy_hold',

@@ -1,5 +1,5 @@
 import type { Machine } from '../registry/model.js';
-import type { MachineSession, Membership } from '../registry/registry.js';
+import type { LeaseUse, MachineSession, Membership } from '../registry/registry.js';
 import { backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { ConvoyError, kindOf, messageOf } from '../runtime/errors.js';
@@ -13,8 +13,7 @@ export interface SessionOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly onJoin: () => void;
-  /** As of `Membership.join`. */
-  readonly onTrust: (until: number) => void;
+  readonly use: LeaseUse;
 }
 
 /** The machine's presence, for as long as the signal has not fired: joined, and joined again when it was lost. */
@@ -39,7 +38,7 @@ export function keepSession(options: SessionOptions): SessionKeeper {
   async function keep(): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
-        session = await registry.join(machine, options.ttlMs, options.onTrust);
+        session = await registry.join(machine, options.ttlMs, options.use);
       } catch (error) {
         problem = whyNotJoined(error, machine.id);
         if (isDuplicate(error)) entitled = false;

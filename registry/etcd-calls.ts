@@ -40,9 +40,10 @@ export interface Listing {
   readonly revision: number;
 }
 
-/** What a renewal answered. `ttlMs` 0: the lease is gone. `term`: the raft term of the member that answered. */
+/** What a renewal answered. `ttlMs` 0: the lease is gone. `revision` and raft `term` are those of the member that answered. */
 export interface Renewal {
   readonly ttlMs: number;
+  readonly revision: number;
   readonly term: string;
 }
 

@@ -162,7 +162,11 @@ export function openEtcdClient(
         stream.on('error', () => undefined);
         const answer = new Promise<Renewal>((resolve, reject) => {
           stream.on('data', ({ TTL, header }) =>
-            resolve({ ttlMs: Number(TTL) * 1000, term: header.raft_term }),
+            resolve({
+              ttlMs: Number(TTL) * 1000,
+              revision: Number(header.revision),
+              term: header.raft_term,
+            }),
           );
           stream.on('error', reject);
           stream.on('end', () => reject(new Error('etcd ended the stream without an answer')));

@@ -4,13 +4,16 @@
  * The trust window ends at the *send* time of the last confirmed renewal + the granted TTL - a margin, on a clock
  * that goes on while the process or the machine sleeps: etcd cannot have let the lease run out before. A renewal
  * counts as confirmed only if a linearizable read of the lease's own key was answered beside it, in the same raft
- * term: an etcd leader that lost its quorum goes on answering keepalives for a while. Once run out, the window
- * never opens again, whatever answer arrives late.
+ * term: an etcd leader that lost its quorum goes on answering keepalives for a while. Once renewals have come too late,
+ * whatever answer arrives is worth nothing.
+ *
+ * Only a holder that needs the trust window has its renewals confirmed. It may come to need it later: the key that is
+ * read hangs on this very lease, so it shows that the lease never ran out since it was granted.
  */
 import type { Clock } from '../runtime/clock.js';
 import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
 import type { EtcdClient } from './etcd-calls.js';
-import type { RegistryProblem } from './registry.js';
+import type { LeaseUse, RegistryProblem } from './registry.js';
 
 export interface LeaseOptions {
   readonly client: Pick<EtcdClient, 'renewLease' | 'get'>;
@@ -24,9 +27,9 @@ export interface LeaseOptions {
   readonly key: string;
   /** Whether `lost` fires when the trust window ends (a leader must stop) or not before it is known (a machine). */
   readonly endsWithTrust: boolean;
-  /** Gets the end of the trust window (`clock.steady()`, ms) at once and whenever it moves on. */
-  readonly onTrust?: ((until: number) => void) | undefined;
-  /** Called before each confirming read; what it answers gets the registry's revision at that read. */
+  /** Absent: every renewal is confirmed. */
+  readonly use?: LeaseUse | undefined;
+  /** Called before each renewal; what it answers gets the revision that etcd tells with it. */
   readonly onRead?: () => (revision: number) => void;
   readonly problem: RegistryProblem;
   /** Fires when the registry is closed: nothing is renewed or trusted from then on. */
@@ -34,7 +37,10 @@ export interface LeaseOptions {
 }
 
 export interface KeptLease {
+  /** Whether the last renewal, confirmed if that is needed, holds still. */
   trusted(): boolean;
+  /** Renews now. */
+  renew(): void;
   /** Fires when the lease or its key is known to be gone, or when renewing it came too late to be trusted. */
   readonly lost: AbortSignal;
   /** Stops renewing; with `lost`, if told so. */
@@ -52,12 +58,13 @@ export function marginMs(ttlMs: number): number {
 }
 
 export function keepLease(options: LeaseOptions): KeptLease {
-  const { client, clock, leaseId, ttlMs, key, problem } = options;
+  const { client, clock, leaseId, ttlMs, key, problem, use } = options;
   const lost = new AbortController();
   const ended = new AbortController();
   const stop = AbortSignal.any([ended.signal, options.closed]);
   let trustEnd = options.sentAt + ttlMs - marginMs(ttlMs);
   let over = false;
+  let nap = new AbortController();
 
   function trusted(): boolean {
     if (clock.steady() >= trustEnd) over = true;
@@ -70,22 +77,26 @@ export function keepLease(options: LeaseOptions): KeptLease {
     if (isLost) lost.abort();
   }
 
-  /** Answers whether the renewal was confirmed; ends the lease if it is gone. */
+  /** Answers whether the renewal was answered, and confirmed if that is needed; ends the lease if it is gone. */
   async function renew(): Promise<boolean> {
     const sentAt = clock.steady();
     const call = { deadlineMs: ttlMs / 6, signal: stop };
     const noteRevision = options.onRead?.();
-    const [renewal, own] = await Promise.all([client.renewLease(leaseId, call), client.get(key, call)]);
+    const confirmed = use?.needsTrust() ?? true;
+    const [renewal, own] = await Promise.all([
+      client.renewLease(leaseId, call),
+      confirmed ? client.get(key, call) : null,
+    ]);
     if (stop.aborted) return true;
-    if (renewal.ttlMs === 0 || own.entry?.lease !== leaseId) {
+    if (renewal.ttlMs === 0 || (own !== null && own.entry?.lease !== leaseId)) {
       end(true);
       return true;
     }
-    if (renewal.term !== own.term) return false;
-    noteRevision?.(own.revision);
+    if (own !== null && renewal.term !== own.term) return false;
+    noteRevision?.(own?.revision ?? renewal.revision);
     if (trusted()) {
       trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
-      options.onTrust?.(trustEnd);
+      use?.onRenewed(trustEnd, confirmed);
     } else end(true);
     return true;
   }
@@ -93,8 +104,9 @@ export function keepLease(options: LeaseOptions): KeptLease {
   async function renewAlways(): Promise<void> {
     let pause = ttlMs / 3;
     while (!stop.aborted) {
-      await clock.sleep(pause, stop).catch(() => undefined);
+      await clock.sleep(pause, AbortSignal.any([stop, nap.signal])).catch(() => undefined);
       if (stop.aborted) return;
+      nap = new AbortController();
       const confirmed = await renew().catch((error: unknown) => {
         if (!stop.aborted)
           problem(error instanceof ConvoyError ? error : transient(messageOf(error), { cause: error }));
@@ -109,8 +121,8 @@ export function keepLease(options: LeaseOptions): KeptLease {
     if (!ended.signal.aborted) end(true);
   }
 
-  options.onTrust?.(trustEnd);
+  use?.onRenewed(trustEnd, true);
   void renewAlways();
   if (options.endsWithTrust) void endWithTrust();
-  return { trusted, lost: lost.signal, end };
+  return { trusted, renew: () => nap.abort(), lost: lost.signal, end };
 }

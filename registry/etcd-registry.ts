@@ -48,7 +48,7 @@ export async function openEtcdRegistry(options: EtcdRegistryOptions): Promise<Re
     ...desiredState(context),
     ...desiredMachines(context),
     accept: () => identity.accept(),
-    join: (machine, ttlMs, onTrust) => joinMachine(context, machine, ttlMs, onTrust),
+    join: (machine, ttlMs, use) => joinMachine(context, machine, ttlMs, use),
     campaign: (machineId, ttlMs, signal) => campaign(context, machineId, ttlMs, signal),
     readLeader: () => readLeader(context),
     readSecret: () => readSecret(context),

@@ -14,7 +14,7 @@ import { keepLease } from './etcd-lease.js';
 import { OwnKeys } from './etcd-own-keys.js';
 import type { Keys } from './keys.js';
 import type { KnownMachine, Machine } from './model.js';
-import type { MachineSession, RegistryMemory, RegistryProblem } from './registry.js';
+import type { LeaseUse, MachineSession, RegistryMemory, RegistryProblem } from './registry.js';
 
 /** What the parts of the etcd registry share. */
 export interface EtcdContext {
@@ -45,7 +45,7 @@ export async function joinMachine(
   context: EtcdContext,
   machine: Machine,
   ttlMs: number,
-  onTrust: ((until: number) => void) | undefined,
+  use: LeaseUse | undefined,
 ): Promise<MachineSession> {
   const { client, clock, identity, keys } = context;
   await identity.ready();
@@ -75,7 +75,7 @@ export async function joinMachine(
       { key: unjoinedKey, modified: early?.modified ?? 0 },
     ];
     const answer = await identity.write(compares, puts, gets);
-    if (answer.succeeded) return openSession(context, id, answer.revision, lease, onTrust);
+    if (answer.succeeded) return openSession(context, id, answer.revision, lease, use);
     [holder, entry, early] = answer.got;
   }
 }
@@ -107,12 +107,12 @@ function openSession(
   machineId: string,
   revision: number,
   lease: HeldLease,
-  onTrust: ((until: number) => void) | undefined,
+  use: LeaseUse | undefined,
 ): MachineSession {
   const { client, clock, identity, keys, problem, closed } = context;
   const kept = keepLease({
     ...{ client, clock, problem, closed, leaseId: lease.id, ttlMs: lease.ttlMs, sentAt: lease.sentAt },
-    ...{ key: keys.machine(machineId), endsWithTrust: false, onTrust },
+    ...{ key: keys.machine(machineId), endsWithTrust: false, use },
     // So that every machine knows how far the registry has come, and finds out when it goes back, whatever concerns it.
     onRead: () => identity.reading(),
   });
@@ -147,6 +147,7 @@ function openSession(
     revision,
     lost: kept.lost,
     trusted: kept.trusted,
+    renew: kept.renew,
     async publish(now, gone) {
       const write = states.write((held) => {
         const leaving = isFirst ? [...held] : gone.map((unit) => keys.state(machineId, unit));

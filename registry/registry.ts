@@ -169,8 +169,10 @@ export interface MachineSession {
    * again; units are left alone.
    */
   readonly lost: AbortSignal;
-  /** Whether a quorum has confirmed the lease recently enough (the trust window). */
+  /** Whether the lease was renewed recently enough. Never true again once false. */
   trusted(): boolean;
+  /** Renews now, and not when it is time for it: the trust window has come to be needed. */
+  renew(): void;
   /**
    * Writes the given states and deletes those of `gone` units; only what differs from the last call is sent. The
    * first call of a session has them all: it deletes whatever else an earlier convoyd of this machine left. Until
@@ -192,11 +194,23 @@ export interface Membership {
   /**
    * Announces the machine. Resumes the lease whose id `memory` holds if it still lives. `permanent` with code
    * `duplicate-machine-id` if another lease holds this machine id.
-   *
-   * `onTrust` is called with the end of the trust window (`clock.steady()`, ms): once before this resolves, then
-   * after each confirmed renewal.
    */
-  join(machine: Machine, ttlMs: number, onTrust?: (until: number) => void): Promise<MachineSession>;
+  join(machine: Machine, ttlMs: number, use?: LeaseUse): Promise<MachineSession>;
+}
+
+/** What whoever holds a lease does with it. */
+export interface LeaseUse {
+  /**
+   * Whether something that must end with the lease depends on it: then a quorum has to confirm each renewal, which costs
+   * a read. Asked before each renewal.
+   */
+  readonly needsTrust: () => boolean;
+  /**
+   * Called before `join` resolves and after each renewal with the time (`clock.steady()`, ms) up to which etcd cannot
+   * have let the lease run out. It is the trust window only if a quorum has confirmed it: an etcd that lost its quorum
+   * goes on answering for a while.
+   */
+  readonly onRenewed: (until: number, confirmed: boolean) => void;
 }
 
 /** A period in which this process is the leader. */

@@ -61,7 +61,10 @@ export function sessionContract(use: Use): void {
     it('tells the end of the trust window before join resolves and after each renewal, until it is lost', async () => {
       const { registry, cut, restore } = await use().client();
       const ends: number[] = [];
-      const session = await registry.join(aMachine('m1'), TTL_MS, (until) => ends.push(until));
+      const session = await registry.join(aMachine('m1'), TTL_MS, {
+        needsTrust: () => true,
+        onRenewed: (until, confirmed) => void (confirmed && ends.push(until)),
+      });
       expect(ends).toHaveLength(1);
       await use().pass('two renewals', () => ends.length >= 3);
       expect(ends).toEqual([...new Set(ends)].sort((a, b) => a - b));
@@ -73,6 +76,23 @@ export function sessionContract(use: Use): void {
       restore();
       await use().pass('the loss is known', () => session.lost.aborted);
       expect(ends).toHaveLength(count);
+    });
+
+    it('tells renewals that nobody needs confirmed as such, until asked for a confirmed one at once', async () => {
+      const { registry } = await use().client();
+      const told: boolean[] = [];
+      let needsTrust = false;
+      const session = await registry.join(aMachine('m1'), TTL_MS, {
+        needsTrust: () => needsTrust,
+        onRenewed: (_, confirmed) => void told.push(confirmed),
+      });
+      await use().pass('two renewals', () => told.length >= 3);
+      expect([told.slice(0, 3), session.trusted()]).toEqual([[true, false, false], true]);
+      needsTrust = true;
+      const [count, rounds] = [told.length, { passed: 0 }];
+      session.renew();
+      await use().pass('a renewal', () => told.length > count || ++rounds.passed > 3);
+      expect([told.slice(count), session.trusted()]).toEqual([[true], true]);
     });
 
     it('refuses a second machine with the same id, by name, and leaves the first alone', async () => {

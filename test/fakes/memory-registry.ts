@@ -217,7 +217,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
       return tables.seen();
     },
 
-    async join(machine, ttlMs, onTrust): Promise<MachineSession> {
+    async join(machine, ttlMs, use): Promise<MachineSession> {
       await reachToWrite();
       const kept = tables.lease((await memory.readLease()) ?? '');
       const lease = kept?.ttlMs === ttlMs ? kept : tables.grant(ttlMs);
@@ -239,7 +239,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
         tables.known.set(id, { ...(tables.known.get(id) ?? unknown), away: null });
         tables.unjoined.delete(id);
       });
-      return memorySession(at, machine.id, lease, onTrust);
+      return memorySession(at, machine.id, lease, use);
     },
 
     async campaign(machineId, ttlMs, given) {

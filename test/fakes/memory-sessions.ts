@@ -1,5 +1,5 @@
 import type { ServiceEntry, UnitState } from '../../registry/model.js';
-import type { LeaderTerm, MachineSession } from '../../registry/registry.js';
+import type { LeaderTerm, LeaseUse, MachineSession } from '../../registry/registry.js';
 import type { Clock } from '../../runtime/clock.js';
 import { conflict } from '../../runtime/errors.js';
 import type { MemoryLease, MemoryTables } from './memory-cluster.js';
@@ -24,20 +24,16 @@ class Keeper {
   private readonly at: Reach;
   private readonly lease: MemoryLease;
   private readonly endsWithTrust: boolean;
-  private readonly onTrust: (until: number) => void;
+  private readonly use: LeaseUse | undefined;
+  private nap = new AbortController();
 
-  constructor(
-    at: Reach,
-    lease: MemoryLease,
-    endsWithTrust: boolean,
-    onTrust: (until: number) => void = () => undefined,
-  ) {
+  constructor(at: Reach, lease: MemoryLease, endsWithTrust: boolean, use?: LeaseUse) {
     this.at = at;
     this.lease = lease;
     this.endsWithTrust = endsWithTrust;
-    this.onTrust = onTrust;
+    this.use = use;
     this.trustEnd = this.nextTrustEnd();
-    onTrust(this.trustEnd);
+    use?.onRenewed(this.trustEnd, true);
     void this.run();
   }
 
@@ -48,6 +44,10 @@ class Keeper {
   trusted(): boolean {
     if (this.at.clock.steady() >= this.trustEnd) this.over = true;
     return !this.over && !this.ended.signal.aborted;
+  }
+
+  renew(): void {
+    this.nap.abort();
   }
 
   stop(): void {
@@ -69,13 +69,15 @@ class Keeper {
     const { clock, tables, reachable } = this.at;
     while (!stop.aborted) {
       const trustLeft = this.over ? Number.POSITIVE_INFINITY : this.trustEnd - clock.steady();
-      await clock.sleep(Math.min(this.lease.ttlMs / 3, Math.max(0, trustLeft)), stop).catch(() => undefined);
+      const pause = Math.min(this.lease.ttlMs / 3, Math.max(0, trustLeft));
+      await clock.sleep(pause, AbortSignal.any([stop, this.nap.signal])).catch(() => undefined);
+      this.nap = new AbortController();
       if (stop.aborted) return;
       if (!this.trusted() && this.endsWithTrust) return this.end();
       if (!reachable()) continue;
       if (!tables.renew(this.lease.id) || this.over) return this.end();
       this.trustEnd = this.nextTrustEnd();
-      this.onTrust(this.trustEnd);
+      this.use?.onRenewed(this.trustEnd, this.use.needsTrust());
     }
   }
 }
@@ -106,10 +108,10 @@ export function memorySession(
   at: Reach,
   machineId: string,
   lease: MemoryLease,
-  onTrust: ((until: number) => void) | undefined,
+  use: LeaseUse | undefined,
 ): MachineSession {
   const { tables } = at;
-  const keeper = new Keeper(at, lease, false, onTrust);
+  const keeper = new Keeper(at, lease, false, use);
   const own = (): Map<string, UnitState> => tables.states.get(machineId) ?? new Map();
   let isFirst = true;
 
@@ -125,6 +127,7 @@ export function memorySession(
     revision: tables.revision,
     lost: keeper.lost,
     trusted: () => keeper.trusted(),
+    renew: () => keeper.renew(),
     async publish(states, gone) {
       await reachLease();
       const next = isFirst ? new Map<string, UnitState>() : new Map(own());

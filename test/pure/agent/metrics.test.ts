@@ -5,10 +5,10 @@ import { prometheusMeter } from '../../../runtime/prometheus.js';
 import { parseMetrics, sample } from '../../support/prometheus-text.js';
 
 test.each([
-  [{ joined: true, trustedMs: 2500, hold: null }, [1, 2.5, 0]],
-  [{ joined: true, trustedMs: -10, hold: null }, [0, 0, 0]],
-  [{ joined: false, trustedMs: 2500, hold: null }, [0, 2.5, 0]],
-  [{ joined: true, trustedMs: 1000, hold: 'etcd holds another cluster' }, [1, 1, 1]],
+  [{ joined: true, heldMs: 2500, hold: null }, [1, 2.5, 0]],
+  [{ joined: true, heldMs: -10, hold: null }, [0, 0, 0]],
+  [{ joined: false, heldMs: 2500, hold: null }, [0, 2.5, 0]],
+  [{ joined: true, heldMs: 1000, hold: 'etcd holds another cluster' }, [1, 1, 1]],
 ])('lease and hold of %j', async (presence, expected) => {
   const meter = prometheusMeter();
   agentMetrics(meter, () => presence);
@@ -19,7 +19,7 @@ test.each([
 
 test('tasks by what came of them', async () => {
   const meter = prometheusMeter();
-  const metrics = agentMetrics(meter, () => ({ joined: true, trustedMs: 1, hold: null }));
+  const metrics = agentMetrics(meter, () => ({ joined: true, heldMs: 1, hold: null }));
   const task = { kind: 'stop', unit: 'a.service', why: '' } as const;
   metrics.settled({ task, ms: 20 });
   metrics.settled({ task, ms: 20, error: permanent('it would not stop') });

@@ -12,21 +12,27 @@ function lab(endsWithTrust: boolean) {
   const clock = manualClock();
   const own: Entry = { key: 'k', value: '', created: 1, modified: 1, lease: 'mine' };
   const answers = {
-    renew: async (_?: CallOptions): Promise<Renewal> => ({ ttlMs: TTL, term: '5' }),
+    needsTrust: true,
+    renew: async (_?: CallOptions): Promise<Renewal> => ({ ttlMs: TTL, revision: 1, term: '5' }),
     read: async (): Promise<{ entry: Entry | undefined; revision: number; term: string }> => ({
       ...{ entry: own, revision: 1, term: '5' },
     }),
   };
   /** What the holder was told of the end of its window. */
   const told: number[] = [];
+  /** And of what no quorum has confirmed. */
+  const unconfirmed: number[] = [];
   const lease = keepLease({
     ...{ clock, leaseId: 'mine', ttlMs: TTL, sentAt: clock.steady(), key: 'k', endsWithTrust },
     client: { renewLease: (_, options) => answers.renew(options), get: () => answers.read() },
-    onTrust: (until) => told.push(until),
+    use: {
+      needsTrust: () => answers.needsTrust,
+      onRenewed: (until, confirmed) => void (confirmed ? told : unconfirmed).push(until),
+    },
     problem: () => undefined,
     closed: new AbortController().signal,
   });
-  return { clock, lease, answers, own, told };
+  return { clock, lease, answers, own, told, unconfirmed };
 }
 
 /** How long from now the lease goes on being trusted, to 100 ms. */
@@ -54,7 +60,7 @@ describe('the trust window', () => {
     answers.renew = async () => {
       answers.renew = () => Promise.reject(transient('no answer'));
       await clock.sleep(2500);
-      return { ttlMs: TTL, term: '5' };
+      return { ttlMs: TTL, revision: 1, term: '5' };
     };
     await trustLeft(clock, lease);
     expect(clock.steady() - sent).toBeGreaterThanOrEqual(WINDOW);
@@ -71,7 +77,7 @@ describe('the trust window', () => {
 
   it('runs out when keepalive and read were answered in different raft terms', async () => {
     const { clock, lease, answers } = lab(true);
-    answers.renew = async () => ({ ttlMs: TTL, term: '4' });
+    answers.renew = async () => ({ ttlMs: TTL, revision: 1, term: '4' });
     expect(await trustLeft(clock, lease)).toBe(WINDOW);
   });
 
@@ -90,10 +96,10 @@ describe('the trust window', () => {
       });
     expect(await trustLeft(clock, lease)).toBe(WINDOW);
     expect(lease.lost.aborted).toBe(false);
-    answer({ ttlMs: TTL, term: '5' });
+    answer({ ttlMs: TTL, revision: 1, term: '5' });
     await new Promise((resolve) => setImmediate(resolve));
     expect([lease.trusted(), lease.lost.aborted]).toEqual([false, true]);
-    answers.renew = async () => ({ ttlMs: TTL, term: '5' });
+    answers.renew = async () => ({ ttlMs: TTL, revision: 1, term: '5' });
     await clock.advance(30_000);
     expect(lease.trusted()).toBe(false);
   });
@@ -104,11 +110,42 @@ describe('the trust window', () => {
     expect(told).toEqual([start + WINDOW]);
     await clock.advance(TTL / 3 + 10);
     expect(told).toEqual([start + WINDOW, start + TTL / 3 + WINDOW]);
-    answers.renew = async () => ({ ttlMs: TTL, term: '4' });
+    answers.renew = async () => ({ ttlMs: TTL, revision: 1, term: '4' });
     await clock.advance(WINDOW);
-    answers.renew = async () => ({ ttlMs: TTL, term: '5' });
+    answers.renew = async () => ({ ttlMs: TTL, revision: 1, term: '5' });
     await clock.advance(TTL);
     expect(told).toHaveLength(2);
+  });
+
+  it('asks for no confirmation where nobody needs it, and at once for one when somebody does', async () => {
+    const { clock, lease, answers, told, unconfirmed } = lab(false);
+    const start = clock.steady();
+    let reads = 0;
+    const { read } = answers;
+    answers.read = () => {
+      reads += 1;
+      return read();
+    };
+    answers.needsTrust = false;
+    await clock.advance(5 * TTL);
+    expect([reads, told, lease.trusted()]).toEqual([0, [start + WINDOW], true]);
+    expect(unconfirmed.length).toBeGreaterThanOrEqual(14);
+    answers.needsTrust = true;
+    lease.renew();
+    await clock.advance(0);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([reads, told]).toEqual([1, [start + WINDOW, start + 5 * TTL + WINDOW]]);
+  });
+
+  it('opens no trust window with an answer of a member that has no quorum', async () => {
+    const { clock, lease, answers, told } = lab(false);
+    answers.needsTrust = false;
+    await clock.advance(5 * TTL);
+    answers.needsTrust = true;
+    answers.read = () => Promise.reject(transient('etcdserver: request timed out'));
+    lease.renew();
+    expect(await trustLeft(clock, lease)).toBeLessThanOrEqual(WINDOW);
+    expect(told).toHaveLength(1);
   });
 
   it('leaves time for three attempts that nobody answers, the third before it ends', async () => {
@@ -141,13 +178,13 @@ describe('the trust window', () => {
 
   it('is closed at once when the lease or its key is gone or under another lease', async () => {
     const gone = [
-      { renew: { ttlMs: 0, term: '5' } },
+      { renew: { ttlMs: 0, revision: 1, term: '5' } },
       { read: undefined },
       { read: { key: 'k', value: '', created: 2, modified: 2, lease: 'other' } },
     ];
     for (const answer of gone) {
       const { clock, lease, answers, own } = lab(false);
-      answers.renew = async () => answer.renew ?? { ttlMs: TTL, term: '5' };
+      answers.renew = async () => answer.renew ?? { ttlMs: TTL, revision: 1, term: '5' };
       answers.read = async () => ({ entry: 'read' in answer ? answer.read : own, revision: 2, term: '5' });
       await clock.advance(TTL / 3 + 10);
       expect([lease.trusted(), lease.lost.aborted]).toEqual([false, true]);
