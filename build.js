@@ -1,6 +1,7 @@
 // Makes dist/: each program in one file with the libraries it uses, what several of them share or load later in
 // dist/chunks, and beside them the files they read. Files come into place whole and the programs last, so that a build disturbs neither
 // another one nor a program that runs: what that one has yet to load stays for a day.
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -66,6 +67,8 @@ for (const file of files.sort((a, b) => isProgram(a) - isProgram(b))) {
     BINS.includes(relative('.', path)) ? 0o755 : 0o644,
   );
 }
+// It is asked for often: convoyctl has it ready. The short form is worked out each time.
+put('dist/cli/help.txt', execFileSync(process.execPath, ['dist/cli/main.js', '--h']));
 for (const name of readdirSync('dist/chunks'))
   if (Date.now() - statSync(`dist/chunks/${name}`).mtimeMs > OLD_MS) rmSync(`dist/chunks/${name}`);
 

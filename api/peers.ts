@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { PEER_TLS } from './peer-server.js';
 
 /** How long another machine may take to take a connection, in ms. */
@@ -18,10 +18,11 @@ export function openPeers(
   let known: { readonly secret: Buffer; readonly agent: Agent } | null = null;
   return {
     async dispatcher() {
-      const secret = await readSecret();
+      // Loaded by the first question: most machines never ask another. Bundled it has no exports by name.
+      const [secret, { default: undici }] = await Promise.all([readSecret(), import('undici')]);
       if (known?.secret.equals(secret) === true) return known.agent;
       void known?.agent.destroy();
-      known = { secret, agent: agentOf(machineId, secret) };
+      known = { secret, agent: new undici.Agent(connecting(machineId, secret)) };
       return known.agent;
     },
     async close() {
@@ -30,8 +31,8 @@ export function openPeers(
   };
 }
 
-function agentOf(identity: string, psk: Buffer): Agent {
-  return new Agent({
+function connecting(identity: string, psk: Buffer): Agent.Options {
+  return {
     connect: {
       ...PEER_TLS,
       timeout: CONNECT_MS,
@@ -42,5 +43,5 @@ function agentOf(identity: string, psk: Buffer): Agent {
       // There is no certificate whose name could be wrong.
       checkServerIdentity: () => undefined,
     },
-  });
+  };
 }

@@ -31,9 +31,9 @@ export const sortOption = {
 /** Rows as a document of their own: an empty list is `[]`. */
 export async function formatDocument(rows: readonly object[], form: 'json' | 'yaml'): Promise<string> {
   if (form === 'json') return `${JSON.stringify(rows, null, 2)}\n`;
-  // Only here: it takes a fifth of a command's time to load.
-  const { stringify } = await import('yaml');
-  return stringify(rows);
+  // Only here: it takes a fifth of a command's time to load. Bundled it has no exports by name.
+  const { default: yaml } = await import('yaml');
+  return yaml.stringify(rows);
 }
 
 export interface SortKey {

@@ -1,0 +1,161 @@
+/**
+ * How soon programs begin: `convoyctl --help` beside a bare node, lists of 1,000 units, and convoyd until it is ready. The
+ * lists' convoyd is the API on a registry in memory, in this process; the one that is started asks a real etcd.
+ */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { apiSocket } from '../../agent/daemon.js';
+import { type Ground, openGround, startEtcd, startRedis } from '../../agent/ground.js';
+import { RedisQueue } from '../../jobs/redis-queue.js';
+import { startFakeFleet } from '../support/fake-fleet.js';
+import { program } from '../support/programs.js';
+import { askOver } from '../support/unix-get.js';
+import { until } from '../support/until.js';
+import { type Figure, median, ratios } from './support/figures.js';
+import { runToEnd, type Usage } from './support/run-to-end.js';
+import { RUNS, section } from './support/section.js';
+
+const UNITS = 1_000;
+const MACHINES = 10;
+const MIGRATIONS = 20;
+/** One is over in a few ticks of the kernel's account. */
+const STARTS = 20;
+const LISTS = [
+  ...['list-units', 'list-units -o wide', 'list-units -o json', 'list-unit-files', 'list-unit-files -o wide'],
+  ...['list-machines', 'services', 'migration list'],
+];
+const OPTIONS = { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep infinity' }] };
+
+const ground = openGround('convoy-bench');
+try {
+  await section('start-up', async () => ({
+    figures: [...(await measureHelp()), ...(await measureLists()), await measureConvoyd()],
+    notes: [
+      `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time.`,
+    ],
+  }));
+} finally {
+  await ground.close();
+}
+
+async function measureHelp(): Promise<Figure[]> {
+  const [ours, bare] = [[] as Usage[], [] as Usage[]];
+  for (let run = 0; run < RUNS; run++) {
+    const starts = [[] as Usage[], [] as Usage[]];
+    for (let at = 0; at < STARTS; at++) {
+      starts[0]?.push(await node([program('cli/main.js'), '--help']));
+      starts[1]?.push(await node(['-e', '0']));
+    }
+    ours.push(typical(starts[0] ?? []));
+    bare.push(typical(starts[1] ?? []));
+  }
+  return (['seconds', 'cpuSeconds'] as const).map((what): Figure => {
+    const [our, their] = [ours, bare].map((usages) => usages.map((usage) => usage[what])) as [
+      number[],
+      number[],
+    ];
+    return {
+      what: `\`convoyctl --help\` beside a bare node: ${what === 'seconds' ? 'time' : 'CPU time'}`,
+      ...{ values: ratios(our, their), unit: 'x', target: { atMost: 1.5 } },
+      beside: `${inMs(median(our))} ms; \`node -e 0\` ${inMs(median(their))} ms`,
+    };
+  });
+}
+
+async function measureLists(): Promise<Figure[]> {
+  const redis = await startRedis(ground);
+  const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 30_000 });
+  for (let at = 0; at < MIGRATIONS; at++)
+    await queue.createMigration({
+      ...{ name: `migration-${at}`, source: 'http://source/', destination: 'file:///destination' },
+      ...{ rangeSize: 500, maxAttempts: 3, stopAfterFailures: 1e9, stopAfterTiles: 1e9 },
+      ...{ serverSide: 'auto' as const, incomplete: 'withhold' as const },
+    });
+  await queue.close();
+  const ids = Array.from({ length: MACHINES }, (_, at) => at.toString(16).repeat(32));
+  const fleet = await startFakeFleet(ids.map((id, at) => ({ id, ip: `10.0.0.${at + 1}`, metadata: {} })));
+  try {
+    for (let at = 0; at < UNITS; at++)
+      await fleet.registry.submitUnit(`unit-${at}.service`, OPTIONS, 'launched');
+    await fleet.rest();
+    const env = { CONVOY_ENDPOINT: `unix://${fleet.socket}`, REDIS_URL: redis.url };
+    const times = LISTS.map(() => [] as number[]);
+    const cpu = LISTS.map(() => [] as number[]);
+    for (let run = 0; run < RUNS; run++)
+      for (const [at, list] of LISTS.entries()) {
+        const starts: Usage[] = [];
+        for (let start = 0; start < STARTS; start++)
+          starts.push(await node([program('cli/main.js'), ...list.split(' ')], env));
+        times[at]?.push(typical(starts).seconds * 1000);
+        cpu[at]?.push(typical(starts).cpuSeconds * 1000);
+      }
+    return LISTS.map((list, at) => ({
+      ...{ what: `\`convoyctl ${list}\``, values: times[at] ?? [], unit: 'ms', target: { atMost: 200 } },
+      beside: `CPU ${Math.round(median(cpu[at] ?? []))} ms`,
+    }));
+  } finally {
+    await fleet.stop();
+  }
+}
+
+async function measureConvoyd(): Promise<Figure> {
+  const etcd = await startEtcd(ground);
+  const values: number[] = [];
+  const served: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const starts: { ready: number; listening: number }[] = [];
+    for (let at = 0; at < STARTS; at++) starts.push(await startConvoyd(ground, etcd.url, `${run}-${at}`));
+    values.push(median(starts.map(({ ready }) => ready)));
+    served.push(median(starts.map(({ listening }) => listening)));
+  }
+  return {
+    what: '`convoyd` ready',
+    ...{ values, unit: 'ms', target: { atMost: 500 } },
+    beside: `its socket answers after ${Math.round(median(served))} ms`,
+  };
+}
+
+/** ms from its start until its socket answers, and until it is ready. Ended again. */
+async function startConvoyd(
+  on: Ground,
+  etcd: string,
+  name: string,
+): Promise<{ ready: number; listening: number }> {
+  const dir = join(on.dir, `convoyd-${name}`);
+  for (const folder of ['run', 'state', 'root']) mkdirSync(join(dir, folder), { recursive: true });
+  const began = performance.now();
+  const since = (): number => performance.now() - began;
+  const child = on.spawn(`convoyd-${name}`, process.execPath, [
+    ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', randomUUID().replaceAll('-', '')],
+    ...['--public-ip', '127.0.0.1', '--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state')],
+    ...['--unit-manager', 'supervisor', '--unit-root', join(dir, 'root'), '--peer-listen', '127.0.0.1:0'],
+  ]);
+  const socket = apiSocket(join(dir, 'run'));
+  let listening: number | undefined;
+  const ready = await until('convoyd to be ready', async () => {
+    const answer = await askOver(socket, '/readyz').catch(() => null);
+    if (answer !== null) listening ??= since();
+    return answer?.status === 200 ? since() : undefined;
+  });
+  child.kill();
+  await once(child, 'exit');
+  return { ready, listening: listening ?? ready };
+}
+
+function node(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Usage> {
+  return runToEnd(ground, process.execPath, args, { PATH: process.env.PATH, ...env });
+}
+
+/** The medians, of either apart; of CPU time the mean, as the kernel tells it in ticks of 10 ms. */
+function typical(usages: readonly Usage[]): Usage {
+  return {
+    seconds: median(usages.map(({ seconds }) => seconds)),
+    cpuSeconds: usages.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0) / usages.length,
+  };
+}
+
+function inMs(seconds: number): string {
+  return (seconds * 1000).toFixed(0);
+}
