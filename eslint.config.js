@@ -15,12 +15,12 @@ const MAY_IMPORT = {
 };
 const FOLDERS = [...Object.keys(MAY_IMPORT), 'cli'];
 
-/** No await, clock, chance, environment or node: import (but createHash and createHmac); a pure file imports only pure files' values. */
+/** No await, clock, chance, environment or node: import (but createHash, createHmac and hash); a pure file imports only pure files' values. */
 const PURE = [
   'runtime/{backoff,errors,series,glob}.ts',
   'units/*.ts',
   'registry/{model,keys,codec,cluster-events}.ts',
-  'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits,candidates,resident}.ts',
+  'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits,candidates,resident,patterns,couplings,planner}.ts',
   'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
   'agent/{command,environment-file,fleet-conf,specifiers,words}.ts',
   'agent/supervisor/order.ts',
@@ -34,7 +34,7 @@ const PURE = [
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
   'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
-  'cli/{candidates,cluster-text,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,reason-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,why-text}.ts',
+  'cli/{candidates,cluster-text,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,reason-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,unit-change,units-seen,why-text}.ts',
   'cli/dashboard/{acts,away-words,choice,dialogs,event-rows,facts,filter-words,fleet-alarms,fleet-model,fleet-page,keys,log-block,machine-page,machine-rows,moves,pages,press,press-in-dialog,program-line,rows,unit-facts,unit-machines,unit-page,unit-rows,unit-standing}.ts',
   'cli/dashboard/{chosen-migration,failure-names,failure-rows,latency-lines,migration-alarms,migration-keys,migration-rows,migration-tone,opened-for,progress-blocks,rate-charts,rates,worker-rows,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',
   'cli/dashboard/{attributes,cells,compose,fitted,frame-text,layout,plot,table-lines,terminal-keys}.ts',
@@ -141,8 +141,8 @@ export default tseslint.config(
         },
         {
           selector:
-            "ImportDeclaration[importKind!='type'][source.value='node:crypto'] ImportSpecifier:not([imported.name=/^createH(ash|mac)$/])",
-          message: 'Pure file: only createHash and createHmac, which are functions of their input.',
+            "ImportDeclaration[importKind!='type'][source.value='node:crypto'] ImportSpecifier:not([imported.name=/^(createH(ash|mac)|hash)$/])",
+          message: 'Pure file: only createHash, createHmac and hash, which are functions of their input.',
         },
       ],
     },

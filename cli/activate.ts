@@ -6,12 +6,14 @@ import type { TargetState } from '../units/state.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { isRefused, isSettled, launchedGoal, loadedGoal } from './goals.js';
+import { lookAtUnits } from './look-at-units.js';
 import { type Prepared, prepareUnits } from './prepare.js';
 import { noUnits, refusal, reporting } from './report-errors.js';
 import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
+import type { Look } from './sight.js';
 import { submitAll } from './submit-all.js';
-import { lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { unitWait, type Wait, waitForAll } from './wait.js';
 import { block, blockAttempts, patienceOf, timeout, waitedCode } from './wait-options.js';
 
 const replace = {
@@ -46,6 +48,7 @@ export const submit = command({
         replaces: ['inactive'],
         templates: true,
         patience,
+        look: lookAtUnits(context),
       }),
     );
     return prepared === null ? 1 : (prepared.code ?? 0);
@@ -86,13 +89,14 @@ function activation({ name, doing, target, replaces, wayOf, mayBegin }: Activati
     run: async (context, args, options) => {
       if (args.length === 0) return noUnits(context);
       const patience = patienceOf(options);
+      const look = lookAtUnits(context);
       const prepared = await reporting(context, 'creating', () =>
-        prepareUnits(context, args, { ...options, target, replaces, templates: false, patience }),
+        prepareUnits(context, args, { ...options, target, replaces, templates: false, patience, look }),
       );
       if (prepared === null) return 1;
       if (prepared.code !== null) return prepared.code;
       const code = await reporting(context, doing, async () => {
-        const units = await reportsOf(context, prepared);
+        const units = await reportsOf(context, look, prepared);
         if (!(await mayBegin(context, units, { yes: options.yes, globbed: prepared.globbed }))) return 1;
         const ways = units.map((unit) => ({ unit, ...wayOf(unit, prepared.replaced.get(unit.record.name)) }));
         const moved = ways.filter(({ does }) => does === 'set-target');
@@ -111,22 +115,23 @@ function activation({ name, doing, target, replaces, wayOf, mayBegin }: Activati
           return [];
         });
         const { timeoutMs } = patience;
-        return waitedCode(
-          await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs }),
-          patience,
-        );
+        return waitedCode(await waitForAll(context, waits, { look, looked: true, timeoutMs }), patience);
       });
       return code ?? 1;
     },
   });
 }
 
-/** The units as they are in the registry now. */
-async function reportsOf(context: Context, { names }: Prepared): Promise<UnitReport[]> {
+/** The units as they are in the registry now. Only those that got a new text are not what they were seen to be. */
+async function reportsOf(
+  context: Context,
+  look: Look<UnitReport | null>,
+  { names, seen: known, replaced }: Prepared,
+): Promise<UnitReport[]> {
   const template = names.find(isTemplate);
   if (template !== undefined)
     throw permanent(refusal(context, 400, `cannot activate template "${template}"`));
-  const seen = await lookAtUnits(context)(names);
+  const seen = replaced.size > 0 ? await look(names) : known;
   return names.map((name) => {
     const unit = seen(name);
     if (unit === null) throw permanent(`Unit ${name} was destroyed meanwhile`);

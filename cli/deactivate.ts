@@ -4,12 +4,14 @@ import type { TargetState } from '../units/state.js';
 import { type Command, type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { describeState, type Goal, inactiveGoal, isSettled, stoppedGoal } from './goals.js';
+import { lookAtUnits } from './look-at-units.js';
 import { noUnits } from './report-errors.js';
 import { selectUnits } from './select.js';
 import { sideBySide } from './side-by-side.js';
+import { FEW, type Look } from './sight.js';
 import { submitAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
-import { FEW, type Look, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { unitWait, type Wait, waitForAll } from './wait.js';
 import { block, blockAttempts, patienceOf, timeout, waitedCode } from './wait-options.js';
 
 interface Known {

@@ -15,13 +15,24 @@ export class MachineNames {
     return this.name(id, false);
   }
 
+  /** Reads machines now, for whoever will ask soon. */
+  prepare(): void {
+    this.#read().catch(() => {
+      this.#machines = undefined;
+    });
+  }
+
   /** The id alone for a machine that is gone or has no address. Machines are read once, when first needed. */
   async name(id: string, full: boolean): Promise<string> {
+    const ip = (await this.#read()).get(id)?.primaryIP;
+    const shown = full ? id : shortId(id);
+    return ip === undefined ? shown : `${shown}/${ip}`;
+  }
+
+  #read(): Promise<ReadonlyMap<string, WireMachine>> {
     this.#machines ??= this.#api
       .machines()
       .then((all) => new Map(all.map((machine) => [machine.id, machine])));
-    const ip = (await this.#machines).get(id)?.primaryIP;
-    const shown = full ? id : shortId(id);
-    return ip === undefined ? shown : `${shown}/${ip}`;
+    return this.#machines;
   }
 }

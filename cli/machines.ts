@@ -7,8 +7,9 @@ import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { emptying, listOccupants, listRefusals } from './drain-view.js';
 import { findMachine, labelOf, machineState } from './machine-label.js';
 import { sideBySide } from './side-by-side.js';
+import type { Look } from './sight.js';
 import { counted, formatTable } from './table.js';
-import { exitCodeOf, type Look, type Wait, waitForAll } from './wait.js';
+import { exitCodeOf, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
 /** So long a drain looks after the units that have left, once the machine is empty. */

@@ -5,13 +5,14 @@ import { type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { listRefusals } from './drain-view.js';
 import { movedGoal } from './goals.js';
+import { lookAtUnits } from './look-at-units.js';
 import { findMachine } from './machine-label.js';
 import { MachineNames } from './machine-names.js';
 import { noWait } from './machines.js';
 import { roll } from './roll.js';
 import { selectUnits } from './select.js';
 import { counted, formatTable } from './table.js';
-import { exitCodeOf, lookAtUnits, type Wait, waitForAll } from './wait.js';
+import { exitCodeOf, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
 export const move = command({

@@ -9,11 +9,12 @@ import { mayGoAhead } from './confirm.js';
 import { inactiveGoal } from './goals.js';
 import { few } from './select.js';
 import { sideBySide } from './side-by-side.js';
+import type { Look } from './sight.js';
 import { rehearseAll, submitAll } from './submit-all.js';
 import { type Reach, type Step, type SubmitStep, stepFor } from './submit-steps.js';
 import { counted, formatTable } from './table.js';
 import { wantedUnits } from './unit-files.js';
-import { lookAtUnits, unitWait, waitForAll } from './wait.js';
+import { unitWait, waitForAll } from './wait.js';
 import { type Patience, waitedCode } from './wait-options.js';
 
 export interface PrepareOptions extends Reach {
@@ -24,6 +25,7 @@ export interface PrepareOptions extends Reach {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly patience: Patience;
+  readonly look: Look<UnitReport | null>;
 }
 
 export interface Prepared {
@@ -33,6 +35,8 @@ export interface Prepared {
   readonly names: readonly string[];
   /** How units were that got a new text where they are. */
   readonly replaced: ReadonlyMap<string, UnitReport>;
+  /** How units are, as far as is known: null for one that is not there. */
+  readonly seen: (name: string) => UnitReport | null;
   /** Some were chosen by a pattern. */
   readonly globbed: boolean;
 }
@@ -56,11 +60,11 @@ export async function prepareUnits(
   );
   const names = wanted.map(({ name }) => name);
   const templates = names.flatMap((name) => templateOf(name) ?? []);
-  const seen = await lookAtUnits(context)([...new Set([...names, ...templates])]);
+  const seen = await options.look([...new Set([...names, ...templates])]);
   const steps = await sideBySide(wanted, (unit) => stepFor(context, unit, seen, options));
 
   const kept = steps.filter(({ kind }) => kind !== 'refused' || !context.fleet).map(({ name }) => name);
-  const outcome = { code: null, names: kept, replaced: new Map<string, UnitReport>(), globbed };
+  const outcome = { code: null, names: kept, replaced: new Map<string, UnitReport>(), seen, globbed };
   if (options.dryRun) return { ...outcome, code: await rehearse(context, steps, options.target) };
   for (const step of steps) tell(context, step);
   const submits = steps.filter((step) => step.kind === 'submit');
@@ -77,7 +81,7 @@ export async function prepareUnits(
   const resting = submits.filter(({ before }) => (before?.record.target ?? 'inactive') === 'inactive');
   const waits = resting.map(({ name }) => unitWait(name, 'inactive', inactiveGoal));
   const { timeoutMs } = options.patience;
-  const waited = await waitForAll(context, waits, { look: lookAtUnits(context), timeoutMs });
+  const waited = await waitForAll(context, waits, { look: options.look, timeoutMs });
   if (!context.fleet) for (const { name } of submits) await tellOfCopies(context, name, outcome.replaced);
   return { ...outcome, code: waitedCode(waited, options.patience) || null };
 }

@@ -4,11 +4,12 @@ import { type Context, command } from './command.js';
 import { mayGoAhead, yes } from './confirm.js';
 import { launchedGoal, restartedEverywhereGoal } from './goals.js';
 import { logLine } from './log-line.js';
+import { lookAtUnits } from './look-at-units.js';
 import { noUnits, reporting } from './report-errors.js';
 import { roll } from './roll.js';
 import { few, selectUnits } from './select.js';
 import { counted } from './table.js';
-import { lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { unitWait, type Wait, waitForAll } from './wait.js';
 import { blockAttempts, type Patience, patienceOf, timeout, waitedCode } from './wait-options.js';
 
 export const restart = command({

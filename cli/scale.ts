@@ -5,6 +5,7 @@ import { hashOf, type UnitFile } from '../units/unit-file.js';
 import { type Context, command } from './command.js';
 import { dryRun, mayGoAhead, yes } from './confirm.js';
 import { describeState, inactiveGoal, launchedGoal } from './goals.js';
+import { lookAtUnits } from './look-at-units.js';
 import { reporting } from './report-errors.js';
 import { firstNumbers, planScale, type ScalePlan } from './scale-plan.js';
 import { carryOut, hasEnded, submissions } from './scale-steps.js';
@@ -13,7 +14,7 @@ import { rehearseAll } from './submit-all.js';
 import { counted, formatTable } from './table.js';
 import { unitNamed } from './unit-args.js';
 import { folderOf, readUnitFile } from './unit-files.js';
-import { exitCodeOf, lookAtUnits, unitWait, type Wait, waitForAll } from './wait.js';
+import { exitCodeOf, unitWait, type Wait, waitForAll } from './wait.js';
 import { timeout } from './wait-options.js';
 
 const MOST_INSTANCES = 10_000;

@@ -1,21 +1,13 @@
 import type { UnitReport } from '../api/wire.js';
-import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
 import type { Goal, Verdict } from './goals.js';
 import { MachineNames } from './machine-names.js';
 import { openProgress } from './progress.js';
 import type { Waiting } from './progress-text.js';
+import { type Look, openSight } from './sight.js';
 
 /** Fleet's: an attempt is two seconds of polling. */
 export const ATTEMPT_MS = 2_000;
-/** Up to so many are asked about one by one, more of them in one list, which costs the registry more. */
-export const FEW = 8;
-/** Between looks: at first soon, then as long as a look at so many may cost. */
-const POLL_FIRST_MS = 50;
-const POLL_FEW_MS = 250;
-const POLL_MANY_MS = 1_000;
-/** A convoyd may be restarted while somebody waits for a unit. */
-const API_AWAY_MS = 10_000;
 
 export interface Wait<Seen> {
   /** What it is called in `look`. */
@@ -29,11 +21,10 @@ export interface Wait<Seen> {
   readonly done?: (where: string) => string;
 }
 
-/** One look at everything still waited for. */
-export type Look<Seen> = (names: readonly string[]) => Promise<(name: string) => Seen>;
-
 export interface WaitOptions<Seen> {
   readonly look: Look<Seen>;
+  /** It has looked at what is waited for just before that was asked for: there is no need to look again first. */
+  readonly looked?: boolean;
   /** 0 = for ever. */
   readonly timeoutMs: number;
 }
@@ -49,42 +40,27 @@ export function unitWait(name: string, state: string, judge: Goal): Wait<UnitRep
   return { name, what: `to report state ${state}`, judge };
 }
 
-/** Looks at units of the registry: null for one that is not there. */
-export function lookAtUnits({ api }: Context): Look<UnitReport | null> {
-  return async (names) => {
-    const few = names.length <= FEW;
-    const reports = few ? await Promise.all(names.map((name) => api.unit(name))) : await api.unitReports();
-    const found = new Map(reports.flatMap((unit) => (unit === null ? [] : [[unit.record.name, unit]])));
-    return (name) => found.get(name) ?? null;
-  };
-}
-
 /** Waits for all at once and prints a line for each as it gets there. */
 export async function waitForAll<Seen>(
   context: Context,
   waits: readonly Wait<Seen>[],
-  { look, timeoutMs }: WaitOptions<Seen>,
+  { look, looked = false, timeoutMs }: WaitOptions<Seen>,
 ): Promise<Waited> {
   const { clock } = context;
   const names = new MachineNames(context.api);
   const progress = openProgress(context);
   const outcome = { failed: [] as string[], late: [] as string[] };
   const started = clock.steady();
-  let answered = started;
+  const sight = openSight(look, looked, clock);
 
   try {
-    for (let open = waits, pause = 0; open.length > 0; ) {
-      await clock.sleep(pause);
-      pause = Math.min(pause * 2 || POLL_FIRST_MS, open.length > FEW ? POLL_MANY_MS : POLL_FEW_MS);
-      let judge: (wait: Wait<Seen>) => Verdict;
-      try {
-        const seen = await look(open.map(({ name }) => name));
-        judge = (wait) => wait.judge(seen(wait.name));
-        answered = clock.steady();
-      } catch (error) {
-        if (kindOf(error) !== 'transient' || clock.steady() - answered > API_AWAY_MS) throw error;
-        judge = () => ({ kind: 'waiting', why: messageOf(error) });
-      }
+    for (let open = waits; open.length > 0; ) {
+      const seen = await sight.next(
+        open.map(({ name }) => name),
+        timeoutMs > 0 ? started + timeoutMs : Number.POSITIVE_INFINITY,
+      );
+      const judge = ({ name, judge: verdict }: Wait<Seen>): Verdict =>
+        seen.kind === 'seen' ? verdict(seen.of(name)) : seen;
       const waited = clock.steady() - started;
       const waiting: { wait: Wait<Seen>; why: string }[] = [];
       const said: (() => void)[] = [];
@@ -106,8 +82,10 @@ export async function waitForAll<Seen>(
       for (const say of said) say();
       progress.show(waiting.map(asWaiting), waited);
       open = waiting.map(({ wait }) => wait);
+      if (open.length > 0) names.prepare();
     }
   } finally {
+    sight.close();
     progress.clear();
   }
   const late = waits.find(({ name }) => outcome.late.includes(name));

@@ -7,10 +7,10 @@ import type {
   MachineCondition,
   MachineReport,
   UnitReport,
-  UnitState,
 } from '../../api/schemas.js';
 import { sorted } from '../../api/wire.js';
 import type { EventBatch } from '../read-events.js';
+import { changedUnit } from '../unit-change.js';
 import type { Fleet } from './snapshot.js';
 
 /** So many events are remembered. */
@@ -67,9 +67,10 @@ export function createFleetModel(): FleetModel {
     changed.units = true;
   }
 
-  function change(name: string, how: (unit: UnitReport) => UnitReport): void {
-    const unit = units.get(name);
-    if (unit !== undefined) put(how(unit));
+  function change(event: Extract<Event, { readonly unit: string }>): void {
+    const unit = units.get(event.unit);
+    const after = unit === undefined ? null : changedUnit(unit, event);
+    if (after !== null) put(after);
   }
 
   function apply(event: Event): void {
@@ -80,10 +81,8 @@ export function createFleetModel(): FleetModel {
         applyRecord(event);
         break;
       case 'placement':
-        change(event.unit, (unit) => placed(unit, event));
-        break;
       case 'state':
-        change(event.unit, (unit) => ({ ...unit, states: withState(unit.states, event) }));
+        change(event);
         break;
       case 'leader': {
         const { machine = null, term = null, frozen = null } = event.value ?? {};
@@ -98,7 +97,8 @@ export function createFleetModel(): FleetModel {
     }
   }
 
-  function applyRecord({ unit: name, value, revision: at }: Extract<Event, { kind: 'unit' }>): void {
+  function applyRecord(event: Extract<Event, { kind: 'unit' }>): void {
+    const { unit: name, value, revision: at } = event;
     if (value === null) {
       unread.delete(name);
       readAt.delete(name);
@@ -106,7 +106,7 @@ export function createFleetModel(): FleetModel {
       return;
     }
     if (units.get(name)?.record.hash !== value.hash) unread.set(name, at);
-    change(name, (unit) => ({ ...unit, record: { ...unit.record, ...value } }));
+    change(event);
   }
 
   function stand(told: Standing): void {
@@ -195,20 +195,6 @@ function explained(unit: UnitReport, words: LeaderWords): UnitReport {
   const pending = pendingReason({ name, target, global, machine, states }, words);
   const reason = pending ?? firstReason(states);
   return pending === unit.pending && reason === unit.reason ? unit : { ...unit, pending, reason };
-}
-
-/** A global unit is placed on many machines, and no machine is its own. */
-function placed(unit: UnitReport, { machine, value }: Extract<Event, { kind: 'placement' }>): UnitReport {
-  if (value === null) return unit.machine === machine ? { ...unit, machine: null, why: null } : unit;
-  return unit.record.global ? unit : { ...unit, machine, why: value.why };
-}
-
-function withState(
-  states: readonly UnitState[],
-  { machine, value }: Extract<Event, { kind: 'state' }>,
-): readonly UnitState[] {
-  const others = states.filter((state) => state.machine !== machine);
-  return value === null ? others : sorted([...others, value], (state) => state.machine);
 }
 
 /** Machines, which of them leads as the leader's own report has it. */

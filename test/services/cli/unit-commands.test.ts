@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { commandRunner } from '../../support/commands.js';
 import type { CliResult } from '../../support/convoyctl.js';
 import { type Behaviour, type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
+import { until } from '../../support/until.js';
 
 /** Commands about units: patterns, --replace, waiting, rolling, scaling, asking. */
 
@@ -457,7 +458,8 @@ describe('restart', () => {
     const before = new Map(fleet.starts);
     fleet.behaviours.set('r1.service', { startMs: 700 });
     const half = run('restart r1 r2 r3');
-    while (fleet.starts.get('r1.service') === before.get('r1.service')) await fleet.rest();
+    const begun = () => fleet.starts.get('r1.service') !== before.get('r1.service');
+    await until('r1 is being started', begun);
     expect(fleet.starts.get('r2.service')).toBe(before.get('r2.service'));
     const { stdout, exit } = await half;
     expect(stdout.split('\n').map((line) => line.slice(5, 15))).toEqual([
