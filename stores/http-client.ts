@@ -1,12 +1,13 @@
-import { type Dispatcher, Pool } from 'undici';
 import { type ConvoyError, type ErrorKind, permanent } from '../runtime/errors.js';
 import { statusError } from './http-errors.js';
 import { Exchange } from './http-exchange.js';
 import type { HeldHeader, ObjectInfo, ObjectProperties, StoreErrorCode } from './store.js';
 import { HELD_HEADERS } from './store.js';
+import { undiciCarrier } from './undici-carrier.js';
+import { wireCarrier } from './wire/carrier.js';
 
 /**
- * One server, asked over HTTP/1.1: what all stores on undici share. No redirect is followed, no body is decoded,
+ * One server, asked over HTTP/1.1: what all stores share that speak it themselves. No redirect is followed, no body is decoded,
  * and no request lasts longer than its time-out (a streamed body: from one chunk to the next).
  */
 export interface HttpClient {
@@ -64,7 +65,7 @@ export interface HttpClientOptions {
   readonly explain?: ExplainStatus;
   /** PEM: the authorities to trust instead of the system's. */
   readonly ca?: string;
-  /** Who carries the requests, in undici's place. */
+  /** Who carries the requests, in place of our own. */
   readonly carrier?: Carrier;
 }
 
@@ -92,7 +93,7 @@ const ONE_GO_BYTES = 1024 ** 2;
 /** `origin`: `https://host:port`. */
 export function httpClient(origin: string, options: HttpClientOptions = {}): HttpClient {
   const { timeoutMs = TIMEOUT_MS, explain = () => ({}) } = options;
-  const carrier = options.carrier ?? undiciCarrier(origin, options);
+  const carrier = options.carrier ?? carrierTo(origin, options);
 
   async function ask(request: HttpRequest, exchange: Exchange): Promise<Answer> {
     const { method, path, headers, body, what, accept = [200] } = request;
@@ -146,34 +147,14 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
   };
 }
 
-function undiciCarrier(
+/** Over plain HTTP our own, with undici beside it; over TLS undici alone. */
+function carrierTo(
   origin: string,
   { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, ca }: HttpClientOptions,
 ): Carrier {
-  const pool = new Pool(origin, {
-    connections,
-    pipelining: 1,
-    connect: { timeout: Math.min(10_000, timeoutMs), ...(ca === undefined ? {} : { ca }) },
-    // The exchange's own time-out ends what hangs; these would only round it to whole seconds.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-  return {
-    carry({ method, path, headers, body }, exchange) {
-      pool.dispatch(
-        {
-          method: method as Dispatcher.HttpMethod,
-          path,
-          headers,
-          body: body as Dispatcher.DispatchOptions['body'] & null,
-          // undici would close the connection after every HEAD, for servers that send a body there.
-          reset: false,
-        },
-        exchange,
-      );
-    },
-    close: () => pool.destroy(),
-  };
+  const connectTimeoutMs = Math.min(10_000, timeoutMs);
+  const other = (): Carrier => undiciCarrier(origin, { connections, connectTimeoutMs, ca: ca ?? null });
+  return origin.startsWith('http:') ? wireCarrier(origin, { connections, connectTimeoutMs, other }) : other();
 }
 
 function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> {

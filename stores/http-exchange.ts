@@ -64,14 +64,20 @@ export class Exchange {
     signal.addEventListener('abort', this.giveUp, { once: true });
   }
 
+  get isOver(): boolean {
+    return this.over;
+  }
+
   get failed(): boolean {
     return this.failure !== undefined;
   }
 
   onRequestStart(connection: Connection): void {
     this.connection = connection;
-    if (!this.over) this.insist();
-    else connection.abort(this.failure ?? new Error('nobody waits any more'));
+    if (this.over) {
+      this.connection = undefined;
+      connection.abort(this.failure ?? new Error('nobody waits any more'));
+    } else this.insist();
   }
 
   onResponseStart(_: Connection, status: number, headers: IncomingHttpHeaders): void {
@@ -97,7 +103,7 @@ export class Exchange {
     this.end();
   }
 
-  onResponseError(_: Connection, error: Error): void {
+  onResponseError(_: Connection | null, error: Error): void {
     this.fail(error instanceof ConvoyError ? error : connectionError(this.what, error));
   }
 
@@ -179,9 +185,7 @@ export class Exchange {
   /** Ends the exchange where it stands; a connection with more to come is closed. */
   discard(): void {
     this.chunks = [];
-    if (this.over) return;
-    this.end();
-    this.connection?.abort(new Error('nobody wants the rest'));
+    if (!this.over) this.end()?.abort(new Error('nobody wants the rest'));
   }
 
   private insist(): void {
@@ -189,8 +193,7 @@ export class Exchange {
     try {
       conditions.get(this.signal)?.();
     } catch (error) {
-      if (!(error instanceof ConvoyError)) throw error;
-      this.fail(error);
+      this.onResponseError(null, error as Error);
     }
   }
 
@@ -203,7 +206,7 @@ export class Exchange {
   private taken(): Buffer {
     const { chunks } = this;
     this.chunks = [];
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    return joined(chunks, this.kept);
   }
 
   private fail(failure: ConvoyError): void {
@@ -211,15 +214,18 @@ export class Exchange {
     this.failure = failure;
     this.chunks = [];
     this.settleHead.reject(failure);
-    this.end();
-    this.connection?.abort(failure);
+    this.end()?.abort(failure);
   }
 
-  private end(): void {
+  /** Lets go of the connection, which may serve another exchange from now on. */
+  private end(): Connection | undefined {
+    const { connection } = this;
+    this.connection = undefined;
     this.over = true;
     clearTimeout(this.timer);
     this.signal?.removeEventListener('abort', this.giveUp);
     this.wake?.();
+    return connection;
   }
 
   private change(): Promise<void> {
@@ -250,4 +256,16 @@ export class Exchange {
     this.fail(transient(`${this.what}: no whole answer within ${this.timeoutMs} ms`, { code: 'timeout' }));
 
   private readonly giveUp = (): void => this.fail(aborted(`${this.what}: given up`));
+}
+
+/** Without copying, if they lie side by side already: the wire puts a body into one piece. */
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  const [first] = chunks;
+  if (first === undefined || first.length === size) return first ?? Buffer.alloc(0);
+  let end = first.byteOffset;
+  for (const chunk of chunks) {
+    if (chunk.buffer !== first.buffer || chunk.byteOffset !== end) return Buffer.concat(chunks);
+    end += chunk.length;
+  }
+  return Buffer.from(first.buffer, first.byteOffset, size);
 }

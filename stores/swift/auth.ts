@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../runtime/clock.js';
 import { aborted, kindOf, messageOf, UsageError } from '../../runtime/errors.js';
 import type { StoreEnvironment } from '../environment.js';
 import { httpClient } from '../http-client.js';
+import { undiciCarrier } from '../undici-carrier.js';
 import { noLogin } from './catalog.js';
 import { type SwiftCredentials, swiftCredentials } from './credentials.js';
 import { explainLogin, type LoginCredentials, loginOf, loginRequest } from './login.js';
@@ -59,11 +60,12 @@ function loginSession(
 ): SwiftSession {
   const { authUrl, authVariable, variables } = credentials;
   const what = `login at ${authUrl} (${authVariable})`;
-  const client = httpClient(new URL(authUrl).origin, {
-    connections: 1,
+  const { origin } = new URL(authUrl);
+  const client = httpClient(origin, {
     timeoutMs,
     explain: (answer) => explainLogin(credentials, answer),
-    ...(ca === null ? {} : { ca }),
+    // Whatever its answer looks like, a login is asked for once: after some refused ones an account may be locked.
+    carrier: undiciCarrier(origin, { connections: 1, connectTimeoutMs: Math.min(10_000, timeoutMs), ca }),
   });
   let current: SwiftLogin | null = null;
   let running: Promise<SwiftLogin> | null = null;

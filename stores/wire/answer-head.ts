@@ -1,0 +1,140 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** The head of an answer as HTTP/1.1 has it at its plainest (RFC 9112), and what it says of the bytes after it. */
+export interface AnswerHead {
+  readonly status: number;
+  /** By name in lower case, values as latin1; several of one name in order. */
+  readonly headers: IncomingHttpHeaders;
+  /** Where the body begins. */
+  readonly end: number;
+  /** The body is exactly this long. */
+  readonly length: number;
+  /** How long its connection may be kept without a request, in ms; 0: it is over with this answer. */
+  readonly keepMs: number;
+}
+
+/** A head over this is not read here. */
+export const HEAD_BYTES = 16_384;
+/** Of a server that does not say how long it keeps a connection; and how much sooner than it we let go. As undici has it. */
+const KEEP_MS = 4_000;
+const SOONER_MS = 2_000;
+const KEEP_MOST_MS = 600_000;
+
+const CR = 13;
+const LF = 10;
+const SPACE = 32;
+const TAB = 9;
+const COLON = 58;
+const VERSION = Buffer.from('HTTP/1.1 ');
+
+/** What a byte may be part of: a header's name (RFC 9110, `tchar`), its value, or the words after a status. */
+const NAME = 1;
+const TEXT = 2;
+const KINDS = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  if (byte === TAB || (byte >= SPACE && byte !== 127)) KINDS[byte] = TEXT;
+  if (/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(String.fromCharCode(byte))) KINDS[byte] = NAME | TEXT;
+}
+
+/**
+ * Reads the head at the start of `bytes`, of which the first `size` have come. null: it is not whole yet. `unusual`: whatever
+ * it is, nobody has to guess here where such an answer ends - another version, 1xx, a body with any Transfer-Encoding, without
+ * a length or with more than one, and all that the grammar does not have. `bodiless`: the request was HEAD.
+ */
+export function readAnswerHead(
+  bytes: Buffer,
+  size: number,
+  bodiless: boolean,
+): AnswerHead | 'unusual' | null {
+  const ends = headEnd(bytes, Math.min(size, HEAD_BYTES));
+  if (ends === UNUSUAL) return 'unusual';
+  if (ends === MORE) return size < HEAD_BYTES ? null : 'unusual';
+  const text = bytes.toString('latin1', 0, ends);
+  const status = Number(text.slice(9, 12));
+  if (status < 200) return 'unusual';
+  const headers = headersOf(text);
+  if (headers === null) return 'unusual';
+  const length = lengthOf(headers['content-length']);
+  if (Number.isNaN(length)) return 'unusual';
+  // These end with their heads whatever stands in them (RFC 9112, 6.3).
+  const hasNone = bodiless || status === 204 || status === 304;
+  if (!hasNone && (length === null || headers['transfer-encoding'] !== undefined)) return 'unusual';
+  return { status, headers, end: ends, length: hasNone ? 0 : (length ?? 0), keepMs: keepMsOf(headers) };
+}
+
+const MORE = -1;
+const UNUSUAL = -2;
+
+/** Where the head ends, by a walk through all of its grammar; what is wrong is seen before the rest has come. */
+function headEnd(bytes: Buffer, to: number): number {
+  for (let at = 0; at < 12; at++) {
+    if (at === to) return MORE;
+    const byte = bytes[at]!;
+    if (at < 9 ? byte !== VERSION[at] : byte < 48 || byte > 57) return UNUSUAL;
+  }
+  if (to > 12 && bytes[12] !== SPACE) return UNUSUAL;
+  let at = lineEnd(bytes, 12, to);
+  while (at >= 0) {
+    if (at === to) return MORE;
+    if (bytes[at] === CR) return at + 1 === to ? MORE : bytes[at + 1] === LF ? at + 2 : UNUSUAL;
+    const start = at;
+    while (at < to && (KINDS[bytes[at]!]! & NAME) !== 0) at++;
+    if (at === to) return MORE;
+    if (at === start || bytes[at] !== COLON) return UNUSUAL;
+    at = lineEnd(bytes, at + 1, to);
+  }
+  return at;
+}
+
+/** Where the next line begins, if this one is nothing but text up to its CRLF. */
+function lineEnd(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && KINDS[bytes[at]!] !== 0) at++;
+  if (at === to) return MORE;
+  if (bytes[at] !== CR) return UNUSUAL;
+  if (at + 1 === to) return MORE;
+  return bytes[at + 1] === LF ? at + 2 : UNUSUAL;
+}
+
+/** Of a head whose grammar is right. null: a name that no plain object can have. */
+function headersOf(text: string): IncomingHttpHeaders | null {
+  const headers: Record<string, string | string[] | undefined> = {};
+  for (let at = text.indexOf('\r\n') + 2; at < text.length - 2; ) {
+    const colon = text.indexOf(':', at);
+    const end = text.indexOf('\r\n', colon);
+    const name = text.slice(at, colon).toLowerCase();
+    const value = trimmed(text, colon + 1, end);
+    const had = headers[name];
+    if (had === undefined) headers[name] = value;
+    else if (typeof had === 'string') headers[name] = [had, value];
+    else if (Array.isArray(had)) had.push(value);
+    else return null;
+    at = end + 2;
+  }
+  return headers;
+}
+
+/** Without the blanks around it. */
+function trimmed(text: string, from: number, to: number): string {
+  let [start, end] = [from, to];
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+/** null: none is told. NaN: more than one, or no number that can be counted to. */
+function lengthOf(value: string | string[] | undefined): number | null {
+  if (value === undefined) return null;
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+}
+
+function keepMsOf({ connection, 'keep-alive': hint }: IncomingHttpHeaders): number {
+  if (connection !== undefined && connection.toString().toLowerCase() !== 'keep-alive') return 0;
+  const seconds = hint === undefined ? undefined : /timeout=(\d{1,9})/i.exec(hint.toString())?.[1];
+  if (seconds === undefined) return KEEP_MS;
+  return Math.min(KEEP_MOST_MS, Math.max(0, Number(seconds) * 1000 - SOONER_MS));
+}
