@@ -18,11 +18,22 @@ export interface Azurite {
   readonly pid: number;
 }
 
+/** The account that every emulator has, with its key: what rclone asks for. https://learn.microsoft.com/azure/storage/common/storage-connect-azurite */
+export const EMULATOR = {
+  account: 'devstoreaccount1',
+  key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
+};
+
 /** Azurite's blob server, in memory, with one account of its own name. It slows down with the blobs it holds. */
-export async function startAzurite(ground: Ground): Promise<Azurite> {
+export async function startAzurite(
+  ground: Ground,
+  owner?: Pick<Azurite, 'account' | 'key'>,
+): Promise<Azurite> {
   const port = await freePort();
-  const account = `convoy${port}`;
-  const key = randomBytes(64).toString('base64');
+  const { account, key } = owner ?? {
+    account: `convoy${port}`,
+    key: randomBytes(64).toString('base64'),
+  };
   const child = ground.spawn(
     `azurite-${port}`,
     process.execPath,

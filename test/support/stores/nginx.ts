@@ -17,6 +17,8 @@ export interface NginxOptions {
   readonly lists?: boolean;
   /** Without: a PUT into a collection that is not there is 409. */
   readonly createsPaths?: boolean;
+  /** Besides its own: names of files of Debian's nginx, without `.so`; each after those it needs. */
+  readonly modules?: readonly string[];
   /** More lines for the `server` block. */
   readonly extra?: string;
 }
@@ -36,7 +38,8 @@ const MODULES = '/usr/lib/nginx/modules';
 
 /** One nginx with one worker: an HTTP source and a WebDAV destination over one folder. Ends with the ground. */
 export async function startNginx(ground: Ground, options: NginxOptions = {}): Promise<Nginx> {
-  const { name = 'nginx', tls, login, lists = true, createsPaths = true, extra = '' } = options;
+  const { name = 'nginx', tls, login, lists = true, createsPaths = true } = options;
+  const { modules = [], extra = '' } = options;
   const port = await freePort();
   const dir = join(ground.dir, name);
   const root = join(dir, 'root');
@@ -58,7 +61,7 @@ export async function startNginx(ground: Ground, options: NginxOptions = {}): Pr
   const config = join(dir, 'nginx.conf');
   writeFileSync(
     config,
-    `${lists ? `load_module ${MODULES}/ngx_http_dav_ext_module.so;` : ''}
+    `${[...(lists ? ['ngx_http_dav_ext_module'] : []), ...modules].map((file) => `load_module ${MODULES}/${file}.so;`).join('\n')}
 daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/error.log; worker_processes 1;
 events { worker_connections 1024; }
 http {

@@ -1,0 +1,82 @@
+/**
+ * To and from real object stores, against rclone: the same tiles from the same servers, in turns, each time into a container of
+ * its own. Azurite, which slows down with the blobs it holds, is another one each time it is written to.
+ */
+import { join } from 'node:path';
+import { type Ground, openGround, startRedis } from '../../../agent/ground.js';
+import { RedisQueue } from '../../../jobs/redis-queue.js';
+import { type Azurite, EMULATOR, startAzurite } from '../../support/stores/azurite.js';
+import { startNginx } from '../../support/stores/nginx.js';
+import { startSwift } from '../../support/stores/swift.js';
+import { until } from '../../support/until.js';
+import { pidsNaming } from '../support/processes.js';
+import { section } from '../support/section.js';
+import { realTiles } from '../support/tiles.js';
+import { type Bench, type Compared, compare, copyOurselves, type Way } from './compare.js';
+import { onAzurite, onHttp, onS3, onSwift } from './places.js';
+import { rcloneVersion } from './rclone.js';
+
+async function measure(ground: Ground): Promise<readonly Compared[]> {
+  const { folder, images } = await realTiles();
+  const redis = await startRedis(ground);
+  const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 5_000 });
+  const bench: Bench = { ground, queue, redisUrl: redis.url };
+  const nginx = await startNginx(ground, { extra: `location /tiles/ { alias ${folder}/; }` });
+  const http = onHttp(`${nginx.url}/tiles`);
+  let containers = 0;
+  const container = (): string => `tiles-${++containers}`;
+  const done: Compared[] = [];
+  const measureWay = async (way: Way): Promise<void> => void done.push(await compare(bench, way));
+
+  let azurite: Azurite | null = null;
+  const another = async (): Promise<Azurite> => {
+    if (azurite !== null) await ended(azurite.pid);
+    azurite = await startAzurite(ground, EMULATOR);
+    return azurite;
+  };
+  await measureWay({
+    ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
+    ...{ images: images.slice(0, 6), fewer: images.slice(0, 2) },
+    destination: async () => onAzurite(await another(), container()),
+    store: { name: 'Azurite', pids: () => (azurite === null ? [] : [azurite.pid]) },
+  });
+
+  const swift = await startSwift(ground, { listingFormats: false });
+  const swiftStore = { name: 'Swift', pids: () => pidsNaming(join(ground.dir, 'swift')) };
+  const few = { images: images.slice(0, 4), fewer: images.slice(0, 1) };
+  const full = onAzurite(await another(), container());
+  await copyOurselves(bench, http, full, few.images);
+  await measureWay({
+    ...{ name: 'Azurite -> Swift', source: full, rateAtLeast: 2, cpuAtMost: 0.35, ...few },
+    ...{ destination: async () => onSwift(swift, container()), store: swiftStore },
+  });
+  await measureWay({
+    ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3, ...few },
+    ...{ destination: async () => onS3(swift, container()), store: swiftStore },
+  });
+  await queue.close();
+  return done;
+}
+
+/** SIGKILL; resolves when it is gone. */
+async function ended(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await until('Azurite to be gone', () => !pidsNaming('azurite').includes(pid));
+}
+
+await section('clouds', async () => {
+  const version = rcloneVersion();
+  const ground = openGround('convoy-clouds');
+  try {
+    const compared = await measure(ground);
+    return {
+      figures: compared.flatMap(({ figures }) => figures),
+      notes: [
+        `rclone ${version}, told to look nowhere before it copies; that it compares sizes and MD5s afterwards stays as it is by default. Verification, claims and counters are on in Convoy.`,
+        ...compared.map(({ note }) => note),
+      ],
+    };
+  } finally {
+    await ground.close();
+  }
+});

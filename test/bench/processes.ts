@@ -1,0 +1,110 @@
+/**
+ * Two worker processes against one. The source answers after 20 ms, so that a process does as much as it may have in flight, and
+ * two of them fit on two cores.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openGround, startRedis } from '../../agent/ground.js';
+import { RedisQueue } from '../../jobs/redis-queue.js';
+import { startNginx } from '../support/stores/nginx.js';
+import { type Figure, inWords, median, ratios } from './support/figures.js';
+import { importRun } from './support/import-run.js';
+import { type CpuUse, cpuUse } from './support/processes.js';
+import { RUNS, section } from './support/section.js';
+import { keysOf, realTiles } from './support/tiles.js';
+
+const LATENCY_MS = 20;
+/** Of each process: at 20 ms they let 800 tiles/s through. */
+const CONCURRENCY = 16;
+/** Of 521 tiles. */
+const IMAGES = 16;
+
+/** Measured between these parts of all: without start and end of the programs, and while the limit settles. */
+const [FROM, TO] = [0.2, 0.9];
+const LOOK_MS = 50;
+
+/** Of the part that was measured. */
+interface Pace {
+  readonly rate: number;
+  /** Of all its processes, in s per 10,000 tiles. */
+  readonly cpu: number;
+}
+
+const ground = openGround('convoy-processes');
+try {
+  await section('processes', async () => {
+    const { runs, tiles } = await measure();
+    const [one, two] = [runs.map((run) => run.one), runs.map((run) => run.two)];
+    const figure = (what: string, of: (pace: Pace) => number, unit: string, target: Figure['target']) => ({
+      ...{ what: `${what} of two processes to one`, unit: 'x', target },
+      values: ratios(two.map(of), one.map(of)),
+      beside: `${inWords(median(two.map(of)))} to ${inWords(median(one.map(of)))} ${unit}`,
+    });
+    return {
+      figures: [
+        figure('tiles/s', ({ rate }) => rate, '/s', { atLeast: 1.8 }),
+        figure('CPU per tile', ({ cpu }) => cpu, 's per 10,000 tiles', { atMost: 1.1 }),
+      ],
+      notes: [
+        `\`zh-import-blobs --processes 2\` against \`--processes 1\`, at most ${CONCURRENCY} objects in flight in each process, from an nginx that waits ${LATENCY_MS} ms before each answer to another that takes them by WebDAV. Of ${tiles} tiles a run, those from ${FROM * 100} to ${TO * 100} %: start and end are told by other tables. The parent process counts.`,
+      ],
+    };
+  });
+} finally {
+  await ground.close();
+}
+
+async function measure() {
+  const { folder, images: all } = await realTiles();
+  const images = all.slice(0, IMAGES);
+  const redis = await startRedis(ground);
+  const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 5_000 });
+  const source = await startNginx(ground, {
+    name: 'source',
+    modules: ['ndk_http_module', 'ngx_http_echo_module'],
+    extra: `location ~ ^/tiles/(.*)$ { echo_sleep ${LATENCY_MS / 1000}; echo_exec /ready/$1; }
+    location /ready/ { internal; alias ${folder}/; }`,
+  });
+  const destination = await startNginx(ground, { name: 'destination' });
+  let collections = 0;
+
+  async function run(processes: number): Promise<Pace> {
+    const collection = String(++collections);
+    mkdirSync(join(destination.root, collection));
+    let pace: Promise<Pace> | undefined;
+    await importRun({
+      ...{ ground, queue, redisUrl: redis.url, images },
+      ...{ source: `${source.url}/tiles`, destination: `webdav+${destination.davUrl}/${collection}` },
+      args: ['--processes', String(processes), '--concurrency', String(CONCURRENCY)],
+      onStart(pid, migration) {
+        pace = paceOf(queue, migration, pid);
+      },
+    });
+    const { rate, cpu } = await pace!;
+    console.log(`${processes}: ${inWords(rate)} tiles/s, CPU ${inWords(cpu)} s per 10,000`);
+    return { rate, cpu };
+  }
+  const runs: { one: Pace; two: Pace }[] = [];
+  for (let at = 0; at < RUNS; at++) runs.push({ one: await run(1), two: await run(2) });
+  await queue.close();
+  return { runs, tiles: keysOf(images).length };
+}
+
+async function paceOf(queue: RedisQueue, migration: string, pid: number): Promise<Pace> {
+  const [from, to] = [await reached(FROM), await reached(TO)];
+  const done = to.done - from.done;
+  const cpuSeconds = secondsOf(to.cpu) - secondsOf(from.cpu);
+  return { rate: (done * 1000) / (to.at - from.at), cpu: (cpuSeconds / done) * 10_000 };
+
+  async function reached(part: number) {
+    for (;;) {
+      const { done, total } = (await queue.status(migration))!.tiles;
+      if (done >= total * part) return { done, at: performance.now(), cpu: cpuUse([pid]) };
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  }
+}
+
+function secondsOf({ byName }: CpuUse): number {
+  return [...byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+}
