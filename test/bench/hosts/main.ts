@@ -3,126 +3,196 @@
  * costs, and how long the way from a power cut to everything running elsewhere is. Beside each figure stands what
  * CoreOS fleet 1.0 needed for the same on such a machine.
  */
-import { cpus } from 'node:os';
-import { type Host, type Hosts, openHosts } from '../../support/hosts.js';
-import { until } from '../../support/until.js';
-import { type CpuUse, cpuBetween, cpuUse, pidsNaming } from '../support/processes.js';
+import { type Hosts, openHosts } from '../../support/hosts.js';
+import { type Figure, inWords, median, quantile, type Target } from '../support/figures.js';
+import { RUNS, section } from '../support/section.js';
+import { bareEtcd } from './bare-etcd.js';
+import { byApi, byProgram } from './single.js';
+import {
+  type Cost,
+  costBetween,
+  ctl,
+  look,
+  namesOf,
+  secondsOf,
+  timed,
+  untilJoined,
+  untilRunningElsewhere,
+} from './steps.js';
 
-/** Measured once with fleet 1.0 and etcd on a machine of this kind (2 cores). */
-const FLEET = {
-  startSeconds: new Map([
-    [1, 2.6],
-    [10, 2.5],
-    [100, 4.7],
-    [300, 9],
-  ]),
-  startCpuSeconds: 11.7,
-  idleCpuSeconds: 6.7,
-  idleWrites: 2742,
-  powerCutSeconds: 30,
-};
-const SIZES = [1, 10, 100, 300];
+/** Until so many units run: what it must take at most, in seconds, and what it took fleet 1.0. */
+const STARTS = [
+  { size: 1, atMost: 0.5, fleet: '2.6' },
+  { size: 10, atMost: 0.7, fleet: '2.5' },
+  { size: 100, atMost: 2, fleet: '4.7' },
+  { size: 300, atMost: 5, fleet: '9 to 15' },
+];
+const ALL = 300;
+const SINGLES = 200;
+/** An idle minute is a minute each time. */
+const IDLES = Math.min(RUNS, 2);
 const IDLE_MS = 60_000;
-const DAEMONS = ['node', 'systemd', 'systemd-journal', 'dbus-daemon', 'etcd'];
+/** After a start there is something to clean up for a while: in Node's memory and in etcd's. */
+const SETTLE_MS = 15_000;
+const SHORT = { CONVOY_TTL: '4s', CONVOY_GRACE: '1s' };
 
-async function measure(fleet: Hosts): Promise<void> {
-  console.log(`${cpus().length} cores, Node ${process.version}, 3 hosts; fleet 1.0's figures in brackets`);
-  fleet.unit('sleeper@.service', '[Service]\nExecStart=/bin/sleep infinity\n');
-  await ctl(fleet.host(1), 'submit', 'sleeper@.service');
-  const first = fleet.host(1);
+const starts = new Map(STARTS.map(({ size }) => [size, [] as number[]]));
+const startCosts: Cost[] = [];
+const idleCosts: Cost[] = [];
+const bareSeconds: number[] = [];
+const cuts: number[] = [];
+const shortCuts: number[] = [];
+const singles = { program: [] as number[][], api: [] as number[][] };
 
-  for (const size of SIZES) {
-    const names = namesOf(size);
-    const before = await look(fleet);
-    const seconds = await timed(() => ctl(first, 'start', ...names));
-    const after = await look(fleet);
-    console.log(`\nstart ${size}: ${compared(seconds, FLEET.startSeconds.get(size), 's until running')}`);
-    report(before, after, size === 300 ? FLEET.startCpuSeconds : undefined);
-    if (size === 300) break;
-    console.log(`destroy ${size}: ${(await timed(() => ctl(first, 'destroy', ...names))).toFixed(1)} s`);
+await section('hosts', async () => {
+  const hosts = await openHosts({ count: 3 });
+  try {
+    hosts.unit('sleeper@.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+    await ctl(hosts.host(1), 'submit', 'sleeper@.service');
+    for (let run = 1; run <= RUNS; run += 1) await measureOnce(hosts, run);
+    for (const host of hosts.all) await host.configure(SHORT);
+    await untilJoined(hosts.host(1), 3);
+    for (let run = 1; run <= RUNS; run += 1) {
+      const names = namesOf(`s${run}`, ALL);
+      await ctl(hosts.host(1), 'start', ...names);
+      shortCuts.push(await powerCut(hosts));
+      await ctl(hosts.host(1), 'destroy', ...names);
+    }
+  } finally {
+    await hosts.close();
   }
+  return { figures: figures(), notes: notes() };
+});
 
-  const before = await look(fleet);
-  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  const after = await look(fleet);
-  console.log(`\nan idle minute with 300 units`);
-  report(before, after, FLEET.idleCpuSeconds, FLEET.idleWrites);
+async function measureOnce(hosts: Hosts, run: number): Promise<void> {
+  const first = hosts.host(1);
+  for (const { size } of STARTS) {
+    const names = namesOf(`r${run}-${size}`, size);
+    const before = await look(hosts);
+    starts.get(size)?.push(await timed(() => ctl(first, 'start', ...names)));
+    if (size === ALL) startCosts.push(costBetween(before, await look(hosts)));
+    else await ctl(first, 'destroy', ...names);
+  }
+  if (run <= IDLES) await measureIdle(hosts);
+  cuts.push(await powerCut(hosts));
+  await ctl(first, 'destroy', ...namesOf(`r${run}-${ALL}`, ALL));
 
-  const lost = fleet.host(3);
-  const wanted = namesOf(300);
+  const [program, api] = [namesOf(`p${run}`, SINGLES), namesOf(`a${run}`, SINGLES)];
+  singles.program.push(await byProgram(first, program));
+  await ctl(first, 'destroy', ...program);
+  singles.api.push(await byApi(first, api));
+  await ctl(first, 'destroy', ...api);
+}
+
+/** Beside an etcd that nobody has ever spoken to. */
+async function measureIdle(hosts: Hosts): Promise<void> {
+  const bare = await bareEtcd();
+  try {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const [before, bareBefore] = [await look(hosts), bare.cpuSeconds()];
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    bareSeconds.push(bare.cpuSeconds() - bareBefore);
+    idleCosts.push(costBetween(before, await look(hosts)));
+  } finally {
+    await bare.end();
+  }
+}
+
+/** Seconds until all units run on the other hosts; the host is back, without units, when it resolves. */
+async function powerCut(hosts: Hosts): Promise<number> {
+  const lost = hosts.host(3);
   const seconds = await timed(async () => {
     await lost.cutPower();
-    await until(
-      'all run elsewhere',
-      async () => (await runningOn(first, lost)).size === wanted.length,
-      120_000,
-    );
+    await untilRunningElsewhere(hosts.host(1), lost, ALL);
   });
-  console.log(`\npower cut: ${compared(seconds, FLEET.powerCutSeconds, 's until all 300 run elsewhere')}`);
-  console.log(`destroy 300: ${(await timed(() => ctl(first, 'destroy', ...wanted))).toFixed(1)} s`);
+  await lost.boot();
+  await untilJoined(hosts.host(1), 3);
+  return seconds;
 }
 
-interface Look {
-  readonly cpu: CpuUse;
-  readonly reads: number;
-  readonly writes: number;
+function figures(): Figure[] {
+  const figure = (
+    what: string,
+    values: readonly number[],
+    unit: string,
+    target: Target | null,
+    beside: string,
+  ): Figure => ({ what, values, unit, target, beside });
+  const part = (runs: readonly number[][], share: number): number[] =>
+    runs.map((run) => quantile(run, share));
+  return [
+    ...STARTS.map(({ size, atMost, fleet }) =>
+      figure(
+        `start ${size === 1 ? '1 unit' : `${size} units`}: \`convoyctl start\` until it has ended`,
+        starts.get(size) ?? [],
+        's',
+        { atMost },
+        `fleet 1.0: ${fleet} s`,
+      ),
+    ),
+    figure(
+      `start ${ALL} units: CPU of all convoyd and etcd`,
+      startCosts.map((cost) => secondsOf(cost, ['node', 'etcd'])),
+      's',
+      { atMost: 5 },
+      `fleet 1.0: 11.7 s; ${parts(startCosts)}`,
+    ),
+    figure(
+      `${ALL} units at rest: CPU of all daemons and etcd in ${IDLE_MS / 1000} s`,
+      idleCosts.map((cost) => secondsOf(cost)),
+      's',
+      { atMost: 1 },
+      `fleet 1.0: 6.7 s; ${parts(idleCosts)}`,
+    ),
+    figure('of that, what an etcd needs that nobody speaks to', bareSeconds, 's', null, 'in the same minute'),
+    figure(
+      `${ALL} units at rest: writes to etcd in ${IDLE_MS / 1000} s`,
+      idleCosts.map(({ writes }) => writes),
+      'writes',
+      null,
+      `fleet 1.0: 2,742; reads of ours: ${inWords(median(idleCosts.map(({ reads }) => reads)))}`,
+    ),
+    figure(
+      'power cut of a host with 100 units until all run elsewhere, lease 10 s and grace 5 s',
+      cuts,
+      's',
+      { atMost: 18 },
+      'fleet 1.0: 30 to 35 s',
+    ),
+    figure('the same with lease 4 s and grace 1 s', shortCuts, 's', { atMost: 8 }, '-'),
+    figure(
+      'one submit-to-running through the API, p50',
+      part(singles.api, 0.5),
+      'ms',
+      { atMost: 150 },
+      `of ${SINGLES}, from the request until the event; fleet 1.0: 2,500 ms`,
+    ),
+    figure(
+      'one submit-to-running through the API, p99',
+      part(singles.api, 0.99),
+      'ms',
+      { atMost: 500 },
+      'fleet 1.0: 5,000 ms',
+    ),
+    figure('the same by `convoyctl start`, p50', part(singles.program, 0.5), 'ms', null, 'a program each'),
+    figure('the same by `convoyctl start`, p99', part(singles.program, 0.99), 'ms', null, 'a program each'),
+  ];
 }
 
-async function look({ world, etcd }: Hosts): Promise<Look> {
-  const [reads, puts, deletes] = await Promise.all(
-    ['range', 'put', 'delete'].map((kind) => etcd.metric(`etcd_mvcc_${kind}_total`)),
-  );
-  return { cpu: cpuUse(pidsNaming(world.dir)), reads: reads ?? 0, writes: (puts ?? 0) + (deletes ?? 0) };
+/** `convoyd 1.2, etcd 0.8 ...`, by medians. */
+function parts(costs: readonly Cost[]): string {
+  const [first] = costs;
+  const names = [...(first?.seconds.keys() ?? [])];
+  return names
+    .map((name) => {
+      const value = median(costs.map(({ seconds }) => seconds.get(name) ?? 0));
+      return `${name === 'node' ? 'convoyd' : name} ${value.toFixed(2)}`;
+    })
+    .join(', ');
 }
 
-function report(before: Look, after: Look, fleetCpu?: number, fleetWrites?: number): void {
-  const { byName, foreign } = cpuBetween(before.cpu, after.cpu);
-  const daemons = DAEMONS.map((name) => byName.get(name) ?? 0);
-  const sum = daemons.reduce((all, seconds) => all + seconds, 0);
-  const parts = DAEMONS.map(
-    (name, index) => `${name === 'node' ? 'convoyd' : name} ${daemons[index]?.toFixed(1)}`,
-  );
-  console.log(`  ${compared(sum, fleetCpu, 'CPU s of all daemons')}: ${parts.join(', ')}`);
-  console.log(
-    `  etcd: ${after.reads - before.reads} reads, ${compared(after.writes - before.writes, fleetWrites, 'writes')}`,
-  );
-  console.log(`  not ours: ${foreign.toFixed(1)} CPU s`);
-}
-
-function compared(ours: number, fleet: number | undefined, unit: string): string {
-  const own = `${Number.isInteger(ours) ? ours : ours.toFixed(1)} ${unit}`;
-  return fleet === undefined ? own : `${own} [${fleet}; ours is ${(ours / fleet).toFixed(2)} of it]`;
-}
-
-const namesOf = (count: number): string[] =>
-  Array.from({ length: count }, (_, i) => `sleeper@${i + 1}.service`);
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
-}
-
-async function ctl(host: Host, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await host.convoyctl(...args);
-  if (code !== 0) throw new Error(`convoyctl ${args[0]} exits with ${code}: ${stderr}`);
-  return stdout;
-}
-
-/** Units that are active on another host than this one. */
-async function runningOn(asked: Host, but: Host): Promise<ReadonlySet<string>> {
-  const rows = await ctl(asked, 'list-units', '--no-legend', '--full', '--fields=unit,active,machine');
-  return new Set(
-    rows.split('\n').flatMap((row) => {
-      const [unit = '', active, machine = ''] = row.split(/\s+/);
-      return active === 'active' && !machine.startsWith(but.machineId) ? [unit] : [];
-    }),
-  );
-}
-
-const hosts = await openHosts({ count: 3 });
-try {
-  await measure(hosts);
-} finally {
-  await hosts.close();
+function notes(): string[] {
+  return [
+    `One set of three hosts and one etcd for all runs; each run starts and destroys units of names never seen before. An idle minute begins ${SETTLE_MS / 1000} s after the start of ${ALL} and is measured ${IDLES} times. The power of the third host is cut, which boots again after each.`,
+  ];
 }
