@@ -70,8 +70,12 @@ async function openClusterView(context: EtcdContext, signal: AbortSignal): Promi
   const content: ViewContent<ReturnType<Tables['snapshot']> & { readonly kind: 'cluster' }> = {
     list({ entries, revision }) {
       tables = new Tables(context.keys, entries, revision);
+      tables.join();
     },
-    apply: (events, revision) => tables.apply(events, revision),
+    apply(events, revision) {
+      tables.apply(events, revision);
+      tables.join();
+    },
     snapshot: () => ({ kind: 'cluster', ...tables.snapshot() }),
   };
   const view = openView(context, context.keys.root, content);

@@ -36,8 +36,14 @@ export class Tables {
   private assigned = new Map<string, Assignment>();
   private placements: Rows<Placement> = new Map();
   private states: Rows<UnitState> = new Map();
-  private joined: ReadonlyMap<string, UnitRecord> | undefined;
+  /** Units with their contents, but for those that changed since. */
+  private readonly joined = new Map<string, UnitRecord>();
+  private readonly unjoined = new Set<string>();
+  /** As things stand, if it was asked for; and the one before. */
   private taken: ClusterSnapshot | undefined;
+  private last: ClusterSnapshot | undefined;
+  /** Tables that differ from what was taken last. */
+  private readonly changed = new Set<keyof ClusterSnapshot>();
 
   constructor(
     private readonly keys: Keys,
@@ -56,32 +62,38 @@ export class Tables {
     this.taken = undefined;
   }
 
-  snapshot(): ClusterSnapshot {
-    this.taken ??= {
-      revision: this.revision,
-      units: this.joinUnits(),
-      machines: new Map(this.machines),
-      known: new Map(this.known),
-      assigned: new Map(this.assigned),
-      placements: new Map(this.placements),
-      states: new Map(this.states),
-    };
-    return this.taken;
-  }
-
-  private joinUnits(): ReadonlyMap<string, UnitRecord> {
-    if (this.joined !== undefined) return this.joined;
-    const joined = new Map<string, UnitRecord>();
-    for (const [name, record] of this.units) {
-      const unit = this.contents.get(record.hash);
-      if (unit === undefined)
+  /** Joins units with their contents; throws `permanent`/`format` if one is missing: then there is no snapshot. */
+  join(): void {
+    for (const name of this.unjoined) {
+      const record = this.units.get(name);
+      const unit = record && this.contents.get(record.hash);
+      if (record === undefined) this.joined.delete(name);
+      else if (unit !== undefined) this.joined.set(name, { ...record, unit });
+      else
         throw permanent(`the content ${record.hash} of ${name} is missing: submit it again`, {
           code: 'format',
         });
-      joined.set(name, { ...record, unit });
+      this.unjoined.delete(name);
     }
-    this.joined = joined;
-    return joined;
+  }
+
+  snapshot(): ClusterSnapshot {
+    if (this.taken !== undefined) return this.taken;
+    this.join();
+    const { last } = this;
+    const same = (table: keyof ClusterSnapshot): boolean => last !== undefined && !this.changed.has(table);
+    this.taken = {
+      revision: this.revision,
+      units: same('units') ? last!.units : new Map(this.joined),
+      machines: same('machines') ? last!.machines : new Map(this.machines),
+      known: same('known') ? last!.known : new Map(this.known),
+      assigned: same('assigned') ? last!.assigned : new Map(this.assigned),
+      placements: same('placements') ? last!.placements : new Map(this.placements),
+      states: same('states') ? last!.states : new Map(this.states),
+    };
+    this.last = this.taken;
+    this.changed.clear();
+    return this.taken;
   }
 
   private put({ key, value, created, modified }: Entry): void {
@@ -89,23 +101,26 @@ export class Tables {
     switch (at?.kind) {
       case 'unit':
         this.units.set(at.unit, decodeUnit(at.unit, value, modified));
-        this.joined = undefined;
+        this.touchUnit(at.unit);
         return;
       case 'content':
         this.contents.set(at.hash, decodeContent(at.hash, value));
-        this.joined = undefined;
         return;
       case 'known':
+        this.changed.add('known');
         this.known.set(at.machine, decodeKnown(at.machine, value));
         return;
       case 'machine':
+        this.changed.add('machines');
         this.machines.set(at.machine, decodeMachine(at.machine, value));
         return;
       case 'assigned': {
+        this.changed.add('assigned');
         this.assigned.set(at.unit, decodeAssigned(at.unit, value, created, modified));
         return;
       }
       case 'placement':
+        this.changed.add('placements');
         setRow(
           this.placements,
           at.machine,
@@ -114,6 +129,7 @@ export class Tables {
         );
         return;
       case 'state':
+        this.changed.add('states');
         setRow(this.states, at.machine, at.unit, decodeState(at.machine, at.unit, value));
         return;
       case 'cluster':
@@ -132,25 +148,30 @@ export class Tables {
     switch (at?.kind) {
       case 'unit':
         this.units.delete(at.unit);
-        this.joined = undefined;
+        this.touchUnit(at.unit);
         return;
       case 'content':
         this.contents.delete(at.hash);
-        this.joined = undefined;
+        for (const { name, hash } of this.units.values()) if (hash === at.hash) this.touchUnit(name);
         return;
       case 'known':
+        this.changed.add('known');
         this.known.delete(at.machine);
         return;
       case 'machine':
+        this.changed.add('machines');
         this.machines.delete(at.machine);
         return;
       case 'assigned':
+        this.changed.add('assigned');
         this.assigned.delete(at.unit);
         return;
       case 'placement':
+        this.changed.add('placements');
         deleteRow(this.placements, at.machine, at.unit);
         return;
       case 'state':
+        this.changed.add('states');
         deleteRow(this.states, at.machine, at.unit);
         return;
       case 'cluster':
@@ -162,6 +183,11 @@ export class Tables {
       default:
         assertNever(at);
     }
+  }
+
+  private touchUnit(name: string): void {
+    this.unjoined.add(name);
+    this.changed.add('units');
   }
 }
 

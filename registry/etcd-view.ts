@@ -53,7 +53,6 @@ export function openView<Snapshot>(
   function take(change: () => void): void {
     try {
       change();
-      content.snapshot();
       trouble = null;
     } catch (error) {
       hold(messageOf(error));
