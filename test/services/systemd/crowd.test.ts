@@ -9,6 +9,11 @@ beforeAll(async () => {
 });
 afterAll(() => host?.close());
 
+async function reloads(): Promise<number> {
+  const said = await host.ask('journalctl', '_PID=1', '-o', 'cat');
+  return said.split('\n').filter((line) => line === 'Reloading.').length;
+}
+
 /** Each phase within a minute; how long it took is printed, for people. */
 test(`${COUNT} units are loaded, started, looked at and destroyed side by side`, {
   timeout: 240_000,
@@ -18,10 +23,6 @@ test(`${COUNT} units are loaded, started, looked at and destroyed side by side`,
   const units = Array.from({ length: COUNT }, (_, index) =>
     unitFrom(`crowd@${index}.service`, '[Service]\nExecStart=/bin/sleep 100000\n'),
   );
-  const reloads = async () =>
-    (await host.ask('journalctl', '_PID=1', '-o', 'cat')).split('\n').filter((line) => line === 'Reloading.')
-      .length;
-
   async function phase(what: string, work: () => Promise<unknown>): Promise<void> {
     const began = performance.now();
     const reloadsBefore = await reloads();
@@ -50,5 +51,38 @@ test(`${COUNT} units are loaded, started, looked at and destroyed side by side`,
   await phase('destroy', () => Promise.all(units.map(({ name }) => manager.unload(name))));
   expect(await manager.list()).toEqual([]);
   expect(await host.ask('systemctl', 'list-units', '--all', '--no-legend', 'crowd@*')).toBe('');
+  await manager.close();
+});
+
+test('a unit that systemd does not know is loaded without a daemon-reload, and run as its text is now', async () => {
+  const manager = await host.manager(host.runDir(), systemClock());
+  const [early, late] = ['early.service', 'late.service'];
+  const sleeper = (about: string): string =>
+    `[Unit]\nDescription=${about}\n[Service]\nExecStart=/bin/sleep 1000\n`;
+  const run = async (name: string, text: string): Promise<void> => {
+    await manager.load(unitFrom(name, text));
+    await manager.daemonReload();
+    await manager.start(name, { environment: {}, restarts: 0 });
+  };
+  const about = async (name: string): Promise<string> =>
+    (await host.ask('systemctl', 'show', '-P', 'ActiveState,Description', name)).trim();
+  const before = await reloads();
+
+  await run(
+    early,
+    sleeper('names the late one').replace('[Service]', `Wants=${late}\nAfter=${late}\n[Service]`),
+  );
+  expect(await host.ask('systemctl', 'show', '-P', 'LoadState', late)).toBe('not-found\n');
+  await run(late, sleeper('first'));
+  expect((await manager.list()).map(({ name, active }) => [name, active])).toEqual([
+    [early, 'active'],
+    [late, 'active'],
+  ]);
+  expect(await reloads()).toBe(before);
+
+  await manager.unload(late);
+  await run(late, sleeper('second'));
+  expect(await about(late)).toContain('second');
+  for (const name of [early, late]) await manager.unload(name);
   await manager.close();
 });
