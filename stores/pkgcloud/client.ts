@@ -96,7 +96,8 @@ async function importPkgcloud(provider: string): Promise<Pkgcloud> {
     const loaded = (await import('pkgcloud')) as { readonly default: Pkgcloud };
     return loaded.default;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    // In what is built `import` is `require`, whose code has no ERR_.
+    if (!/^(ERR_)?MODULE_NOT_FOUND$/.test(String((cause as NodeJS.ErrnoException).code))) throw cause;
     throw new UsageError(
       `pkgcloud+${provider}:// needs the package pkgcloud, which is not installed: npm install pkgcloud@2.2.0`,
       { cause },
