@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   readonly scripts: ReadonlyMap<string, string>;
 }
 
-type Argument = string | number;
+export type Argument = string | number | Buffer;
 /** What the scripts of this product answer: a tree of texts and whole numbers. */
 export type Reply = string | number | null | readonly Reply[];
 type ScriptCall = (...args: Argument[]) => Promise<Reply>;

@@ -7,7 +7,7 @@ import {
   migrationKey,
   rowBucket,
 } from './redis-keys.js';
-import { idOfRow, pairs, unpackFailure } from './redis-rows.js';
+import { idOfRow, pairs, unpackFailure, unpackKind } from './redis-rows.js';
 import { type FailureFilter, type FailureRecord, LANES, type Lane } from './work-queue.js';
 
 /** Some stored failures of one bucket that pass the filter: as records, and the fields they are stored under. */
@@ -32,13 +32,13 @@ export async function* failuresOf(
 ): AsyncIterable<StoredFailures> {
   const key = (name: MigrationKey, bucket: number | string = ''): string =>
     migrationKey(migration, name) + bucket;
-  let reasons = new Map<number, string>();
-  const reasonOf = async (number: number): Promise<string> => {
-    if (!reasons.has(number)) {
+  let kinds = new Map<number, ReturnType<typeof unpackKind>>();
+  const kindOf = async (number: number): Promise<ReturnType<typeof unpackKind>> => {
+    if (!kinds.has(number)) {
       const flat = (await redis.command('HGETALL', key('reasons'))) as string[];
-      reasons = new Map([...pairs(flat)].map(([reason, place]) => [Number(place), reason]));
+      kinds = new Map([...pairs(flat)].map(([text, place]) => [Number(place), unpackKind(text)]));
     }
-    return reasons.get(number) ?? '';
+    return kinds.get(number) ?? { reason: '', status: 0, attempt: 0 };
   };
   const lanes = LANES.filter((lane) => (filter.lane ?? lane) === lane);
   const refusedToo = (filter.lane ?? 'images') === 'images';
@@ -72,10 +72,10 @@ export async function* failuresOf(
       const ids = await idsOf(stored.map(({ place }) => failedImage(bucket, place)));
       const fields: string[] = [];
       const records: FailureRecord[] = [];
-      for (const { field, place, first, count, reason, status, attempt } of stored) {
+      for (const { field, place, kind, ranges } of stored) {
         const image = ids.get(failedImage(bucket, place)) ?? '';
-        const record = { lane, image, first, count, reason: await reasonOf(reason), status, attempt };
-        const parts = matching(record, filter);
+        const alike = await kindOf(kind);
+        const parts = ranges.flatMap((range) => matching({ lane, image, ...range, ...alike }, filter));
         if (parts.length > 0) fields.push(field);
         records.push(...parts);
       }

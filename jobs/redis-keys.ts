@@ -18,7 +18,7 @@ const MIGRATION_KEYS = {
   planOpen: 'plan',
   /** Hash: reason -> number of tiles, descriptors and images failed with it. */
   failures: 'failures',
-  /** Hash: reason -> its short number in packed records. */
+  /** Hash: status, attempt and reason -> their short number in packed records. */
   reasons: 'reasons',
   /** Lists of packed items, next first. */
   tilesReady: 'tiles:ready',
@@ -32,7 +32,7 @@ const MIGRATION_KEYS = {
   tilesFailed: 'tiles:failed',
   descriptorsFailed: 'descriptors:failed',
   checksFailed: 'checks:failed',
-  /** Hashes of packed failures, of 16 images each. */
+  /** Hashes of packed failures, of 64 images each. */
   tilesFailedOf: 'tiles:failed:',
   descriptorsFailedOf: 'descriptors:failed:',
   checksFailedOf: 'checks:failed:',
@@ -89,8 +89,8 @@ K.names = ${luaTable(MIGRATION_KEYS)}
 
 /** Images whose rows share a hash: few enough for Redis to keep it packed (hash-max-listpack-entries is 512). */
 export const ROWS_PER_BUCKET = 256;
-/** Images whose failures share a hash: packed up to 32 records each. */
-const FAILURES_PER_BUCKET = 16;
+/** Images whose failures share a hash, as jobs/scripts/failures.lua has it: packed up to eight values each. */
+const FAILURES_PER_BUCKET = 64;
 /** Buckets of ids: packed up to two million images, and still right beyond. */
 const ID_BUCKETS = 8192;
 

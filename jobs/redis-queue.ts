@@ -2,7 +2,7 @@ import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
 import { checkpointProblem } from './checkpoint.js';
 import { NO_DIGEST } from './digest.js';
 import { tileCount } from './pyramid.js';
-import { RedisConnection, type Reply } from './redis-connection.js';
+import { type Argument, RedisConnection, type Reply } from './redis-connection.js';
 import { failuresOf, type StoredFailures } from './redis-failures.js';
 import {
   idBucket,
@@ -37,8 +37,8 @@ import type * as q from './work-queue.js';
  * it is `lost`, which costs the worker nothing: the claim had ended.
  */
 const ENDED_CLAIM_MS = 60_000;
-/** Fields requeued by one script: a few milliseconds of Redis's time. */
-const REQUEUE_STEP = 200;
+/** Values requeued by one script, of up to two dozen ranges each: a few milliseconds of Redis's time. */
+const REQUEUE_STEP = 50;
 
 export interface RedisQueueOptions {
   /** Asked when there is no connection: `redis://[user:password@]host:port[/db]`. */
@@ -143,11 +143,16 @@ export class RedisQueue implements q.WorkQueue {
       bytes,
       done,
       skipped,
-      JSON.stringify(failed),
-      JSON.stringify(delayed),
+      failed.length === 0 ? '' : JSON.stringify(failed),
+      delayed.length === 0 ? '' : JSON.stringify(delayed),
     ];
     const seen = found === null ? '' : `${found.blind ? 1 : 0}${found.restart ? 1 : 0}`;
-    const rest = [digest === NO_DIGEST ? '' : digest, release ? 1 : 0, seen, ENDED_CLAIM_MS];
+    const rest = [
+      digest === NO_DIGEST ? '' : Buffer.from(digest, 'hex'),
+      release ? 1 : 0,
+      seen,
+      ENDED_CLAIM_MS,
+    ];
     const answer = problem ?? (await this.#run('checkpoint', migration, [...args, ...rest]));
     if (answer === 'missing') throw lost(migration);
     if (problem !== null || answer === 'bad')
@@ -282,7 +287,7 @@ export class RedisQueue implements q.WorkQueue {
     return status;
   }
 
-  #run(script: Script, migration: string, args: readonly (string | number)[]): Promise<Reply> {
+  #run(script: Script, migration: string, args: readonly Argument[]): Promise<Reply> {
     return this.#redis.script(script, [migrationPrefix(migration)], args);
   }
 

@@ -52,14 +52,32 @@ export function idOfRow(row: string): string {
   return row.split(':').slice(5).join(':');
 }
 
-/** A stored failure: field `<image in bucket>:first`, value `count:reason:status:attempt`. */
-export function unpackFailure(
-  field: string,
-  value: string,
-): { place: number; first: number; count: number; reason: number; status: number; attempt: number } {
+export interface StoredFailure {
+  /** Of the image in its bucket. */
+  readonly place: number;
+  readonly kind: number;
+  readonly ranges: readonly { readonly first: number; readonly count: number }[];
+}
+
+/** Failures as jobs/scripts/failures.lua stores them: field `<image in bucket>:first`, value `kind:count{.gap[-count]}`. */
+export function unpackFailure(field: string, value: string): StoredFailure {
   const [place, first] = field.split(':').map(base36) as [number, number];
-  const [count, reason, status, attempt] = value.split(':').map(base36) as [number, number, number, number];
-  return { place, first, count, reason, status, attempt };
+  const [head = '', ...more] = value.split('.');
+  const [kind, count] = head.split(':').map(base36) as [number, number];
+  const ranges = [{ first, count }];
+  let past = first + count;
+  for (const text of more) {
+    const [gap, size = 1] = text.split('-').map(base36) as [number, number?];
+    ranges.push({ first: past + gap, count: size });
+    past += gap + size;
+  }
+  return { place, kind, ranges };
+}
+
+/** A kind of failure: `status:attempt:reason`. */
+export function unpackKind(text: string): { reason: string; status: number; attempt: number } {
+  const [status, attempt, ...reason] = text.split(':');
+  return { reason: reason.join(':'), status: Number(status), attempt: Number(attempt) };
 }
 
 /** Redis's flat list of fields and values. */

@@ -9,14 +9,14 @@ const SCRIPTS = {
   'known-images': ['common'],
   'add-images': ['common'],
   'close-plan': ['common'],
-  claim: ['common', 'images', 'checks'],
-  checkpoint: ['common', 'images', 'checks'],
-  reclaim: ['common', 'images', 'checks'],
+  claim: ['common', 'failures', 'images', 'checks'],
+  checkpoint: ['common', 'failures', 'images', 'checks'],
+  reclaim: ['common', 'failures', 'images', 'checks'],
   'begin-verification': ['common'],
   'set-state': ['common'],
   'set-limit': ['common'],
   cancel: ['common'],
-  requeue: ['common', 'images', 'checks'],
+  requeue: ['common', 'failures', 'images', 'checks'],
   accept: ['common', 'images'],
   'show-images': ['common', 'images'],
   'newest-failures': ['common'],
@@ -26,7 +26,10 @@ const SCRIPTS = {
 } as const;
 export type Script = keyof typeof SCRIPTS;
 
-/** The text of each script. Its first line tells Redis the flags, so the parts come after that line. */
+/**
+ * The text of each script. Its first line tells Redis the flags, so the parts come after that line. A script of one
+ * migration is a function, so that what it changed of the migration's record is written wherever it returns.
+ */
 export function loadScripts(): ReadonlyMap<Script, string> {
   const read = (name: string): string => readFileSync(ownFile(`jobs/scripts/${name}.lua`), 'utf8');
   return new Map(
@@ -34,8 +37,10 @@ export function loadScripts(): ReadonlyMap<Script, string> {
       const text = read(name);
       const body = text.indexOf('\n') + 1;
       const parts = SCRIPTS[name].map(read);
-      const before = parts.length === 0 ? '' : KEYS_IN_LUA + parts.join('');
-      return [name, text.slice(0, body) + before + text.slice(body)];
+      if (parts.length === 0) return [name, text];
+      const before = `${KEYS_IN_LUA}${parts.join('')}local function script()\n`;
+      const after = 'end\nlocal answer = script()\nsave()\nreturn answer\n';
+      return [name, text.slice(0, body) + before + text.slice(body) + after];
     }),
   );
 }

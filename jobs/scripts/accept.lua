@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- ARGV: id of an image, its bucket. Answers missing, cancelled, unknown, unsettled, whole or accepted.
-local state = redis.call('HGET', K.meta, 'state')
+local state = get('state')
 if not state then return 'missing' end
 if state == 'cancelled' then return state end
 local image = tonumber(redis.call('HGET', K.idsOf .. ARGV[2], ARGV[1]))
@@ -10,8 +10,8 @@ if open ~= count(K.badOf, image, 0) then return 'unsettled' end
 if open == 0 then return 'whole' end
 if not marked(markOf(image), RELEASED) then
   release(image)
-  redis.call('HINCRBY', K.meta, 'withheld', -1)
-  redis.call('HINCRBY', K.meta, 'incomplete', 1)
-  redis.call('HDEL', K.meta, 'finishedAt')
+  add('withheld', -1)
+  add('incomplete', 1)
+  clear('finishedAt')
 end
 return 'accepted'

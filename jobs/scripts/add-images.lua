@@ -1,11 +1,12 @@
 #!lua
 -- ARGV: four for each image: id, its bucket, packed row and number of tiles; or, of one that cannot be added,
 -- `!status!reason` and 0. Answers missing or cancelled, else of each added, known or refused.
-local state = redis.call('HGET', K.meta, 'state')
+fetch('state', 'images', 'tiles.total', 'tiles.ready', 'finishedAt')
+local state = get('state')
 if not state then return 'missing' end
 if state == 'cancelled' then return state end
 
-local first = tonumber(redis.call('HGET', K.meta, 'images'))
+local first = tonumber(get('images'))
 local image, tiles, refused = first, 0, 0
 local answers, items, attempts = {}, {}, {}
 
@@ -17,7 +18,7 @@ local function store()
   redis.call('HSET', K.openOf .. bucket, unpack(open))
   rows, open = {}, {}
 end
-local function add(row, count)
+local function enter(row, count)
   if math.floor(image / 256) ~= bucket then
     store()
     bucket = math.floor(image / 256)
@@ -51,7 +52,7 @@ for index = 1, #ARGV, 4 do
     else
       answer = 'added'
       redis.call('HSET', ids, id, image)
-      add(record, count)
+      enter(record, count)
     end
   end
   answers[#answers + 1] = answer
@@ -62,10 +63,10 @@ remember(now(), 'images', nil, attempts, true, '')
 for from = 1, #items, 1000 do
   redis.call('RPUSH', K.tilesReady, unpack(items, from, math.min(from + 999, #items)))
 end
-if refused ~= 0 then redis.call('HINCRBY', K.meta, 'refused', refused) end
+add('refused', refused)
 if image > first then
-  redis.call('HSET', K.meta, 'images', image)
-  redis.call('HDEL', K.meta, 'finishedAt')
+  set('images', image)
+  clear('finishedAt')
   move('tiles', 'total', tiles)
   move('tiles', 'ready', tiles)
 end

@@ -1,16 +1,22 @@
 #!lua flags=allow-oom
--- ARGV: token, sequence, next, bytes, done, skipped, failed (JSON), delayed (JSON), digest ('' = nothing), release,
--- what was found ('' but in lane checks: blind and restart, each 0 or 1), and for how long an ended claim is remembered,
--- in ms. Answers missing or bad, else lost, kept, ended or pausing, and the worker's share of requests and of bytes.
+-- ARGV: token, sequence, next, bytes, done, skipped, failed (JSON), delayed (JSON), digest (16 raw bytes; of these three
+-- '' = nothing), release, what was found ('' but in lane checks: blind and restart, each 0 or 1), and for how long an ended
+-- claim is remembered, in ms. Answers missing or bad, else lost, kept, ended or pausing, and the worker's share of requests
+-- and of bytes.
 local token, sequence, next = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, done, skipped = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local failed, delayed = cjson.decode(ARGV[7]), cjson.decode(ARGV[8])
-local meta = redis.call('HMGET', K.meta, 'state', 'limit.requests', 'limit.bytes', 'sampledAt',
-  'tiles.done', 'tiles.skipped', 'tiles.failed', 'bytes')
-local state = meta[1]
-if not state then return 'missing' end
-local requests, bandwidth = share(token, meta[2], meta[3])
+local failed = ARGV[7] == '' and {} or cjson.decode(ARGV[7])
+local delayed = ARGV[8] == '' and {} or cjson.decode(ARGV[8])
 local claim = readClaim(token)
+if claim then
+  fetch('state', 'limit.requests', 'limit.bytes', 'sampledAt', 'bytes', 'digest', 'planClosed', 'settledInRun',
+    'failedInRun', 'stopAfterFailures', 'stopAfterTiles', 'tiles.total', 'tiles.done', 'tiles.skipped', 'tiles.failed',
+    'descriptors.total', 'descriptors.ready', 'descriptors.done', 'descriptors.skipped', 'descriptors.failed',
+    claim.lane .. '.claimed')
+end
+local state = get('state')
+if not state then return 'missing' end
+local requests, bandwidth = share(token, get('limit.requests'), get('limit.bytes'))
 if not claim then return {'lost', requests, bandwidth} end
 if sequence <= claim.sequence then return {claim.answer, requests, bandwidth} end
 if not claim.cursor then return {'lost', requests, bandwidth} end
@@ -33,16 +39,14 @@ if claim.cursor + settled ~= next or next > claim['end'] then return 'bad' end
 if (lane == 'checks') ~= (ARGV[11] ~= '') then return 'bad' end
 
 local time = now()
-if lane ~= 'checks' and time >= meta[4] + SAMPLE_MS then
-  redis.call('HSET', K.meta, 'sampledAt', time)
-  redis.call('RPUSH', K.samples, string.format('%d:%d:%s', time, meta[5] + meta[6] + meta[7], meta[8]))
+if lane ~= 'checks' and time >= get('sampledAt') + SAMPLE_MS then
+  set('sampledAt', time)
+  redis.call('RPUSH', K.samples, string.format('%d:%d:%s', time,
+    get('tiles.done') + get('tiles.skipped') + get('tiles.failed'), get('bytes')))
   redis.call('LTRIM', K.samples, -SAMPLES, -1)
 end
 
-local tail = claim.tail
-for _, range in ipairs(failed) do
-  tail = fail(lane, image, range.first, range.count, range.reason, range.status, range.attempt, tail)
-end
+claim.tails = fail(lane, image, failed, claim.tails)
 move(lane, 'claimed', -settled)
 move(lane, 'done', done)
 move(lane, 'skipped', skipped)
@@ -52,7 +56,7 @@ else
   move(lane, 'delayed', delayedCount)
   for _, range in ipairs(delayed) do
     redis.call('ZADD', K[lane .. 'Delayed'], time + range.delayMs, pack(image, range.first, range.count,
-      range.attempt, reasonNumber(range.reason), range.status))
+      range.attempt, kindOf(range)))
   end
 end
 
@@ -60,7 +64,7 @@ end
 remember(time, lane, image, delayed, state == 'cancelled', workerOf(token))
 remember(time, lane, image, failed, true, workerOf(token))
 
-local digest = ARGV[9] ~= '' and digestOf(ARGV[9])
+local digest = ARGV[9] ~= '' and ARGV[9]
 if lane == 'checks' then
   -- Which items were skipped only the worker knows: the first of them, it is taken.
   local whole = done == 0 and skipped > 0 and tilesOfRow(ofImage(K.rowsOf, image))
@@ -71,7 +75,7 @@ if lane == 'checks' then
     digest, whole == next - 1)
 else
   if bytes > 0 then
-    redis.call('HINCRBY', K.meta, 'bytes', bytes)
+    add('bytes', bytes)
     count(K.bytesOf, image, bytes)
   end
   if digest then moveDigest(image, digest) end
@@ -81,35 +85,33 @@ if lane == 'descriptors' then
   if done > 0 then addMark(image, STORED) end
   if skipped > 0 then addMark(image, SKIPPED) end
 elseif lane == 'tiles' then
-  count(K.skippedOf, image, skipped)
+  if skipped > 0 then count(K.skippedOf, image, skipped) end
   tilesMoved(image, done + skipped, failedCount)
-  local inRun = redis.call('HINCRBY', K.meta, 'settledInRun', settled - delayedCount)
-  local failedInRun = redis.call('HINCRBY', K.meta, 'failedInRun', failedCount)
-  local limit = redis.call('HMGET', K.meta, 'stopAfterFailures', 'stopAfterTiles')
-  if state == 'running' and inRun >= tonumber(limit[2]) and failedInRun > limit[1] * inRun then
+  add('settledInRun', settled - delayedCount)
+  add('failedInRun', failedCount)
+  local inRun, failedInRun, limit = tonumber(get('settledInRun')), tonumber(get('failedInRun')), get('stopAfterFailures')
+  if state == 'running' and inRun >= tonumber(get('stopAfterTiles')) and failedInRun > limit * inRun then
     state = 'paused'
     local last = failed[#failed]
-    redis.call('HSET', K.meta, 'state', state, 'reason', string.format(
-      '%d of %d tiles failed (more than %g %%), the last with %s', failedInRun, inRun, limit[1] * 100,
-      last and last.reason or 'worker-died'))
+    set('state', state)
+    set('reason', string.format('%d of %d tiles failed (more than %g %%), the last with %s', failedInRun, inRun,
+      limit * 100, last and last.reason or 'worker-died'))
   end
 end
 
-claim.cursor = next
+claim.cursor, claim.sequence = next, sequence
 if settled > 0 then claim.losses = 0 end
-local answer = state == 'running' and 'kept' or 'pausing'
-local key = K.claimOf .. token
+claim.answer = state == 'running' and 'kept' or 'pausing'
 if ARGV[10] == '1' or next == claim['end'] then
-  answer = 'ended'
+  claim.answer = 'ended'
   giveBack(claim, claim.losses, claim.alone)
-  forgetClaim(token)
-  redis.call('HSET', key, 'migration', claim.migration, 'sequence', sequence, 'answer', answer)
-  redis.call('PEXPIRE', key, ARGV[12])
+  redis.call('ZREM', K.leases, token)
+  claim.cursor = nil
+  writeClaim(token, claim, ARGV[12])
 else
-  redis.call('HSET', key, 'cursor', next, 'losses', claim.losses, 'sequence', sequence, 'answer', answer)
-  if tail then redis.call('HSET', key, 'tail', tail) end
+  writeClaim(token, claim)
   redis.call('ZADD', K.leases, time + claim.lease, token)
 end
 -- While a claim is kept, something is left.
-if answer == 'ended' and lane ~= 'checks' then noteFinish() end
-return {answer, requests, bandwidth}
+if claim.answer == 'ended' and lane ~= 'checks' then noteFinish() end
+return {claim.answer, requests, bandwidth}

@@ -3,10 +3,18 @@
 -- checkedOf  of an image some of whose checks are settled in a round under way: round:left:flags:digest, the digest as
 --            16 raw bytes. Gone when its last check is settled; of an earlier round it means nothing.
 
+-- Nothing of the image is being copied, or will be.
+local function isAtRest(image)
+  if count(K.openOf, image, 0) ~= count(K.badOf, image, 0) then return false end
+  local mark = markOf(image)
+  if not marked(mark, RELEASED) or marked(mark, STORED) or marked(mark, SKIPPED) then return true end
+  return redis.call('HEXISTS', failuresKey('descriptors', image), failuresField(image, 0)) == 1
+end
+
 local BLIND, RESTARTED, WHOLE_SKIPPED, DIFFERS = 1, 2, 4, 8
 
 local function readChecked(image)
-  local round = redis.call('HGET', K.meta, 'checks.round')
+  local round = get('checks.round')
   local of, left, flags, digest = (ofImage(K.checkedOf, image) or ''):match('^(%d+):(%d+):(%d+):(.*)$')
   if of == round then return {round = round, left = tonumber(left), flags = tonumber(flags), digest = digest} end
   return {round = round, left = tilesOfRow(ofImage(K.rowsOf, image)) + 1, flags = 0, digest = NO_DIGEST}
@@ -28,15 +36,14 @@ local function restartImage(image)
   local open, bad, skipped = count(K.openOf, image, 0), count(K.badOf, image, 0), count(K.skippedOf, image, 0)
   local mark = markOf(image)
   local function forget(lane)
-    local names = reasonNames()
-    local bucket = math.floor(image / 16)
-    local key = K[lane .. 'FailedOf'] .. bucket
+    local reasons, key = reasonsOfKinds(), failuresKey(lane, image)
     for _, failure in ipairs(failuresOf(lane, image)) do
-      redis.call('HDEL', key, failure[1])
-      countReason(names[failure[3][2]], -failure[3][1])
-      move(lane, 'failed', -failure[3][1])
+      local size = sizeOf(failure.ranges)
+      redis.call('HDEL', key, failure.field)
+      countReason(reasons[failure.kind], -size)
+      move(lane, 'failed', -size)
     end
-    if redis.call('EXISTS', key) == 0 then redis.call('ZREM', K[lane .. 'Failed'], bucket) end
+    if redis.call('EXISTS', key) == 0 then redis.call('ZREM', K[lane .. 'Failed'], math.floor(image / FAILURES)) end
   end
 
   move('tiles', 'done', open + skipped - tiles)
@@ -53,9 +60,9 @@ local function restartImage(image)
       forget('descriptors')
     end
   end
-  if bad > 0 then redis.call('HINCRBY', K.meta, marked(mark, RELEASED) and 'incomplete' or 'withheld', -1) end
+  if bad > 0 then add(marked(mark, RELEASED) and 'incomplete' or 'withheld', -1) end
 
-  redis.call('HINCRBY', K.meta, 'bytes', 0 - count(K.bytesOf, image, 0))
+  add('bytes', 0 - count(K.bytesOf, image, 0))
   local digest = ofImage(K.digestOf, image)
   if digest then moveDigest(image, digest) end
   for _, stem in ipairs({K.badOf, K.skippedOf, K.bytesOf, K.digestOf}) do redis.call('HDEL', rowOf(stem, image)) end
@@ -64,7 +71,7 @@ local function restartImage(image)
   key, field = rowOf(K.marksOf, image)
   redis.call('HSET', key, field, LOOK_FIRST)
   redis.call('RPUSH', K.tilesReady, packItem(image, 0, tiles, 0, 0, 0))
-  redis.call('HDEL', K.meta, 'finishedAt')
+  clear('finishedAt')
 end
 
 -- The last check of an image is settled. Answers the counter it belongs to; nil if what was gathered differs: then the
@@ -84,7 +91,7 @@ end
 
 -- Checks of one image were settled, so many of them as failures.
 local function checksMoved(image, settled, failed, blind, restart, digest, wholeSkipped)
-  local works = redis.call('HGET', K.meta, 'state') ~= 'cancelled'
+  local works = get('state') ~= 'cancelled'
   local checked = readChecked(image)
   checked.left = checked.left - settled
   if blind or failed > 0 then raise(checked, BLIND) end
@@ -97,8 +104,8 @@ local function checksMoved(image, settled, failed, blind, restart, digest, whole
   local word = checked.left == 0 and works and verdict(image, checked)
   if checked.left > 0 then return writeChecked(image, checked) end
   redis.call('HDEL', rowOf(K.checkedOf, image))
-  if word then redis.call('HINCRBY', K.meta, 'checks.' .. word, 1) end
-  if roundFinished() then redis.call('HSETNX', K.meta, 'checks.finishedAt', now()) end
+  if word then add('checks.' .. word, 1) end
+  if roundFinished() and not get('checks.finishedAt') then set('checks.finishedAt', now()) end
 end
 
 -- Failures of the image are tried again: what its checks gather cannot be compared.
@@ -112,8 +119,8 @@ end
 -- items. A step lies within one hash of rows.
 local FILL_IMAGES = 64
 local function fillChecks()
-  local meta = redis.call('HMGET', K.meta, 'checks.cursor', 'checks.images')
-  local from, past = tonumber(meta[1]), math.min(meta[1] + FILL_IMAGES, meta[2])
+  local from = tonumber(get('checks.cursor'))
+  local past = math.min(from + FILL_IMAGES, get('checks.images'))
   if from >= past then return end
   local rows, first = rowOf(K.rowsOf, from)
   local fields, items = {}, {}
@@ -122,5 +129,5 @@ local function fillChecks()
     items[index] = packItem(from + index - 1, 0, tilesOfRow(row) + 1, 0, 0, 0)
   end
   redis.call('RPUSH', K.checksReady, unpack(items))
-  redis.call('HSET', K.meta, 'checks.cursor', past)
+  set('checks.cursor', past)
 end

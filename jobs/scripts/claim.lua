@@ -6,29 +6,31 @@
 --   elsewhere, migration      the token holds a claim in another migration: ask there
 --   missing | cancelled | finished | paused | empty, with the time until the next delayed item is due
 local token, lane, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local meta = redis.call('HMGET', K.meta, 'state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes',
-  'checks.round', 'checks.options')
-local state = meta[1]
+fetch('state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes', 'startedAt', lane .. '.ready',
+  lane .. '.claimed')
+local state = get('state')
 if not state then return {'missing'} end
 
 local function show(claim)
   local image = claim.image
   local mark = markOf(image)
   local look = claim.lane == 'tiles' and marked(mark, LOOK_FIRST) and 1 or 0
-  local requests, bytes = share(token, meta[4], meta[5])
+  local requests, bytes = share(token, get('limit.requests'), get('limit.bytes'))
   local answer = {'claim', claim.lane, image, ofImage(K.rowsOf, image), claim.cursor, claim['end'], claim.attempt,
-    claim.lease, meta[2], requests, bytes, look}
+    claim.lease, get('definition'), requests, bytes, look}
   if claim.lane ~= 'checks' then return answer end
   local stored = marked(mark, STORED) or marked(mark, SKIPPED)
   local failed = {}
   if count(K.badOf, image, 0) > 0 then
     for _, failure in ipairs(failuresOf('tiles', image)) do
-      failed[#failed + 1] = failure[2]
-      failed[#failed + 1] = failure[3][1]
+      for _, range in ipairs(failure.ranges) do
+        failed[#failed + 1] = range[1]
+        failed[#failed + 1] = range[2]
+      end
     end
   end
   local differs = marked(readChecked(image).flags, DIFFERS)
-  local check = {tonumber(meta[6]), meta[7], isAtRest(image) and 1 or 0, stored and 1 or 0, failed, differs and 1 or 0}
+  local check = {tonumber(get('checks.round')), get('checks.options'), isAtRest(image) and 1 or 0, stored and 1 or 0, failed, differs and 1 or 0}
   for _, value in ipairs(check) do answer[#answer + 1] = value end
   return answer
 end
@@ -41,10 +43,10 @@ if held then
   return show(held)
 end
 if state == 'cancelled' then return {state} end
-if lane == 'checks' then
-  if meta[6] == '0' or roundFinished() then return {'finished'} end
-elseif finished() then
-  return {'finished'}
+-- Where something is ready nothing is finished.
+if tonumber(get(lane .. '.ready')) == 0 then
+  if lane == 'checks' and (get('checks.round') == '0' or roundFinished()) then return {'finished'} end
+  if lane ~= 'checks' and finished() then return {'finished'} end
 end
 if state == 'paused' then return {state} end
 
@@ -61,15 +63,16 @@ if not item then
 end
 local i = unpack36(item)
 local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
-local size = math.min(left, alone == 1 and 1 or tonumber(meta[3]))
+local size = math.min(left, alone == 1 and 1 or tonumber(get('rangeSize')))
 if size < left then
   redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
 end
 move(lane, 'ready', -size)
 move(lane, 'claimed', size)
 local time = now()
-if lane ~= 'checks' then redis.call('HSETNX', K.meta, 'startedAt', time) end
-redis.call('HSET', K.claimOf .. token, 'migration', ARGV[4], 'lane', lane, 'image', image, 'cursor', first,
-  'end', first + size, 'attempt', attempt, 'losses', losses, 'alone', alone, 'lease', lease, 'sequence', 0)
+if lane ~= 'checks' and not get('startedAt') then set('startedAt', time) end
+local claim = {lane = lane, image = image, cursor = first, ['end'] = first + size, attempt = attempt, losses = losses,
+  alone = alone, lease = lease, sequence = 0, migration = ARGV[4]}
+writeClaim(token, claim)
 redis.call('ZADD', K.leases, time + lease, token)
-return show({lane = lane, image = image, cursor = first, ['end'] = first + size, attempt = attempt, lease = lease})
+return show(claim)

@@ -2,7 +2,7 @@
 -- ARGV: the list ('' = all) and the run of Redis in which it was begun ('' = any). Answers missing, cancelled, restarted
 -- or done. A Redis that was started again may have lost images whose adding it had answered: so a list is closed only in
 -- the run in which it was begun.
-local state = redis.call('HGET', K.meta, 'state')
+local state = get('state')
 if not state then return 'missing' end
 if state == 'cancelled' then return state end
 if ARGV[2] ~= '' and runOfRedis() ~= ARGV[2] then return 'restarted' end
@@ -11,6 +11,6 @@ if ARGV[1] == '' then
 else
   redis.call('SREM', K.planOpen, ARGV[1])
 end
-if redis.call('EXISTS', K.planOpen) == 0 then redis.call('HSET', K.meta, 'planClosed', 1) end
+if redis.call('EXISTS', K.planOpen) == 0 then set('planClosed', '1') end
 noteFinish()
 return 'done'

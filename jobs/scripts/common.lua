@@ -2,8 +2,12 @@
 --
 -- item      image:first:count[:attempt[:losses[:alone]]] in base 36, zeros at the end left out. An item may be longer
 --           than a range: a claim cuts its range off the front. alone = 1: tile by tile, because workers died on it.
--- delayed   image:first:count:attempt:reason:status, scored by its due time
--- failed    field <image in bucket>:first, value count:reason:status:attempt
+-- delayed   image:first:count:attempt:kind, scored by its due time
+-- kind      number of a way to fail; the hash of reasons has status:attempt:reason -> kind
+-- failed    field <image in bucket>:first, value kind:count{.gap[-count]}: ranges of one kind in ascending order, those
+--           after the first by how far they lie behind the one before; a count of 1 is left out
+-- claim     lane:image:cursor:end:attempt:losses:alone:lease:sequence:answer:tails:migration; of one that has ended the
+--           cursor is empty. tails = where the last failed ranges of each kind are stored, first tiles with commas between
 -- attempt   JSON [at, final, lane, image (of a refused one its id), first, count, reason, status, attempt, worker]
 -- counters  meta's <lane>.<state> move in the script that moves the state: nothing is ever counted by scanning.
 
@@ -13,6 +17,48 @@ local POISON_LOSSES = 3
 local LIVE_MS = 5000
 -- At least so far apart, so many of them are kept: what the rates of the last minute need.
 local SAMPLE_MS, SAMPLES = 1000, 65
+
+-- Fields of meta as they are now: read as they are asked for, false where there is none; what was changed is written by
+-- `save`, in one command when the script has ended (jobs/redis-scripts.ts). A command costs as much as ten lines of Lua.
+local meta, changed = {}, {}
+
+-- Reads several in one command.
+local function fetch(...)
+  local values = redis.call('HMGET', K.meta, ...)
+  for index, name in ipairs({...}) do
+    if meta[name] == nil then meta[name] = values[index] end
+  end
+end
+
+local function get(name)
+  if meta[name] == nil then meta[name] = redis.call('HGET', K.meta, name) end
+  return meta[name]
+end
+
+local function set(name, value)
+  meta[name], changed[name] = value, true
+end
+
+local function add(name, by)
+  if by ~= 0 then set(name, get(name) + by) end
+end
+
+local function clear(name)
+  if get(name) then set(name, false) end
+end
+
+local function save()
+  local fields = {}
+  for name in pairs(changed) do
+    if meta[name] then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = meta[name]
+    else
+      redis.call('HDEL', K.meta, name)
+    end
+  end
+  if #fields > 0 then redis.call('HSET', K.meta, unpack(fields)) end
+end
 
 local function now()
   local time = redis.call('TIME')
@@ -70,7 +116,7 @@ local function hexOf(digest)
 end
 
 local function move(lane, state, by)
-  if by ~= 0 then redis.call('HINCRBY', K.meta, lane .. '.' .. state, by) end
+  add(lane .. '.' .. state, by)
 end
 
 -- Counts a failure's reason; a reason nothing has failed with is not listed.
@@ -94,23 +140,22 @@ local function remember(time, lane, image, ranges, final, worker)
 end
 
 local function finished()
-  local meta = redis.call('HMGET', K.meta, 'planClosed', 'state',
-    'tiles.total', 'tiles.done', 'tiles.skipped', 'tiles.failed',
-    'descriptors.total', 'descriptors.done', 'descriptors.skipped', 'descriptors.failed')
-  if meta[1] ~= '1' or meta[2] == 'cancelled' then return false end
-  return tonumber(meta[3]) == meta[4] + meta[5] + meta[6] and tonumber(meta[7]) == meta[8] + meta[9] + meta[10]
+  if get('planClosed') ~= '1' or get('state') == 'cancelled' then return false end
+  for _, lane in ipairs({'tiles', 'descriptors'}) do
+    local settled = get(lane .. '.done') + get(lane .. '.skipped') + get(lane .. '.failed')
+    if tonumber(get(lane .. '.total')) ~= settled then return false end
+  end
+  return true
 end
 
 local function noteFinish()
-  if finished() then redis.call('HSETNX', K.meta, 'finishedAt', now()) end
+  if finished() and not get('finishedAt') then set('finishedAt', now()) end
 end
 
 -- Whether there was a round of verification and all its checks are settled.
 local function roundFinished()
-  local meta = redis.call('HMGET', K.meta, 'checks.round', 'state',
-    'checks.total', 'checks.done', 'checks.skipped', 'checks.failed')
-  if meta[1] == '0' or meta[2] == 'cancelled' then return false end
-  return tonumber(meta[3]) == meta[4] + meta[5] + meta[6]
+  if get('checks.round') == '0' or get('state') == 'cancelled' then return false end
+  return tonumber(get('checks.total')) == get('checks.done') + get('checks.skipped') + get('checks.failed')
 end
 
 -- A token is its worker's id and a counter.
@@ -131,20 +176,30 @@ local function share(token, requests, bytes)
   return part(requests), part(bytes)
 end
 
-local CLAIM = {'migration', 'lane', 'image', 'cursor', 'end', 'attempt', 'losses', 'alone', 'lease', 'sequence',
-  'answer', 'tail'}
+local CLAIM = {'lane', 'image', 'cursor', 'end', 'attempt', 'losses', 'alone', 'lease', 'sequence', 'answer', 'tails',
+  'migration'}
+local CLAIM_PATTERN = '^' .. string.rep('([^:]*):', #CLAIM - 1) .. '(.*)$'
 
 -- The record of a claim, also of one that has ended (then it has no cursor); nil if there is none.
 local function readClaim(token)
-  local values = redis.call('HMGET', K.claimOf .. token, unpack(CLAIM))
-  if not values[1] then return nil end
-  local claim = {}
-  for index, name in ipairs(CLAIM) do
-    local value = values[index]
-    claim[name] = value and (tonumber(value) or value) or nil
-  end
-  claim.migration = values[1]
+  local text = redis.call('GET', K.claimOf .. token)
+  if not text then return nil end
+  local claim, values = {}, {text:match(CLAIM_PATTERN)}
+  for index, name in ipairs(CLAIM) do claim[name] = values[index] end
+  for index = 2, 9 do claim[CLAIM[index]] = tonumber(values[index]) end
   return claim
+end
+
+-- An ended one is remembered for so many ms.
+local function writeClaim(token, claim, rememberMs)
+  local values = {}
+  for index, name in ipairs(CLAIM) do values[index] = claim[name] or '' end
+  local text = table.concat(values, ':')
+  if rememberMs then
+    redis.call('SET', K.claimOf .. token, text, 'PX', rememberMs)
+  else
+    redis.call('SET', K.claimOf .. token, text)
+  end
 end
 
 -- The rest of a claim goes back to ready, to the front; in a cancelled migration it leaves the work.
@@ -152,7 +207,7 @@ local function giveBack(claim, losses, alone)
   local count = claim['end'] - claim.cursor
   if count == 0 then return end
   move(claim.lane, 'claimed', -count)
-  if redis.call('HGET', K.meta, 'state') == 'cancelled' then return move(claim.lane, 'total', -count) end
+  if get('state') == 'cancelled' then return move(claim.lane, 'total', -count) end
   move(claim.lane, 'ready', count)
   redis.call('LPUSH', K[claim.lane .. 'Ready'],
     packItem(claim.image, claim.cursor, count, claim.attempt, losses, alone))
@@ -160,7 +215,7 @@ end
 
 -- A claim was lost, and what is left of it is handed out again.
 local function countLoss(claim)
-  if claim.lane ~= 'checks' then redis.call('HINCRBY', K.meta, 'reclaimed', claim['end'] - claim.cursor) end
+  if claim.lane ~= 'checks' then add('reclaimed', claim['end'] - claim.cursor) end
 end
 
 local function forgetClaim(token)

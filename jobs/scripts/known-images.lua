@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- ARGV: id, its bucket, for each image. Answers missing or cancelled, else of each 1 if it was added, or 0.
-local state = redis.call('HGET', K.meta, 'state')
+local state = get('state')
 if not state then return 'missing' end
 if state == 'cancelled' then return state end
 local known = {}

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- ARGV: limit. Expired claims and due delayed items go back to ready, at most so many of each. Answers how many did.
-local state = redis.call('HGET', K.meta, 'state')
+local state = get('state')
 if not state then return 'missing' end
 local time, moved = now(), 0
 
@@ -18,7 +18,7 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMI
     giveBack(claim, 0, 1)
   else
     move(lane, 'claimed', -1)
-    fail(lane, image, claim.cursor, 1, attempt.reason, attempt.status, attempt.attempt, nil)
+    fail(lane, image, {attempt}, '')
     if lane == 'tiles' then tilesMoved(image, 0, 1) end
     if lane == 'checks' then checksMoved(image, 1, 1, false, false, nil, false) end
   end

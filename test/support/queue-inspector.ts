@@ -1,6 +1,6 @@
 import { RedisConnection } from '../../jobs/redis-connection.js';
 import { failedImage, type MigrationKey, migrationKey } from '../../jobs/redis-keys.js';
-import { pairs, unpackFailure, unpackRow } from '../../jobs/redis-rows.js';
+import { pairs, unpackFailure, unpackKind, unpackRow } from '../../jobs/redis-rows.js';
 import { LANES, type Lane } from '../../jobs/work-queue.js';
 
 /** Looks at the queue's Redis past the queue: every structure is walked and held against every counter. */
@@ -16,7 +16,8 @@ export interface Inspector {
 export type Look = ReadonlyMap<string, readonly string[]>;
 
 const DUMP = `
-  local read = {hash = {'HGETALL'}, set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1}, list = {'LRANGE', 0, -1}}
+  local read = {hash = {'HGETALL'}, set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1}, list = {'LRANGE', 0, -1},
+    string = {'MGET'}}
   local found = {}
   for index, key in ipairs(redis.call('KEYS', '*')) do
     local command = read[redis.call('TYPE', key).ok]
@@ -88,15 +89,15 @@ export function statesIn(look: Look, migration: string, lane: Lane): string[][] 
   }
   const leased = new Set(list(key('leases')));
   for (const name of [...look.keys()].filter((each) => each.startsWith('convoy:claim:'))) {
-    const claim = hash(name);
-    if (claim.get('migration') !== migration || !claim.has('cursor')) continue;
+    const [of, image, cursor, end, ...rest] = (list(name)[0] ?? '').split(':');
+    if (rest.slice(7).join(':') !== migration || cursor === '') continue;
     const token = name.slice('convoy:claim:'.length);
     if (!leased.has(token)) throw new Error(`claim ${token} has no lease`);
-    if (claim.get('lane') !== lane) continue;
-    const [image, first] = [Number(claim.get('image')), Number(claim.get('cursor'))];
-    put('claimed', image, first, Number(claim.get('end')) - first);
+    if (of === lane) put('claimed', Number(image), Number(cursor), Number(end) - Number(cursor));
   }
-  const reasons = new Map([...hash(key('reasons'))].map(([reason, number]) => [Number(number), reason]));
+  const reasons = new Map(
+    [...hash(key('reasons'))].map(([kind, number]) => [Number(number), unpackKind(kind).reason]),
+  );
   const failed = new Map<string, number>();
   const fail = (reason: string, count: number): void =>
     void failed.set(reason, (failed.get(reason) ?? 0) + count);
@@ -105,9 +106,11 @@ export function statesIn(look: Look, migration: string, lane: Lane): string[][] 
       const fields = hash(key(`${each}FailedOf`, bucket));
       if (fields.size === 0) throw new Error(`failure bucket ${bucket} is listed and empty`);
       for (const [field, value] of fields) {
-        const { place, first, count, reason } = unpackFailure(field, value);
-        if (each !== 'checks') fail(reasons.get(reason)!, count);
-        if (each === lane) put('failed', failedImage(Number(bucket), place), first, count);
+        const { place, kind, ranges } = unpackFailure(field, value);
+        for (const { first, count } of ranges) {
+          if (each !== 'checks') fail(reasons.get(kind)!, count);
+          if (each === lane) put('failed', failedImage(Number(bucket), place), first, count);
+        }
       }
     }
   let refused = 0;

@@ -103,6 +103,27 @@ it('lists and requeues thousands of failures of one image, each once and in boun
   expect((await queue.status('big'))!).toMatchObject({ failures: {}, tiles: { ready: 4000, failed: 0 } });
 });
 
+it('keeps single failed tiles in some bytes each, told by many checkpoints and for several reasons', async () => {
+  await queue.createMigration(definition({ name: 'single', rangeSize: 100_000, stopAfterFailures: 1 }));
+  await queue.addImages('single', [{ id: 'a', geometry: WIDE }]);
+  await queue.claim({ token: 's', lane: 'tiles', leaseMs: LONG, migration: 'single' });
+  const firsts = Array.from({ length: 600 }, (_, place) => place * 5);
+  for (let sequence = 1; sequence <= 60; sequence++) {
+    const told = firsts.slice(sequence * 10 - 10, sequence * 10).map(failed);
+    const next = sequence * 50;
+    await queue.checkpoint('s', 'single', point(sequence, next, { done: 40, failed: told }));
+  }
+  await inspector.states('single', 'tiles');
+  const listed: FailureRecord[] = [];
+  for await (const record of queue.failures('single', {})) listed.push(record);
+  expect(listed.sort((a, b) => a.first - b.first)).toEqual(
+    firsts.map((first) => ({ lane: 'tiles', image: 'a', ...failed(first) })),
+  );
+  const key = 'convoy:m:single:tiles:failed:0';
+  expect(await inspector.command('OBJECT', 'ENCODING', key)).toBe('listpack');
+  expect(Number(await inspector.command('MEMORY', 'USAGE', key))).toBeLessThan(6 * firsts.length);
+});
+
 it('remembers attempts that failed in 40 kB for each migration, however many there are', async () => {
   const geometry: ImageGeometry = { width: 20_000, height: 20_000, tileSize: 254, overlap: 1, format: 'jpg' };
   await queue.createMigration(definition({ name: 'failing', rangeSize: 100_000, stopAfterFailures: 1 }));
