@@ -52,7 +52,7 @@ const MAY_STAY = 2;
 const NEVER = 3;
 
 /** Which machines would have a unit as far as it is up to them, whoever else is there. Each is asked once. */
-export class Answers {
+class Answers {
   private readonly unit: Placeable;
   private readonly list: readonly Candidate[];
   /** By place; 0: not asked yet. */

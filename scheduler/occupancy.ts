@@ -2,6 +2,7 @@ import { compileGlob, type Glob } from '../runtime/glob.js';
 import type { Neighbours, Placeable, Replaces } from '../units/eligibility.js';
 import { templateOf } from '../units/name.js';
 import type { Candidates } from './candidates.js';
+import { Patterns } from './patterns.js';
 import { Ranking } from './rank.js';
 import { isOn, moveIn, moveOut, type Resident, type Whereabouts } from './resident.js';
 
@@ -27,10 +28,7 @@ export class Occupancy {
   /** Units that nobody wants and that are still there. */
   private readonly unwanted = new Map<string, Whereabouts>();
   private readonly replacesUnit: Replaces;
-  private readonly patterns = new Map<string, Pattern>();
-  /** Patterns by the text every match begins with; and how long such texts are. */
-  private readonly byPrefix = new Map<string, Pattern[]>();
-  private readonly prefixLengths: readonly number[];
+  private readonly patterns = new Patterns<Pattern>();
   private readonly patternsOfName = new Map<string, readonly Pattern[]>();
   private readonly neighboursOn = new Map<string, Neighbours>();
   /** The template of each unit that has siblings anybody asks for; and how many of a template a machine has. */
@@ -60,7 +58,6 @@ export class Occupancy {
         const template = templateOf(name);
         if (template !== null && this.siblingsOn.has(template)) this.spreadTemplate.set(name, template);
       }
-    this.prefixLengths = [...new Set([...this.byPrefix.keys()].map((prefix) => prefix.length))];
   }
 
   /** Machines with units of the same template as this one with `Spread=`, each with how many. */
@@ -149,25 +146,17 @@ export class Occupancy {
   }
 
   private addPattern(text: string): void {
-    if (this.patterns.has(text)) return;
-    const glob = compileGlob(text);
-    const pattern: Pattern = { glob, matched: new Map(), conflicts: new Map(), replaces: new Map() };
-    this.patterns.set(text, pattern);
-    if (!glob.valid) return;
-    const near = this.byPrefix.get(glob.prefix);
-    if (near === undefined) this.byPrefix.set(glob.prefix, [pattern]);
-    else near.push(pattern);
+    if (this.patterns.get(text) !== undefined) return;
+    const [matched, conflicts, replaces] = [new Map(), new Map(), new Map()];
+    this.patterns.add({ glob: compileGlob(text), matched, conflicts, replaces });
   }
 
   /** The patterns that match a name. */
   private patternsFor(name: string): readonly Pattern[] {
-    if (this.prefixLengths.length === 0) return NO_PATTERNS;
+    if (this.patterns.size === 0) return NO_PATTERNS;
     let found = this.patternsOfName.get(name);
     if (found === undefined) {
-      found = this.prefixLengths
-        .filter((length) => length <= name.length)
-        .flatMap((length) => this.byPrefix.get(name.slice(0, length)) ?? [])
-        .filter(({ glob }) => glob.matches(name));
+      found = this.patterns.matching(name);
       this.patternsOfName.set(name, found);
     }
     return found;

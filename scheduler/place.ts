@@ -3,7 +3,7 @@ import { type Placeable, REFUSAL_KINDS, Tally } from '../units/eligibility.js';
 import { type Holds, NO_HOLDS } from './absences.js';
 import { WHY, whyLeaves } from './decision.js';
 import { Departures } from './departures.js';
-import { Plan } from './plan.js';
+import { Plan, type Rest } from './plan.js';
 import { countOf, homeOf, isOn, machinesOf, type Resident } from './resident.js';
 import { placeDecision, seatKey, type TakenSeat, unplaceDecision, updateDecision } from './seats.js';
 import type { Transfers } from './transfers.js';
@@ -41,27 +41,41 @@ export const NO_MEMORY: Memory = { holds: NO_HOLDS, transfers: new Map() };
  * next one is empty. Legal placements are
  * moved only when asked to: by the operator, or by `MoveAfterFailures=`.
  */
-export function place(snapshot: ClusterSnapshot, { holds, transfers }: Memory = NO_MEMORY): Placing {
-  const plan = new Plan(snapshot, holds, transfers);
+export function place(snapshot: ClusterSnapshot, memory: Memory = NO_MEMORY): Placing {
+  return placeAmong(snapshot, memory).placing;
+}
+
+/**
+ * The same where there may be more than the snapshot has. `unsettled`: units about which there may be more to decide
+ * though nothing of them changes, since something was decided or is put off.
+ */
+export function placeAmong(
+  snapshot: ClusterSnapshot,
+  { holds, transfers }: Memory,
+  rest?: Rest,
+): { readonly placing: Placing; readonly unsettled: ReadonlySet<string> } {
+  const plan = new Plan(snapshot, holds, transfers, rest);
   const departures = new Departures(plan);
   plan.keep();
   departures.move();
   do plan.fill();
   while (departures.move());
+  const unsettled = new Set<string>();
+  const decisions = decide(snapshot, plan, unsettled);
   return {
-    decisions: decide(snapshot, plan),
-    ...explain(plan, holds, departures.unmoved),
-    transfers: plan.transfers,
+    placing: { decisions, ...explain(plan, holds, departures.unmoved), transfers: plan.transfers },
+    unsettled,
   };
 }
 
 /** The difference between the seats as they are and as they are to be. Both are in order of units. */
-function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
+function decide(snapshot: ClusterSnapshot, plan: Plan, unsettled: Set<string>): Decision[] {
   const unplaces: Decision[] = [];
   const updates: Decision[] = [];
   const places: Decision[] = [];
   const { taken } = plan;
   const leave = (seat: TakenSeat): void => {
+    unsettled.add(seat.unit);
     if (plan.isWaiting(seat)) return;
     unplaces.push(unplaceDecision(snapshot, seat, plan.left.get(seatKey(seat)) ?? WHY.notAssigned));
   };
@@ -75,10 +89,13 @@ function decide(snapshot: ClusterSnapshot, plan: Plan): Decision[] {
       else {
         kept.push(seat.machine);
         const update = updateDecision(snapshot, record, seat, constraints);
-        if (update !== null) updates.push(update);
+        if (update === null) continue;
+        updates.push(update);
+        unsettled.add(name);
       }
     }
     if (countOf(unit) === kept.length) continue;
+    unsettled.add(name);
     const transfer = plan.transfers.get(name);
     const before = new Set(kept);
     for (const machine of machinesOf(unit))

@@ -6,10 +6,10 @@ import type { Log } from '../runtime/log.js';
 import { type Loop, startLoop } from '../runtime/loop.js';
 import type { Meter } from '../runtime/meter.js';
 import { type AbsenceReport, type Absences, NO_ABSENCES, watchAbsences } from './absences.js';
-import { samePlacing } from './changes.js';
 import { describe } from './decision.js';
 import { type DecisionOutcome, type SchedulerMetrics, schedulerMetrics } from './metrics.js';
-import { type PendingReason, type Placing, place } from './place.js';
+import type { PendingReason, Placing } from './place.js';
+import { Planner } from './planner.js';
 import type { Transfers } from './transfers.js';
 import { Waits } from './waits.js';
 
@@ -110,8 +110,9 @@ class Leader {
   /** The registry's revision at which something was last written here. */
   private writtenAt = 0;
   private collectedAt: number;
-  /** The cluster for which there was nothing left to do, as long as no machine is missing. */
-  private settled: ClusterSnapshot | null = null;
+  private readonly planner = new Planner();
+  /** There was nothing left to do at the last look, and no machine is missing. */
+  private settled = false;
   private alarm = new AbortController();
   private loop: Loop | undefined;
   private readonly waits = new Waits();
@@ -193,13 +194,13 @@ class Leader {
     this.note(report);
     let due = report.nextDue;
     try {
-      if (this.settled === null || waits(report) || !samePlacing(this.settled, snapshot)) {
-        this.settled = null;
+      if (!this.settled || waits(report) || !this.planner.isAsBefore(snapshot)) {
+        this.settled = false;
         due = Math.min(due ?? Number.POSITIVE_INFINITY, now + RETRY_MS);
         const outcome = await this.decide(snapshot, report, heardAt);
         this.metrics.reconciled(clock.steady() - now);
         if (outcome !== 'unfinished') due = report.nextDue;
-        if (outcome === 'settled' && !waits(report)) this.settled = snapshot;
+        this.settled = outcome === 'settled' && !waits(report);
       }
       if (report.frozen !== this.told) await this.tell(report.frozen);
       await this.collect(now);
@@ -216,7 +217,7 @@ class Leader {
     heardAt: number,
   ): Promise<'settled' | 'written' | 'unfinished'> {
     const { registry, log } = this.options;
-    const placing = place(snapshot, { holds, transfers: this.transfers });
+    const placing = this.planner.place(snapshot, { holds, transfers: this.transfers });
     const { decisions, refusals, transfers } = placing;
     this.transfers = transfers;
     this.status = { ...this.status, refusals, frozen, hold: null };

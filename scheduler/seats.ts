@@ -22,7 +22,7 @@ export interface TakenSeat extends Seat {
 export const seatKey = ({ unit, machine }: Seat): string => `${unit} ${machine}`;
 
 /** By unit, then machine: the order of everything that comes out of the scheduler. */
-export function compareSeats(a: Seat, b: Seat): number {
+function compareSeats(a: Seat, b: Seat): number {
   return compare(a.unit, b.unit) || compare(a.machine, b.machine);
 }
 

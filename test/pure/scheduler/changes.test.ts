@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot, UnitState } from '../../../registry/model.js';
-import { samePlacing } from '../../../scheduler/changes.js';
+import { placingChanges } from '../../../scheduler/changes.js';
 import { sketch } from './cluster.js';
 
 const snapshot = sketch({
@@ -25,7 +25,12 @@ const copies = (at: ClusterSnapshot): ClusterSnapshot => ({
   states: new Map(at.states),
 });
 
-describe('samePlacing', () => {
+const samePlacing = (one: ClusterSnapshot, other: ClusterSnapshot): boolean => {
+  const { machines, units } = placingChanges(one, other);
+  return !machines && units.size === 0;
+};
+
+describe('placingChanges', () => {
   it('takes no notice of what units say of themselves but content and failures', () => {
     expect(samePlacing(snapshot, copies(snapshot))).toBe(true);
     const busy = { active: 'activating', sub: 'start', since: 5, reason: 'x', exit: '0' };
