@@ -75,6 +75,11 @@ export function startAgent(options: AgentOptions): Agent {
   /** Units that could not be loaded, with the wish that failed. A refused one is asked again when that changes. */
   const failedLoads = new Map<string, FailedLoad>();
   const published = new Map<string, UnitState>();
+  /** What the units of one snapshot offer: asked for every two seconds. */
+  let offered: { readonly by: MachineSnapshot | null; readonly offers: ReadonlyMap<string, Offer> } = {
+    by: null,
+    offers: new Map(),
+  };
 
   const publishing = createAttempts('states are not published', log);
   const holding = createAttempts('the time that lease-bound units may run is not extended', log);
@@ -118,12 +123,14 @@ export function startAgent(options: AgentOptions): Agent {
   function offers(): ReadonlyMap<string, Offer> | null {
     const snapshot = placements();
     if (snapshot === null) return null;
-    return new Map(
-      [...snapshot.placements.values()].flatMap(({ unit, content }) => {
+    if (snapshot !== offered.by) {
+      const found = [...snapshot.placements.values()].flatMap(({ unit, content }) => {
         const { offer } = readConstraints(unit, content);
-        return offer === null ? [] : [[unit, offer]];
-      }),
-    );
+        return offer === null ? [] : [[unit, offer] as const];
+      });
+      offered = { by: snapshot, offers: new Map(found) };
+    }
+    return offered.offers;
   }
 
   const announcer = startAnnouncer({

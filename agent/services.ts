@@ -54,6 +54,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   async function accepting(): Promise<{ entries: ServiceEntry[]; pending: boolean } | null> {
     const offers = options.offers();
     if (offers === null) return null;
+    if (offers.size === 0) return { entries: [], pending: false };
     const candidates = (await options.list()).flatMap((unit) => entryOf(unit, offers.get(unit.name)) ?? []);
     const accepts = await Promise.all(candidates.map(({ port }) => acceptsConnection(host, port)));
     const entries = candidates.filter((_, index) => accepts[index]);
