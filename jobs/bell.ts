@@ -7,13 +7,16 @@ export interface Bell {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Made once: an error made anew each time costs more than all else about a ring. */
+const RUNG = new Error('rung');
+
 export function createBell(clock: Clock): Bell {
   let rung = false;
   let nap: AbortController | undefined;
   return {
     ring() {
       rung = true;
-      nap?.abort();
+      nap?.abort(RUNG);
     },
     async wait(ms, signal) {
       if (!rung && ms > 0 && !signal?.aborted) {

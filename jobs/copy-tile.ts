@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { aborted, ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
@@ -117,7 +117,7 @@ async function carry(
 ): Promise<{ readonly bytes: number; readonly md5: string }> {
   const { object, md5 } = await step('read', ['source'], async () => {
     const object = await source.read(key, limit, signal);
-    const md5 = createHash('md5').update(object.bytes).digest('hex');
+    const md5 = hash('md5', object.bytes, 'hex');
     if (object.md5 !== null && object.md5 !== md5)
       throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
         code: 'checksum-mismatch',

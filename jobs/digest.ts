@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * The order-free digest of an image: the XOR, over its tiles, of MD5(index as 8 bytes big-endian, then the 16 raw
@@ -6,12 +6,15 @@ import { createHash } from 'node:crypto';
  */
 export const NO_DIGEST = '0'.repeat(32);
 
+/** Written anew for each tile. */
+const hashed = Buffer.alloc(24);
+
 /** What one tile adds. `md5` is 32 hex digits, as is the answer. */
 export function tileDigest(index: number, md5: string): string {
-  const bytes = Buffer.alloc(24);
-  bytes.writeBigUInt64BE(BigInt(index));
-  bytes.write(md5, 8, 'hex');
-  return createHash('md5').update(bytes).digest('hex');
+  hashed.writeUInt32BE(Math.floor(index / 2 ** 32), 0);
+  hashed.writeUInt32BE(index % 2 ** 32, 4);
+  hashed.write(md5, 8, 'hex');
+  return hash('md5', hashed, 'hex');
 }
 
 /** The XOR of digests, in any order. */

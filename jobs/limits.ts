@@ -14,6 +14,7 @@ export interface MigrationLimits {
   dismiss(): void;
 }
 
+const NOW = Promise.resolve();
 /** Each body counts this much in what the next is expected to weigh. */
 const NEW_BODY = 0.2;
 
@@ -38,24 +39,30 @@ export function createLimits(whole: Limiter | null, clock: Clock): MigrationLimi
     }
   }
 
+  async function inTurn<T extends Pick<StoredObject, 'bytes'>>(
+    read: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const cost = expected;
+    await waitFor(signal, (until) => bytes.turn(until, cost));
+    const object = await read();
+    bytes.charge(object.bytes.length - cost);
+    expected += (object.bytes.length - expected) * NEW_BODY;
+    return object;
+  }
+
   return {
     requests: {
-      async turn(signal) {
-        if (share.rate === null && whole === null) return;
-        await waitFor(signal, async (until) => {
+      turn(signal) {
+        if (share.rate === null && whole === null) return NOW;
+        return waitFor(signal, async (until) => {
           await share.turn(until);
           await whole?.turn(until);
         });
       },
     },
-    async carry(read, signal) {
-      if (bytes.rate === null) return read();
-      const cost = expected;
-      await waitFor(signal, (until) => bytes.turn(until, cost));
-      const object = await read();
-      bytes.charge(object.bytes.length - cost);
-      expected += (object.bytes.length - expected) * NEW_BODY;
-      return object;
+    carry(read, signal) {
+      return bytes.rate === null ? read() : inTurn(read, signal);
     },
     setShare({ requestsPerSecond, bytesPerSecond }) {
       share.setRate(requestsPerSecond);

@@ -7,6 +7,8 @@ import { shareOut } from './share-out.js';
 export interface TilePool {
   /** How many may be in flight: the adaptive limit, or the migration's part of the whole where that is less. */
   readonly limit: number;
+  /** What the limit never exceeds, however it adapts. */
+  readonly most: number;
   /** One more could be copied at once. */
   readonly hasRoom: boolean;
   /** Runs the task as soon as it may; again, before others, each time it answers `again`. */
@@ -46,8 +48,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
     const all = [...members];
     const [only] = all;
     if (only !== undefined && all.length === 1) {
-      only.most = most;
-      only.allow(most);
+      giveAll(only);
       return;
     }
     const wants = all.map((member) => member.wants());
@@ -60,6 +61,18 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       free -= more;
       member.allow(Math.min(shares[i]!, member.queue.pending + more));
     }
+  }
+
+  function giveAll(member: Member): void {
+    member.most = most;
+    member.allow(most);
+  }
+
+  /** No other has work, nor anything still in flight. */
+  function isAlone(member: Member): boolean {
+    for (const other of members)
+      if (other !== member && (other.queue.pending > 0 || other.wants() > 0)) return false;
+    return true;
   }
 
   return {
@@ -80,7 +93,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
           places = Math.min(next, pace.limit);
           if (held || places === 0) queue.pause();
           else {
-            queue.concurrency = places;
+            if (queue.concurrency !== places) queue.concurrency = places;
             if (queue.isPaused) queue.start();
           }
         },
@@ -90,9 +103,11 @@ export function createTilePools(most: number, clock: Clock): TilePools {
         settled = 0;
         mercy = 0;
       };
-      /** Alone, as workers mostly are with one migration, nothing need be divided at each step. */
+      /** Alone, as workers mostly are with one migration that has work, nothing need be divided at each step. */
       const moved = (): void => {
-        if (members.size > 1) divide();
+        if (members.size === 1) return;
+        if (isAlone(member)) giveAll(member);
+        else divide();
       };
       queue.on('next', moved);
       members.add(member);
@@ -118,6 +133,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       }
 
       return {
+        most,
         get limit() {
           return Math.max(1, places);
         },

@@ -44,15 +44,17 @@ function refuseUncarried(key: string, what: string, value: string): void {
   });
 }
 
+/** Of one UTF-16 unit in UTF-8. */
+const MOST_BYTES = 3;
+
 /** A key that the store could have: everything else is `name-refused`, for reading too. */
 export function checkHeldKey(limits: StoreLimits, key: string): void {
   checkKey(key);
-  if (Buffer.byteLength(key) > limits.keyBytes)
-    throw refusedName(
-      key,
-      `is longer than ${limits.keyBytes} bytes, the most the store holds below this location`,
-    );
-  const { partBytes } = limits;
+  const { keyBytes, partBytes } = limits;
+  // However it is encoded.
+  if (key.length * MOST_BYTES <= Math.min(keyBytes, partBytes ?? keyBytes)) return;
+  if (Buffer.byteLength(key) > keyBytes)
+    throw refusedName(key, `is longer than ${keyBytes} bytes, the most the store holds below this location`);
   if (partBytes !== null && key.split('/').some((part) => Buffer.byteLength(part) > partBytes))
     throw refusedName(key, `has a part of more than ${partBytes} bytes, the most the store holds`);
 }

@@ -126,10 +126,7 @@ export function withRetry<S extends Store>(store: S, options: RetryOptions): S {
 
 /** Each operation, retries included, waits for its turn. One limiter may stand before many stores. */
 export function withLimit<S extends Store>(store: S, limiter: Limiter): S {
-  return wrap(store, async ({ signal }, make) => {
-    await limiter.turn(signal);
-    return make();
-  });
+  return wrap(store, ({ signal }, make) => limiter.turn(signal).then(make));
 }
 
 /**

@@ -236,6 +236,7 @@ function fixedPool(limit: number): TilePool {
   const queue = new PQueue({ concurrency: limit });
   return {
     limit,
+    most: limit,
     get hasRoom() {
       return queue.size === 0 && queue.pending < limit;
     },

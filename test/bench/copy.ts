@@ -3,6 +3,7 @@
  * would write by hand. Rates depend on the machine; the ratios are the result.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -88,7 +89,9 @@ async function measured({ destination, tiles }: Scene, start: () => Promise<Clie
     const cold = { seconds: (performance.now() - began) / 1000, cpuSeconds: cpuOf(child) };
     return { cold, warm: await pass() };
   } finally {
+    const ended = once(child, 'exit');
     child.kill();
+    await ended;
     for (const folder of readdirSync(destination.root))
       rmSync(join(destination.root, folder), { recursive: true });
   }
