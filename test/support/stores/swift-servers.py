@@ -1,4 +1,4 @@
-"""Real Swift's four servers from one process: python3 swift-servers.py FOLDER ACCOUNT_PORT CONTAINER_PORT OBJECT_PORT
+"""Real Swift's four servers from one process: python3 swift-servers.py FOLDER ACCOUNT_PORT CONTAINER_PORT OBJECT_PORT [heads-tell-length]
 
 The folder holds swift.conf and NAME-server.conf; the rings are built there. What the servers do is Swift's own: here
 they are only started, without /etc/swift, without waiting for the disk, and with the imports paid for once.
@@ -24,6 +24,21 @@ from swift.account import server as account  # noqa: E402,F401
 from swift.container import server as container  # noqa: E402,F401
 from swift.obj import server as objects  # noqa: E402
 from swift.proxy import server as proxy  # noqa: E402,F401
+
+if 'heads-tell-length' in sys.argv:
+    from swift.common.middleware.listing_formats import ListingFilter
+
+    answer = ListingFilter.__call__
+
+    def telling_length(self, env, start_response):
+        def start(status, headers, *rest):
+            names = [name.lower() for name, _ in headers]
+            if env['REQUEST_METHOD'] == 'HEAD' and status.startswith('204') and 'content-length' not in names:
+                headers = [*headers, ('Content-Length', '0')]
+            return start_response(status, headers, *rest)
+        return answer(self, env, start)
+
+    ListingFilter.__call__ = telling_length
 
 for name, port in ports.items():
     builder = RingBuilder(8, 1, 1)
