@@ -45,6 +45,21 @@ test('one that joins gets its places as the other frees them: never more in flig
   expect([first.running.length, second.running.length]).toEqual([4, 4]);
 });
 
+test('one whose work is done leaves all places to the other, however few that had wanted', async () => {
+  const pools = createTilePools(8, manualClock());
+  const [a, b] = [pools.open(), pools.open()];
+  const first = load(a, 8);
+  await settle();
+  const second = load(b, 1);
+  first.end();
+  await settle();
+  second.end();
+  await Promise.all([first.done, second.done]);
+  const more = load(a, 20);
+  await settle();
+  expect(more.running).toHaveLength(8);
+});
+
 test('a held one takes no places, keeps what it has begun, and goes on where it was', async () => {
   const pools = createTilePools(8, manualClock());
   const [a, b] = [pools.open(), pools.open()];
