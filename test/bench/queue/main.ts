@@ -198,8 +198,8 @@ async function failureFigure(spread: Spread): Promise<Figure> {
   }
   return {
     ...{ what: `a million failures, ${spread.what}`, values, unit: 'MB' },
-    target: spread.atMost === null ? null : { atMost: spread.atMost },
-    beside: spread.atMost === null ? 'a third of it counts the open and the failed tiles of each image' : '',
+    target: { atMost: 25 },
+    beside: '',
   };
 }
 
