@@ -124,6 +124,11 @@ function ofMillion(runs: readonly Million[]): Figure[] {
       ...{ what: `${what}: look at all of it, nothing to decide`, unit: 's', target: null },
       ...{ values: values(({ idleMs }) => idleMs / 1000), beside: 'as a new leader does' },
     },
+    {
+      ...{ what: `${what}: one more is submitted, and placed`, unit: 'ms', target: null },
+      values: values(({ next }) => next.compareMs + next.placeMs + next.absencesMs),
+      beside: `${inWords(median(values(({ next }) => next.placeMs)))} ms of it to place it; ${inWords(median(values(({ next }) => next.compareMs)))} ms to find what has changed, ${inWords(median(values(({ next }) => next.absencesMs)))} ms to look for units of missing machines`,
+    },
   ];
 }
 

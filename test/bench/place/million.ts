@@ -1,7 +1,10 @@
 /** A million units placed on 5,000 machines, by this process alone; prints what it took, as JSON. */
+
+import { NO_ABSENCES, watchAbsences } from '../../../scheduler/absences.js';
 import { apply } from '../../../scheduler/decision.js';
-import { place } from '../../../scheduler/place.js';
-import { cluster, inZone } from './clusters.js';
+import { NO_MEMORY, place } from '../../../scheduler/place.js';
+import { Planner } from '../../../scheduler/planner.js';
+import { cluster, inZone, recordOf } from './clusters.js';
 
 export interface Million {
   /** With the cluster alone. */
@@ -11,6 +14,8 @@ export interface Million {
   readonly peakMiB: number;
   readonly applyMs: number;
   readonly idleMs: number;
+  /** One unit more, once all are placed and the leader has looked before. */
+  readonly next: { readonly compareMs: number; readonly placeMs: number; readonly absencesMs: number };
 }
 
 const UNITS = 1_000_000;
@@ -23,9 +28,32 @@ const { decisions } = first.result;
 if (decisions.length !== UNITS) throw new Error(`${decisions.length} were placed`);
 const peakMiB = process.resourceUsage().maxRSS / 1024;
 const applied = timed(() => apply(empty, decisions));
-const idle = timed(() => place(applied.result));
+const idle = { snapshot: applied.result, ...timed(() => place(applied.result)) };
 if (idle.result.decisions.length > 0) throw new Error('a second look decided something');
-const report: Million = { beforeMiB, placeMs: first.ms, peakMiB, applyMs: applied.ms, idleMs: idle.ms };
+// A leader's next looks: each with one unit more. The first of them is where its indexes are made.
+const planner = new Planner();
+let now = idle.snapshot;
+planner.place(now, NO_MEMORY);
+const nexts = ['one', 'two'].map((which) => {
+  const record = recordOf(`${which}.service`, inZone(0), new Map());
+  now = { ...now, units: new Map(now.units).set(record.name, record) };
+  const compared = timed(() => planner.isAsBefore(now));
+  const placed = timed(() => planner.place(now, NO_MEMORY));
+  const { decisions: made } = placed.result;
+  if (made.length !== 1) throw new Error(`${made.length} decisions about one unit`);
+  now = apply(now, made);
+  return { compareMs: compared.ms, placeMs: placed.ms };
+});
+const next = nexts.at(-1)!;
+const absences = timed(() => watchAbsences(now, NO_ABSENCES, 0, 5000));
+const report: Million = {
+  beforeMiB,
+  placeMs: first.ms,
+  peakMiB,
+  applyMs: applied.ms,
+  idleMs: idle.ms,
+  next: { ...next, absencesMs: absences.ms },
+};
 console.log(JSON.stringify(report));
 
 function timed<T>(run: () => T): { result: T; ms: number } {
