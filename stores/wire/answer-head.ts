@@ -55,10 +55,11 @@ export function readAnswerHead(
   const headers = headersOf(text);
   if (headers === null) return 'unusual';
   const length = lengthOf(headers['content-length']);
-  if (Number.isNaN(length)) return 'unusual';
+  const isCoded = headers['transfer-encoding'] !== undefined;
+  if (Number.isNaN(length) || (isCoded && length !== null)) return 'unusual';
   // These end with their heads whatever stands in them (RFC 9112, 6.3).
   const hasNone = bodiless || status === 204 || status === 304;
-  if (!hasNone && (length === null || headers['transfer-encoding'] !== undefined)) return 'unusual';
+  if (!hasNone && length === null) return 'unusual';
   return { status, headers, end: ends, length: hasNone ? 0 : (length ?? 0), keepMs: keepMsOf(headers) };
 }
 
