@@ -117,7 +117,7 @@ export function copyOurselves(bench: Bench, from: Place, to: Place, images: Imag
   return importRun({ ...bench, images, env, source: from.location, destination: to.location });
 }
 
-async function createContainer(place: Place): Promise<void> {
+export async function createContainer(place: Place): Promise<void> {
   const store = await openDestination(place.location, { log: silentLog, env: forSide('DESTINATION', place) });
   await store.createContainer();
   await store.close();
