@@ -101,18 +101,21 @@ export function keepLease(options: LeaseOptions): KeptLease {
     return true;
   }
 
+  /** Each is due a third of the TTL after the last one was sent, however long its answer, or the rest of joining, took. */
   async function renewAlways(): Promise<void> {
-    let pause = ttlMs / 3;
+    let dueAt = options.sentAt + ttlMs / 3;
     while (!stop.aborted) {
+      const pause = Math.max(0, dueAt - clock.steady());
       await clock.sleep(pause, AbortSignal.any([stop, nap.signal])).catch(() => undefined);
       if (stop.aborted) return;
       nap = new AbortController();
+      const sentAt = clock.steady();
       const confirmed = await renew().catch((error: unknown) => {
         if (!stop.aborted)
           problem(error instanceof ConvoyError ? error : transient(messageOf(error), { cause: error }));
         return false;
       });
-      pause = confirmed ? ttlMs / 3 : ttlMs / 20;
+      dueAt = confirmed ? sentAt + ttlMs / 3 : clock.steady() + ttlMs / 20;
     }
   }
 

@@ -148,6 +148,19 @@ describe('the trust window', () => {
     expect(told).toHaveLength(1);
   });
 
+  it('is renewed a third of the TTL after the last request, however long that took to be answered', async () => {
+    const { clock, answers } = lab(false);
+    const begun: number[] = [];
+    const start = clock.steady();
+    answers.renew = async () => {
+      begun.push(Math.round(clock.steady() - start));
+      await clock.sleep(1500);
+      return { ttlMs: TTL, revision: 1, term: '5' };
+    };
+    for (let round = 0; round < 110; round += 1) await clock.advance(100);
+    expect(begun).toEqual([3333, 6667, 10_000]);
+  });
+
   it('leaves time for three attempts that nobody answers, the third before it ends', async () => {
     const { clock, lease, answers } = lab(true);
     const begun: number[] = [];
