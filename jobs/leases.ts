@@ -1,4 +1,4 @@
-import { startOnlyWhile } from '../stores/http-exchange.js';
+import { startOnlyWhile } from '../stores/http-signals.js';
 import { leaseOver } from './copy-tile.js';
 
 /** Knows a claim's requests by the signal they carry, so that none is begun or repeated once its lease is over. */

@@ -1,4 +1,5 @@
 import { type ConvoyError, type ErrorKind, permanent } from '../runtime/errors.js';
+import { Deadlines } from './http-deadlines.js';
 import { statusError } from './http-errors.js';
 import { Exchange } from './http-exchange.js';
 import type { HeldHeader, ObjectInfo, ObjectProperties, StoreErrorCode } from './store.js';
@@ -8,7 +9,7 @@ import { wireCarrier } from './wire/carrier.js';
 
 /**
  * One server, asked over HTTP/1.1: what all stores share that speak it themselves. No redirect is followed, no body is decoded,
- * and no request lasts longer than its time-out (a streamed body: from one chunk to the next).
+ * and no request lasts longer than its time-out and 50 ms (a streamed body: from one chunk to the next).
  */
 export interface HttpClient {
   /** Ends with `use`, which must have taken or discarded the body; its time counts too. */
@@ -85,6 +86,7 @@ export interface CarriedRequest {
 
 const CONNECTIONS = 128;
 const TIMEOUT_MS = 30_000;
+const OURS = { 'accept-encoding': 'identity', 'user-agent': 'convoy' };
 /** More of an error page is not read. */
 const ERROR_BODY_BYTES = 16_384;
 /** A body over this is sent in steps, so that its time-out may be counted anew with each. */
@@ -93,19 +95,20 @@ const ONE_GO_BYTES = 1024 ** 2;
 /** `origin`: `https://host:port`. */
 export function httpClient(origin: string, options: HttpClientOptions = {}): HttpClient {
   const { timeoutMs = TIMEOUT_MS, explain = () => ({}) } = options;
+  const deadlines = new Deadlines();
   const carrier = options.carrier ?? carrierTo(origin, options);
 
   async function ask(request: HttpRequest, exchange: Exchange): Promise<Answer> {
     const { method, path, headers, body, what, accept = [200] } = request;
     const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
-    const length = steps ? { 'content-length': String(body.length) } : {};
+    const length = steps ? { 'content-length': String(body.length) } : undefined;
     if (!exchange.failed)
       carrier.carry(
         {
           origin,
           method,
           path,
-          headers: { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...length, ...headers },
+          headers: length === undefined && headers === undefined ? OURS : { ...OURS, ...length, ...headers },
           body: isStream(body)
             ? exchange.sent(body, Number(headers?.['content-length']))
             : steps
@@ -121,7 +124,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
   }
 
   const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
-    new Exchange(what, own ?? timeoutMs, signal);
+    new Exchange(what, own ?? timeoutMs, signal, deadlines);
 
   return {
     async send(request, use) {
@@ -152,7 +155,8 @@ function carrierTo(
   origin: string,
   { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, ca }: HttpClientOptions,
 ): Carrier {
-  const connectTimeoutMs = Math.min(10_000, timeoutMs);
+  // An exchange whose own time-out is over by then has said so.
+  const connectTimeoutMs = Math.min(10_000, timeoutMs + 100);
   const other = (): Carrier => undiciCarrier(origin, { connections, connectTimeoutMs, ca: ca ?? null });
   return origin.startsWith('http:') ? wireCarrier(origin, { connections, connectTimeoutMs, other }) : other();
 }

@@ -1,23 +1,14 @@
-import { setMaxListeners } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { aborted, ConvoyError, transient } from '../runtime/errors.js';
+import type { Deadlines } from './http-deadlines.js';
 import { connectionError } from './http-errors.js';
+import { insistOn, join, leave } from './http-signals.js';
 
 /** What the connection lets us do with an answer under way. */
 interface Connection {
   pause(): void;
   resume(): void;
   abort(reason: Error): void;
-}
-
-const conditions = new WeakMap<AbortSignal, () => void>();
-
-/**
- * Requests with this signal start only while `insist` does not throw. It is asked as a request is about to be written, however
- * long that waited for a connection: of a process that was frozen meanwhile no timer may have fired yet.
- */
-export function startOnlyWhile(signal: AbortSignal, insist: () => void): void {
-  conditions.set(signal, insist);
 }
 
 /** A body this large, coming or going, has its time-out anew with each further MiB. */
@@ -35,6 +26,8 @@ export class Exchange {
   headers: IncomingHttpHeaders = {};
   /** Resolves when status and headers are there. */
   readonly head: Promise<void>;
+  /** By the steady clock; none while nothing is awaited of the server. */
+  dueMs = Number.POSITIVE_INFINITY;
 
   private connection: Connection | undefined;
   private chunks: Buffer[] = [];
@@ -46,22 +39,23 @@ export class Exchange {
   private failure: ConvoyError | undefined;
   private wake: (() => void) | undefined;
   private settleHead!: { resolve: () => void; reject: (error: Error) => void };
-  private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly what: string,
     private readonly timeoutMs: number,
     private readonly signal: AbortSignal | undefined,
+    private readonly deadlines: Deadlines,
   ) {
     this.head = new Promise((resolve, reject) => {
       this.settleHead = { resolve, reject };
     });
-    if (signal?.aborted) this.giveUp();
-    else this.restart();
-    if (signal === undefined) return;
-    // As many as there are requests under way: no leak to be warned of.
-    setMaxListeners(0, signal);
-    signal.addEventListener('abort', this.giveUp, { once: true });
+    if (signal?.aborted) {
+      this.giveUp();
+      return;
+    }
+    this.restart();
+    deadlines.add(this);
+    if (signal !== undefined) join(signal, this);
   }
 
   get isOver(): boolean {
@@ -107,13 +101,9 @@ export class Exchange {
     this.fail(error instanceof ConvoyError ? error : connectionError(this.what, error));
   }
 
-  /** The whole body; null as soon as it is over `limit` bytes, which ends the exchange. */
-  async bytes(limit: number): Promise<Buffer | null> {
-    await this.gathered(limit);
-    if (this.failure !== undefined) throw this.failure;
-    if (this.kept <= limit) return this.taken();
-    this.discard();
-    return null;
+  /** The whole body, at once if it is there; null as soon as it is over `limit` bytes, which ends the exchange. */
+  bytes(limit: number): Promise<Buffer | null> | Buffer | null {
+    return this.over ? this.upTo(limit) : this.gathered(limit).then(() => this.upTo(limit));
   }
 
   /** What came of the body up to about `limit` bytes, which ends the exchange; nothing, if it broke off. */
@@ -137,7 +127,7 @@ export class Exchange {
           this.flow();
           await this.change();
         } else {
-          clearTimeout(this.timer);
+          this.dueMs = Number.POSITIVE_INFINITY;
           this.kept -= chunk.length;
           yield chunk;
         }
@@ -154,7 +144,7 @@ export class Exchange {
   async *sent(body: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
     const otherLength = (count: string) =>
       transient(`${this.what}: ${count} of the ${size} bytes to be sent came`, { code: 'truncated' });
-    clearTimeout(this.timer);
+    this.dueMs = Number.POSITIVE_INFINITY;
     let held: Uint8Array | undefined;
     let count = 0;
     for await (const chunk of body) {
@@ -163,7 +153,7 @@ export class Exchange {
       if (held !== undefined) {
         this.restart();
         yield held;
-        clearTimeout(this.timer);
+        this.dueMs = Number.POSITIVE_INFINITY;
       }
       held = chunk;
     }
@@ -191,7 +181,7 @@ export class Exchange {
   private insist(): void {
     if (this.signal === undefined) return;
     try {
-      conditions.get(this.signal)?.();
+      insistOn(this.signal);
     } catch (error) {
       this.onResponseError(null, error as Error);
     }
@@ -201,6 +191,13 @@ export class Exchange {
     this.whole = true;
     this.flow();
     while (!this.over && this.kept <= limit) await this.change();
+  }
+
+  private upTo(limit: number): Buffer | null {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.kept <= limit) return this.taken();
+    this.discard();
+    return null;
   }
 
   private taken(): Buffer {
@@ -222,8 +219,8 @@ export class Exchange {
     const { connection } = this;
     this.connection = undefined;
     this.over = true;
-    clearTimeout(this.timer);
-    this.signal?.removeEventListener('abort', this.giveUp);
+    this.deadlines.delete(this);
+    if (this.signal !== undefined) leave(this.signal, this);
     this.wake?.();
     return connection;
   }
@@ -248,14 +245,16 @@ export class Exchange {
   }
 
   private restart(): void {
-    clearTimeout(this.timer);
-    if (!this.over) this.timer = setTimeout(this.expire, this.timeoutMs);
+    this.dueMs = performance.now() + this.timeoutMs;
   }
 
-  private readonly expire = (): void =>
+  expire(): void {
     this.fail(transient(`${this.what}: no whole answer within ${this.timeoutMs} ms`, { code: 'timeout' }));
+  }
 
-  private readonly giveUp = (): void => this.fail(aborted(`${this.what}: given up`));
+  giveUp(): void {
+    this.fail(aborted(`${this.what}: given up`));
+  }
 }
 
 /** Without copying, if they lie side by side already: the wire puts a body into one piece. */

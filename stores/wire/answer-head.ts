@@ -103,7 +103,7 @@ function headersOf(text: string): IncomingHttpHeaders | null {
   for (let at = text.indexOf('\r\n') + 2; at < text.length - 2; ) {
     const colon = text.indexOf(':', at);
     const end = text.indexOf('\r\n', colon);
-    const name = text.slice(at, colon).toLowerCase();
+    const name = lowerCase(text.slice(at, colon));
     const value = trimmed(text, colon + 1, end);
     const had = headers[name];
     if (had === undefined) headers[name] = value;
@@ -113,6 +113,18 @@ function headersOf(text: string): IncomingHttpHeaders | null {
     at = end + 2;
   }
   return headers;
+}
+
+/** Of names that were met before: a server sends the same ones with each answer. */
+const NAMES = new Map<string, string>();
+const NAMES_KEPT = 256;
+
+function lowerCase(name: string): string {
+  const known = NAMES.get(name);
+  if (known !== undefined) return known;
+  const made = name.toLowerCase();
+  if (NAMES.size < NAMES_KEPT) NAMES.set(name, made);
+  return made;
 }
 
 /** Without the blanks around it. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { aborted, messageOf, transient } from '../../../runtime/errors.js';
 import { type HttpClient, type HttpClientOptions, httpClient } from '../../../stores/http-client.js';
-import { startOnlyWhile } from '../../../stores/http-exchange.js';
+import { startOnlyWhile } from '../../../stores/http-signals.js';
 import { makeAuthority } from '../../support/certificates.js';
 import { useGround } from '../../support/services.js';
 import { startNginx } from '../../support/stores/nginx.js';
