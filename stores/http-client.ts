@@ -86,6 +86,7 @@ export interface CarriedRequest {
 
 const CONNECTIONS = 128;
 const TIMEOUT_MS = 30_000;
+const ACCEPTED: readonly number[] = [200];
 const OURS = { 'accept-encoding': 'identity', 'user-agent': 'convoy' };
 /** More of an error page is not read. */
 const ERROR_BODY_BYTES = 16_384;
@@ -98,39 +99,42 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
   const deadlines = new Deadlines();
   const carrier = options.carrier ?? carrierTo(origin, options);
 
-  async function ask(request: HttpRequest, exchange: Exchange): Promise<Answer> {
-    const { method, path, headers, body, what, accept = [200] } = request;
-    const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
-    const length = steps ? { 'content-length': String(body.length) } : undefined;
-    if (!exchange.failed)
-      carrier.carry(
-        {
-          origin,
-          method,
-          path,
-          headers: length === undefined && headers === undefined ? OURS : { ...OURS, ...length, ...headers },
-          body: isStream(body)
-            ? exchange.sent(body, Number(headers?.['content-length']))
-            : steps
-              ? exchange.sentInSteps(body)
-              : (body ?? null),
-        },
-        exchange,
-      );
-    await exchange.head;
-    const answer = new Answer(what, method, exchange);
-    if (typeof accept === 'function' ? accept(answer) : accept.includes(exchange.status)) return answer;
-    throw statusError(what, answer, explain(answer, await answer.beginning(ERROR_BODY_BYTES), request));
-  }
-
   const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
     new Exchange(what, own ?? timeoutMs, signal, deadlines);
+
+  function begin({ method, path, headers, body }: HttpRequest, exchange: Exchange): void {
+    if (exchange.failed) return;
+    const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
+    carrier.carry(
+      {
+        origin,
+        method,
+        path,
+        headers: headersOf(headers, steps ? body.length : null),
+        body: isStream(body)
+          ? exchange.sent(body, Number(headers?.['content-length']))
+          : steps
+            ? exchange.sentInSteps(body)
+            : (body ?? null),
+      },
+      exchange,
+    );
+  }
+
+  async function refusal(request: HttpRequest, answer: Answer): Promise<ConvoyError> {
+    const beginning = await answer.beginning(ERROR_BODY_BYTES);
+    return statusError(request.what, answer, explain(answer, beginning, request));
+  }
 
   return {
     async send(request, use) {
       const exchange = exchangeFor(request);
       try {
-        return await use(await ask(request, exchange));
+        begin(request, exchange);
+        await exchange.head;
+        const answer = new Answer(request.what, request.method, exchange);
+        if (!accepts(request, answer)) throw await refusal(request, answer);
+        return await use(answer);
       } finally {
         exchange.discard();
       }
@@ -138,7 +142,11 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     async stream(request) {
       const exchange = exchangeFor(request);
       try {
-        return Object.assign(await ask(request, exchange), { body: exchange.stream() });
+        begin(request, exchange);
+        await exchange.head;
+        const answer = new Answer(request.what, request.method, exchange);
+        if (!accepts(request, answer)) throw await refusal(request, answer);
+        return Object.assign(answer, { body: exchange.stream() });
       } catch (error) {
         exchange.discard();
         throw error;
@@ -148,6 +156,19 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
       await carrier.close();
     },
   };
+}
+
+function accepts({ accept = ACCEPTED }: HttpRequest, answer: HttpAnswer): boolean {
+  return typeof accept === 'function' ? accept(answer) : accept.includes(answer.status);
+}
+
+/** One spread, with every request: each costs more than the rest of this. */
+function headersOf(
+  headers: Readonly<Record<string, string>> | undefined,
+  length: number | null,
+): Readonly<Record<string, string>> {
+  if (length !== null) return { ...OURS, 'content-length': String(length), ...headers };
+  return headers === undefined ? OURS : { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...headers };
 }
 
 /** Over plain HTTP our own, with undici beside it; over TLS undici alone. */

@@ -38,7 +38,8 @@ export class Exchange {
   private over = false;
   private failure: ConvoyError | undefined;
   private wake: (() => void) | undefined;
-  private settleHead!: { resolve: () => void; reject: (error: Error) => void };
+  private headCame!: () => void;
+  private headFailed!: (error: Error) => void;
 
   constructor(
     private readonly what: string,
@@ -47,7 +48,8 @@ export class Exchange {
     private readonly deadlines: Deadlines,
   ) {
     this.head = new Promise((resolve, reject) => {
-      this.settleHead = { resolve, reject };
+      this.headCame = resolve;
+      this.headFailed = reject;
     });
     if (signal?.aborted) {
       this.giveUp();
@@ -78,7 +80,7 @@ export class Exchange {
     if (status < 200) return;
     this.status = status;
     this.headers = headers;
-    this.settleHead.resolve();
+    this.headCame();
   }
 
   onResponseData(connection: Connection, chunk: Buffer): void {
@@ -210,7 +212,7 @@ export class Exchange {
     if (this.over) return;
     this.failure = failure;
     this.chunks = [];
-    this.settleHead.reject(failure);
+    this.headFailed(failure);
     this.end()?.abort(failure);
   }
 

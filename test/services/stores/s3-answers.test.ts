@@ -200,8 +200,13 @@ describe('what an error means', () => {
       const answer = s3Error(status, code, more);
       return { ...answer, headers: { ...answer.headers, 'retry-after': '7' } };
     });
-    for (const asked of [store.read('k', 10), store.write('k', bytes('x'), props('x')), store.check()]) {
-      const error = await rejection(asked);
+    const asking = [
+      () => store.read('k', 10),
+      () => store.write('k', bytes('x'), props('x')),
+      () => store.check(),
+    ];
+    for (const ask of asking) {
+      const error = await rejection(ask());
       expect(error).toMatchObject({ ...expected, status });
       expect(error.message).toContain(words);
     }
