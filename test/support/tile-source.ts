@@ -117,7 +117,11 @@ function misbehave(
 ): void {
   switch (fault.kind) {
     case 'status':
-      response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
+      response.writeHead(fault.status, {
+        'content-length': Buffer.byteLength(fault.body ?? ''),
+        ...fault.headers,
+      });
+      response.end(fault.body);
       return;
     case 'truncate':
       response.writeHead(200, { 'content-length': body?.length ?? 100 });
