@@ -362,7 +362,7 @@ describe('a connection', () => {
 
 test('an answer that comes while the request is still written is heard, and its connection closed', async () => {
   const server = await raw((socket) => {
-    socket.write('HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n');
+    socket.write('HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nkeep-alive: timeout=600\r\n\r\n');
     socket.pause();
   });
   const wire = wireCarrier(server.origin, {
