@@ -267,12 +267,14 @@ export function propertyHeaders(
 
 /** MD5 as 32 hex digits from base64 (Content-MD5); null if it is none. */
 export function md5FromBase64(text: string | null): string | null {
-  const bytes = Buffer.from(text ?? '', 'base64');
+  if (text === null) return null;
+  const bytes = Buffer.from(text, 'base64');
   return bytes.length === 16 ? bytes.toString('hex') : null;
 }
 
 /** Last-Modified in ms since 1970. */
 export function modifiedOf(answer: HttpAnswer): ObjectInfo['modifiedMs'] {
-  const time = Date.parse(answer.header('last-modified') ?? '');
+  const text = answer.header('last-modified');
+  const time = text === null ? Number.NaN : Date.parse(text);
   return Number.isNaN(time) ? null : time;
 }

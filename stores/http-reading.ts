@@ -183,13 +183,10 @@ function refuseEncoding(answer: HttpAnswer, what: string): void {
 }
 
 function infoOf(answer: HttpAnswer, size: number): ObjectInfo {
-  return {
-    ...NO_PROPERTIES,
-    size,
-    md5: md5FromBase64(answer.header('content-md5')),
-    contentType: answer.header('content-type'),
-    modifiedMs: modifiedOf(answer),
-  };
+  const { headers, metadata } = NO_PROPERTIES;
+  const md5 = md5FromBase64(answer.header('content-md5'));
+  const contentType = answer.header('content-type');
+  return { size, md5, contentType, headers, metadata, modifiedMs: modifiedOf(answer) };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
