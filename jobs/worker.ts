@@ -250,15 +250,23 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     }
   }
 
-  async function windDown(): Promise<void> {
+  /** From when there is nothing more to do, or the signal has fired: a claim that is not answered then takes part of the time. */
+  function startWindDown(): { readonly lastWords: Promise<void>; readonly end: () => Promise<void> } {
     const finished = new AbortController();
-    const timers = [
-      clock.sleep(FINISH_MS, finished.signal).then(() => giveUp.abort()),
-      clock.sleep(LAST_WORDS_MS, finished.signal),
-    ];
-    await Promise.race([Promise.all(claims), timers[1]]);
-    finished.abort();
-    await Promise.allSettled(timers);
+    const timer = clock.sleep(FINISH_MS, finished.signal).then(() => giveUp.abort());
+    const lastWords = clock.sleep(LAST_WORDS_MS, finished.signal);
+    return {
+      lastWords,
+      async end() {
+        finished.abort();
+        await Promise.allSettled([timer, lastWords]);
+      },
+    };
+  }
+
+  async function windDown({ lastWords, end }: ReturnType<typeof startWindDown>): Promise<void> {
+    await Promise.race([Promise.all(claims), lastWords]);
+    await end();
     for (const served of serving.values()) close(served);
     await Promise.all(closing);
   }
@@ -292,6 +300,11 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
       // Every migration and every claim listens to them.
       setMaxListeners(0, signal, giveUp.signal);
       let result: WorkerOutcome | null = null;
+      let winding: ReturnType<typeof startWindDown> | null = null;
+      const stop = (): void => {
+        winding ??= startWindDown();
+      };
+      signal.addEventListener('abort', stop, { once: true });
       try {
         while (!signal.aborted && result === null) {
           closeIdle();
@@ -313,7 +326,8 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
           if (result === null) await rest(answer as Answer & { got: Idle }, signal);
         }
       } finally {
-        await windDown();
+        signal.removeEventListener('abort', stop);
+        await windDown(winding ?? startWindDown());
       }
       return result ?? { failures: false };
     },

@@ -190,6 +190,20 @@ export class Identity {
     };
   }
 
+  /**
+   * As `reading`, for a read that is about to be answered to somebody: rejects `permanent`/`hold` if what was read is of an etcd
+   * that has just been emptied, replaced or gone back.
+   */
+  answering(): (revision: number) => Promise<void> {
+    const floor = this.floor;
+    return async (revision) => {
+      if (floor.acceptances !== this.acceptances) return;
+      if (!this.isBelow(revision, floor)) return this.observe(revision);
+      const reason = await this.look();
+      if (reason !== null) throw permanent(reason, { code: 'hold' });
+    };
+  }
+
   private isBelow(revision: number, floor: Floor): boolean {
     return floor.acceptances === this.acceptances && revision < floor.revision;
   }

@@ -88,12 +88,12 @@ export function keepLease(options: LeaseOptions): KeptLease {
       confirmed ? client.get(key, call) : null,
     ]);
     if (stop.aborted) return true;
+    noteRevision?.(own?.revision ?? renewal.revision);
     if (renewal.ttlMs === 0 || (own !== null && own.entry?.lease !== leaseId)) {
       end(true);
       return true;
     }
     if (own !== null && renewal.term !== own.term) return false;
-    noteRevision?.(own?.revision ?? renewal.revision);
     if (trusted()) {
       trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
       use?.onRenewed(trustEnd, confirmed);

@@ -17,8 +17,15 @@ import type { RegistryReader } from './registry.js';
 /** Keys read in one transaction; etcd allows 128. */
 const BATCH = 100;
 
-/** Reads for the API, each of one revision and no dearer than what it is about. */
-export function reader({ client, keys }: EtcdContext): RegistryReader {
+/** Reads for the API, each of one revision and no dearer than what it is about; of an etcd that is not ours they are refused. */
+export function reader({ client, identity, keys }: EtcdContext): RegistryReader {
+  async function ours<T extends { readonly revision: number }>(read: () => Promise<T>): Promise<T> {
+    const judge = identity.answering();
+    const found = await read();
+    await judge(found.revision);
+    return found;
+  }
+
   /** Entries of single keys at one revision, in order. */
   async function getAll(
     wanted: readonly string[],
@@ -51,7 +58,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
 
   return {
     async readAll(signal) {
-      const { entries, revision } = await client.list(keys.root, { signal });
+      const { entries, revision } = await ours(() => client.list(keys.root, { signal }));
       return new Tables(keys, entries, revision).snapshot();
     },
 
@@ -61,7 +68,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
         { get: keys.assigned(name) },
         { list: keys.machines, keysOnly: true },
       ];
-      const { got, listed, revision } = await client.txn([], first, [], { signal });
+      const { got, listed, revision } = await ours(() => client.txn([], first, [], { signal }));
       const [record, assigned] = got;
       if (record === undefined) return null;
       const unit = decodeUnit(name, record.value, record.modified);
@@ -86,7 +93,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
     },
 
     async readStates(name, signal) {
-      const { entries, revision } = await client.list(keys.machines, { signal, keysOnly: true });
+      const { entries, revision } = await ours(() => client.list(keys.machines, { signal, keysOnly: true }));
       const ids = idsOf(entries);
       const wanted = ids.map((id) => keys.state(id, name));
       return statesOf(name, ids, await getAll(wanted, revision, signal));
@@ -94,7 +101,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
 
     async readMachines(signal) {
       const tables = [{ list: keys.machines }, { list: keys.known }];
-      const { listed, revision } = await client.txn([], tables, [], { signal });
+      const { listed, revision } = await ours(() => client.txn([], tables, [], { signal }));
       const machines: Machine[] = [];
       const known: KnownMachine[] = [];
       for (const { key, value } of listed.flat()) {
@@ -107,7 +114,7 @@ export function reader({ client, keys }: EtcdContext): RegistryReader {
 
     async readServices(service, signal) {
       const prefix = service === undefined ? keys.services : keys.servicesOf(service);
-      const { entries, revision } = await client.list(prefix, { signal });
+      const { entries, revision } = await ours(() => client.list(prefix, { signal }));
       const services = entries.flatMap(({ key, value }): ServiceEntry[] => {
         const at = keys.parse(key);
         return at?.kind === 'service' ? [decodeService(at, value)] : [];

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openEtcdRegistry } from '../../../registry/etcd-registry.js';
 import type { RegistryMemory } from '../../../registry/registry.js';
 import { systemClock } from '../../../runtime/clock.js';
+import { kindOf } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { aMachine, aUnit } from '../../contracts/registry-contract.js';
 import { memoryOfMachine } from '../../fakes/memory-registry.js';
@@ -42,6 +43,16 @@ describe('a strange etcd makes agents hold', () => {
     const all = await cluster();
     await startWith(all, null);
     await expectHold(all, /no cluster record/);
+  });
+
+  it('and shows nobody what it holds: the first read that is answered is refused', async () => {
+    const all = await cluster();
+    await startWith(all, null);
+    const first = await until('an answer', async () => {
+      const answer: unknown = await all.registry.readMachines().catch((error: unknown) => error);
+      return kindOf(answer) === 'transient' ? null : { answer };
+    });
+    expect(first.answer).toMatchObject({ code: 'hold', message: expect.stringMatching(/no cluster record/) });
   });
 
   it('when it is another cluster', async () => {
