@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { ImageGeometry, Lane, MigrationDefinition } from '../../../jobs/work-queue.js';
 import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } from '../../../jobs/worker.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { permanent } from '../../../runtime/errors.js';
+import { permanent, transient } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
 import { openStubRoute, type StubStores, stubStores } from '../../support/stub-route.js';
@@ -296,4 +296,23 @@ test('a worker counts what the queue counts', async () => {
   expect(worker.state).toMatchObject({ done: m.done + n.done, skipped: 0, failed: 0 });
   expect(worker.state.bytes).toBe((m.done + n.done) * 10);
   expect(worker.state.rate).toBeGreaterThan(0);
+});
+
+test('what is in flight when it is told to stop is given up in time, although a claim is not answered', async () => {
+  const b = bench();
+  const stores = await b.migration('m', { delayMs: 60_000 });
+  await b.migration('other');
+  let asked = 0;
+  const claim = b.queue.claim.bind(b.queue);
+  b.queue.claim = async (request) => {
+    asked++;
+    if (asked === 1) return claim({ ...request, migration: 'm' });
+    await clock.sleep(8_000);
+    throw transient('Redis does not answer');
+  };
+  const { stop } = b.start();
+  await until('a claim that is not answered', () => asked > 1 && stores.inFlight > 0);
+  const stopped = stop();
+  await until('what is in flight to be given up', () => stores.inFlight === 0, 6_000);
+  await stopped;
 });
