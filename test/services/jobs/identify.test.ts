@@ -110,10 +110,10 @@ test('over a planned migration adds what is new and tries what was refused, if i
   const before = source.requests.length;
   const again = start('--ids', path);
   expect(await again.ended).toBe(0);
-  expect(source.requests.slice(before).filter((key) => key.endsWith('.dzi'))).toEqual([
-    'new.dzi',
-    'later.dzi',
-  ]);
+  // Both are asked for at once, over two connections.
+  expect(new Set(source.requests.slice(before).filter((key) => key.endsWith('.dzi')))).toEqual(
+    new Set(['new.dzi', 'later.dzi']),
+  );
   expect(logOf(again)).toContain('"known":2,"added":2,"duplicates":0,"refused":0');
   expect(await status()).toMatchObject({ planClosed: true, images: { total: 4, refused: 0 }, failures: {} });
   expect(await plannedIds()).toEqual(['g1', 'g2', 'new', 'later']);
