@@ -37,7 +37,7 @@ export interface KeeperDeps {
   readonly log: Log;
   readonly giveUp: AbortSignal;
   /** So many settled tiles are told at once, without waiting for the next regular checkpoint. */
-  readonly batch: number;
+  readonly batch: () => number;
   /** Nothing is in flight and nothing more will start. */
   readonly isDrained: () => boolean;
   readonly onConfirmed: () => void;
@@ -62,7 +62,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
   let leasedUntil = leaseFrom(claimedAt);
 
   const leaseLasts = (): boolean => clock.steady() < leasedUntil;
-  const isDue = (): boolean => ledger.pending >= deps.batch || deps.isDrained();
+  const isDue = (): boolean => ledger.pending >= deps.batch() || deps.isDrained();
 
   /** The same checkpoint until it is answered: it may have been applied although no answer came. */
   async function send(point: Checkpoint): Promise<CheckpointReply> {

@@ -36,8 +36,8 @@ export interface RangeDeps {
  * Copies the tiles of a claim until it has ended, was lost, or was given back. `claimedAt` is when the claim was
  * first asked for, on the steady clock: from then its lease is reckoned.
  *
- * No tile starts past the lease, nor further than a window of twice what the pool may ever have in flight beyond what the
- * queue has confirmed: a crash repeats at most that many.
+ * No tile starts past the lease, nor further than a window of twice the pool's limit beyond what the queue has
+ * confirmed: a crash repeats at most that many.
  */
 export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps): Promise<void> {
   const { pool, outage } = deps;
@@ -56,7 +56,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
 
   const keeper = keepClaim(claim, claimedAt, ledger, {
     ...deps,
-    batch: pool.most,
+    batch: () => pool.limit,
     isDrained: () => (winding.signal.aborted ? running === 0 : ledger.edge === claim.end),
     onConfirmed: pump,
     onPausing: () => winding.abort(),
@@ -64,7 +64,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
 
   function pump(): void {
     while (
-      cursor < Math.min(claim.end, keeper.confirmed + 2 * pool.most) &&
+      cursor < Math.min(claim.end, keeper.confirmed + 2 * pool.limit) &&
       !winding.signal.aborted &&
       keeper.leaseLasts()
     )

@@ -7,8 +7,6 @@ import { shareOut } from './share-out.js';
 export interface TilePool {
   /** How many may be in flight: the adaptive limit, or the migration's part of the whole where that is less. */
   readonly limit: number;
-  /** What the limit never exceeds, however it adapts. */
-  readonly most: number;
   /** One more could be copied at once. */
   readonly hasRoom: boolean;
   /** Runs the task as soon as it may; again, before others, each time it answers `again`. */
@@ -133,7 +131,6 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       }
 
       return {
-        most,
         get limit() {
           return Math.max(1, places);
         },

@@ -236,7 +236,6 @@ function fixedPool(limit: number): TilePool {
   const queue = new PQueue({ concurrency: limit });
   return {
     limit,
-    most: limit,
     get hasRoom() {
       return queue.size === 0 && queue.pending < limit;
     },

@@ -285,6 +285,15 @@ describe('--until-empty', () => {
   });
 });
 
+test('a slow worker leaves to others the ranges that it cannot copy yet', async () => {
+  const b = bench();
+  await b.migration('m', { delayMs: 500 });
+  b.start('tiles', { concurrency: 64 });
+  await until('its first objects', async () => (await b.tiles('m')).done > 0);
+  // Two ranges of 100: one is copied, the next is open.
+  expect((await b.tiles('m')).claimed).toBeLessThanOrEqual(200);
+});
+
 test('a worker counts what the queue counts', async () => {
   const b = bench();
   await b.migration('m');
