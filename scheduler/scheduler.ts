@@ -159,7 +159,7 @@ class Leader {
     try {
       for await (const _ of view.changes(end)) {
         this.heardAt ??= this.options.clock.steady();
-        // What comes while many change at once is placed together.
+        // What comes while many change at once is placed together. Here, not by the loop's own gathering: the end of a grace waits for nobody.
         if (this.tookMs > 0) await this.options.clock.sleep(Math.min(this.tookMs, GATHER_MS), end);
         loop.wake();
       }

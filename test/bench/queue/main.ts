@@ -59,6 +59,7 @@ async function measure(): Promise<Measured> {
   const failures: Figure[] = [];
   for (const spread of SPREADS) failures.push(await failureFigure(spread));
   const of = <T>(costs: readonly T[], value: (cost: T) => number): number[] => costs.map(value);
+  const against = (value: (cost: Cost) => number): number[] => ratios(of(ours, value), of(theirs, value));
   const sides = (unit: string, value: (cost: Cost) => number): string =>
     `${inWords(median(of(ours, value)))} against ${inWords(median(of(theirs, value)))} ${unit}`;
   const plain = { target: null, beside: '' };
@@ -66,37 +67,25 @@ async function measure(): Promise<Measured> {
     figures: [
       {
         ...{ what: 'client CPU of claim and checkpoint for each tile, against a BullMQ job', unit: 'x' },
-        values: ratios(
-          of(ours, ({ cpu }) => cpu),
-          of(theirs, ({ cpu }) => cpu),
-        ),
+        values: against(({ cpu }) => cpu),
         target: { atMost: 1 / 50 },
         beside: sides('CPU s for 10,000 tiles', ({ cpu }) => cpu),
       },
       {
         ...{ what: 'memory of Redis for each tile that waits, against a BullMQ job', unit: 'x' },
-        values: ratios(
-          of(ours, ({ bytes }) => bytes),
-          of(theirs, ({ bytes }) => bytes),
-        ),
+        values: against(({ bytes }) => bytes),
         target: { atMost: 1 / 1000 },
         beside: sides('bytes', ({ bytes }) => bytes),
       },
       {
         ...{ what: "Redis's own CPU for each tile, against a BullMQ job", unit: 'x' },
-        values: ratios(
-          of(ours, ({ redisCpu }) => redisCpu),
-          of(theirs, ({ redisCpu }) => redisCpu),
-        ),
+        values: against(({ redisCpu }) => redisCpu),
         target: null,
         beside: sides('CPU s for 10,000 tiles', ({ redisCpu }) => redisCpu),
       },
       {
         ...{ what: 'tiles claimed and settled, against BullMQ jobs', unit: 'x' },
-        values: ratios(
-          of(ours, ({ tilesPerSecond }) => tilesPerSecond),
-          of(theirs, ({ tilesPerSecond }) => tilesPerSecond),
-        ),
+        values: against(({ tilesPerSecond }) => tilesPerSecond),
         target: null,
         beside: sides('tiles/s', ({ tilesPerSecond }) => tilesPerSecond),
       },
