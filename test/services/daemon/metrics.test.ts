@@ -25,9 +25,10 @@ beforeAll(async () => {
   etcd = await startProxy((await testEtcd(ground)).port);
   machine = await testMachine(ground, 'c', `http://127.0.0.1:${etcd.port}`);
   socket = join(machine.dir, 'run/api.sock');
-  await until('a leader', async () => {
+  // A machine may lead before it has joined; a unit that is asked for in between is counted as one nobody takes.
+  await until('a leader that has joined', async () => {
     const text = await getOver(socket, '/metrics').catch(() => '');
-    return text.includes('\nconvoy_leader 1\n');
+    return text.includes('\nconvoy_leader 1\n') && text.includes('\nconvoy_lease_held 1\n');
   });
   return () => etcd.close();
 });
