@@ -23,11 +23,11 @@ import type {
   EtcdClient,
   KeyRange,
   Operation,
-  Renewal,
   WatchResponse,
 } from './etcd-calls.js';
 import { translate } from './etcd-errors.js';
 import { type EtcdAccess, openHost } from './etcd-host.js';
+import { openRenewals } from './etcd-renewals.js';
 
 /** Time for one call, connecting included. */
 const CALL_MS = 5000;
@@ -41,26 +41,40 @@ export function openEtcdClient(
   access: EtcdAccess = {},
 ): EtcdClient {
   const hosts = endpoints.map((endpoint) => openHost(endpoint, clock, access));
-  /** How to end the streams on each host. */
+  const renewals = hosts.map((host) =>
+    openRenewals(
+      `etcd at ${host.endpoint}: renewing a lease`,
+      (withinMs) => host.run(clock.now() + withinMs, (etcd) => etcd.leaseClient.leaseKeepAlive()),
+      clock,
+    ),
+  );
+  /** How to end the watches on each host. */
   const streams = hosts.map(() => new Set<(error: Error) => void>());
   let current = 0;
   let closed = false;
 
   /** Runs one call on the present endpoint with a deadline, and turns to the next one if it did not answer. */
-  async function call<T>(
+  function call<T>(
+    what: string,
+    options: CallOptions,
+    run: (host: Etcd3, options: { deadline: number }) => Promise<T>,
+  ): Promise<T> {
+    return ask(what, options, (index, deadlineMs) => hosts[index]!.run(clock.now() + deadlineMs, run));
+  }
+
+  async function ask<T>(
     what: string,
     { deadlineMs = CALL_MS, signal }: CallOptions,
-    run: (host: Etcd3, options: { deadline: number }) => Promise<T>,
+    run: (index: number, deadlineMs: number) => Promise<T>,
   ): Promise<T> {
     if (closed) throw aborted('the registry is closed');
     if (signal?.aborted) throw aborted(`${what} was given up`);
     const index = current;
-    const host = hosts[index]!;
     try {
-      return await abortable(host.run(clock.now() + deadlineMs, run), what, signal);
+      return await abortable(run(index, deadlineMs), what, signal);
     } catch (error) {
       if (closed) throw aborted('the registry is closed', { cause: error });
-      const ours = translate(error, `etcd at ${host.endpoint}: ${what}`);
+      const ours = translate(error, `etcd at ${hosts[index]!.endpoint}: ${what}`);
       if (ours.kind === 'transient' || ours.code === 'tls') turnFrom(index);
       throw ours;
     }
@@ -70,7 +84,9 @@ export function openEtcdClient(
   function turnFrom(index: number): void {
     if (index !== current || hosts.length === 1) return;
     current = (index + 1) % hosts.length;
-    for (const end of streams[index]!) end(transient('the member does not answer calls any more'));
+    const error = transient('the member does not answer calls any more');
+    for (const end of streams[index]!) end(error);
+    renewals[index]!.drop(error);
   }
 
   return {
@@ -156,26 +172,8 @@ export function openEtcdClient(
       );
     },
 
-    renewLease(id, options = {}) {
-      return call('renewing a lease', options, async (host, o) => {
-        const stream = await host.leaseClient.leaseKeepAlive(o);
-        stream.on('error', () => undefined);
-        const answer = new Promise<Renewal>((resolve, reject) => {
-          stream.on('data', ({ TTL, header }) =>
-            resolve({
-              ttlMs: Number(TTL) * 1000,
-              revision: Number(header.revision),
-              term: header.raft_term,
-            }),
-          );
-          stream.on('error', reject);
-          stream.on('end', () => reject(new Error('etcd ended the stream without an answer')));
-        });
-        stream.write({ ID: id });
-        // Ended, not cancelled: for a cancelled stream etcd3 would drop the host's connections.
-        return answer.finally(() => stream.end());
-      });
-    },
+    renewLease: (id, options = {}) =>
+      ask('renewing a lease', options, (index, withinMs) => renewals[index]!.renew(id, withinMs)),
 
     watch(range, from, onResponse, onEnd, signal) {
       const index = current;
@@ -215,6 +213,7 @@ export function openEtcdClient(
 
     close() {
       closed = true;
+      for (const each of renewals) each.close();
       for (const host of hosts) host.close();
     },
   };

@@ -45,14 +45,20 @@ export interface Invocation {
 const OK = 0;
 const CANCELLED = 1;
 
-/** Reports the call once it is over; of a stream, each message that comes in and the failure it ends with. */
+/**
+ * Reports the call once it is over; of a watch, each message that comes in and the failure it ends with; of a stream of renewals,
+ * each as a call, also those that got no answer.
+ */
 export function measure(invocation: Invocation, clock: Pick<Clock, 'steady'>, onCall: OnEtcdCall): void {
   const { path, responseStream, requestSerialize, responseDeserialize } = invocation.methodDefinition;
   const operation = OPERATIONS[path.slice(path.lastIndexOf('/') + 1) as keyof typeof OPERATIONS];
   const sentAt = clock.steady();
+  /** Of a stream of renewals: when those were sent that have no answer yet. */
+  const renewals: number[] = [];
   let [bytesIn, bytesOut] = [0, 0];
   const tell = (ok: boolean): void => {
-    onCall({ operation, ms: operation === 'watch' ? null : clock.steady() - sentAt, ok, bytesIn, bytesOut });
+    const from = renewals.shift() ?? sentAt;
+    onCall({ operation, ms: operation === 'watch' ? null : clock.steady() - from, ok, bytesIn, bytesOut });
     [bytesIn, bytesOut] = [0, 0];
   };
   invocation.methodDefinition = {
@@ -60,6 +66,7 @@ export function measure(invocation: Invocation, clock: Pick<Clock, 'steady'>, on
     requestSerialize(message) {
       const request = requestSerialize(message);
       bytesOut += request.length;
+      if (path.endsWith('/LeaseKeepAlive')) renewals.push(clock.steady());
       return request;
     },
     responseDeserialize(message) {
@@ -69,6 +76,7 @@ export function measure(invocation: Invocation, clock: Pick<Clock, 'steady'>, on
     },
   };
   invocation.call.on('status', ({ code }) => {
-    if (!responseStream || (code !== OK && code !== CANCELLED)) tell(code === OK);
+    if (path.endsWith('/LeaseKeepAlive')) while (renewals.length > 0) tell(false);
+    else if (!responseStream || (code !== OK && code !== CANCELLED)) tell(code === OK);
   });
 }
