@@ -6,8 +6,8 @@ import { type Side, type StoreEnvironment, storeEnvironment } from './environmen
 import type { Limiter } from './limiter.js';
 import { type Location, parseDestination, parseLocation } from './location.js';
 import { can, type Store, type WritableStore } from './store.js';
-import { type LatencyOf, type StoreCounts, storeCounts } from './store-metrics.js';
-import { type RetryOptions, withLimit, withLog, withMeter, withRetry } from './wrap.js';
+import { type LatencyOf, storeCounts } from './store-metrics.js';
+import { type RetryOptions, withCare } from './wrap.js';
 
 export interface OpenOptions {
   readonly log: Log;
@@ -23,18 +23,23 @@ export interface OpenOptions {
 }
 
 /**
- * The one place where a location becomes a store, in its standard wrappers: retry around limit around meter around log. Asks
- * the store nothing yet, save a token where it needs one; credentials are read anew each time. Throws a `UsageError`
+ * The one place where a location becomes a store that is logged, metered, limited and asked again (`wrap.ts`). Asks the
+ * store nothing yet, save a token where it needs one; credentials are read anew each time. Throws a `UsageError`
  * that names the variable whose value is missing or cannot be right. Side null: neither of a migration's.
  */
 export async function openStore(location: string, side: Side | null, options: OpenOptions): Promise<Store> {
-  const { env, meter, latencyOf } = options;
+  const { log, env, retry, limiter, meter, latencyOf } = options;
   const settings = storeEnvironment(env, side, readCredentialFiles(env));
   const at = parseLocation(location);
   const metered = meter !== undefined || latencyOf !== undefined;
   const as = { side: side ?? 'other', kind: at.kind } as const;
   const counts = metered ? storeCounts(meter ?? silentMeter, as, latencyOf) : null;
-  return inWrappers(await openPlain(at, settings), counts, options);
+  return withCare(await openPlain(at, settings), {
+    log,
+    ...(retry === undefined ? {} : { retry }),
+    ...(limiter === undefined ? {} : { limiter }),
+    ...(counts === null ? {} : { meter: { counts, clock: systemClock() } }),
+  });
 }
 
 export function openSource(location: string, options: OpenOptions): Promise<Store> {
@@ -71,15 +76,4 @@ async function openPlain(location: Location, env: StoreEnvironment): Promise<Sto
     case 'pkgcloud':
       return (await import('./pkgcloud/open.js')).openPkgcloud(location, env);
   }
-}
-
-function inWrappers<S extends Store>(
-  store: S,
-  counts: StoreCounts | null,
-  { log, retry, limiter }: OpenOptions,
-): S {
-  const logged = withLog(store, log);
-  const counted = counts === null ? logged : withMeter(logged, counts, systemClock());
-  const limited = limiter === undefined ? counted : withLimit(counted, limiter);
-  return retry === undefined ? limited : withRetry(limited, retry);
 }

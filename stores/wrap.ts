@@ -8,8 +8,8 @@ import type { PartialWrite, Store, StoredObject } from './store.js';
 import type { StoreCounts } from './store-metrics.js';
 
 /**
- * The operations a wrapper stands around, with the places of the key (or prefix), of the signal and of bytes to be
- * written among their arguments. What asks the store nothing is not among them.
+ * The operations that are seen through, with the places of the key (or prefix), of the signal and of bytes to be written
+ * among their arguments. What asks the store nothing is not among them.
  */
 const OPERATIONS = {
   check: { key: null, signal: 0 },
@@ -37,52 +37,14 @@ interface Places {
 }
 type StoreOperation = keyof typeof OPERATIONS;
 
-interface Call {
-  readonly operation: StoreOperation | keyof PartialWrite;
-  /** The key, or the prefix of a listing; '' where there is none. */
-  readonly key: string;
-  readonly signal: AbortSignal | undefined;
-  /** Of a write: as many bytes. Else 0. */
-  readonly sent: number;
-}
-type Around = <T>(call: Call, make: () => Promise<T>) => Promise<T>;
+/** The same of a write in parts, whose key is known. */
+const STEPS = {
+  writePart: { key: null, signal: 3, bytes: 1 },
+  complete: { key: null, signal: 1 },
+  abandon: { key: null, signal: 0 },
+} as const satisfies Record<keyof PartialWrite, Places>;
+
 type Method = (...args: unknown[]) => Promise<unknown>;
-
-/** The same store with something around each of its operations. Everything else of it stays as it is. */
-function wrap<S extends Store>(store: S, around: Around): S {
-  const wrapped: S = { ...store };
-  const methods = wrapped as Record<string, unknown>;
-  for (const [operation, places] of Object.entries(OPERATIONS) as [StoreOperation, Places][]) {
-    const method = store[operation] as Method | undefined;
-    if (method !== undefined) methods[operation] = wrapMethod(operation, places, method, around);
-  }
-  const { beginParts } = wrapped;
-  if (beginParts !== undefined)
-    methods.beginParts = async (...args: Parameters<typeof beginParts>): Promise<PartialWrite> =>
-      wrapParts(args[0], await beginParts(...args), around);
-  return wrapped;
-}
-
-function wrapMethod(operation: StoreOperation, places: Places, method: Method, around: Around): Method {
-  return (...args) => {
-    const key = places.key === null ? '' : (args[places.key] as string);
-    const signal = args[places.signal] as AbortSignal | undefined;
-    const sent = places.bytes === undefined ? 0 : (args[places.bytes] as Uint8Array).length;
-    return around({ operation, key, signal, sent }, () => method(...args));
-  };
-}
-
-function wrapParts(key: string, parts: PartialWrite, around: Around): PartialWrite {
-  return {
-    writePart: (index, bytes, md5, signal) =>
-      around({ operation: 'writePart', key, signal, sent: bytes.length }, () =>
-        parts.writePart(index, bytes, md5, signal),
-      ),
-    complete: (md5, signal) =>
-      around({ operation: 'complete', key, signal, sent: 0 }, () => parts.complete(md5, signal)),
-    abandon: (signal) => around({ operation: 'abandon', key, signal, sent: 0 }, () => parts.abandon(signal)),
-  };
-}
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -99,75 +61,125 @@ const BACKOFF: BackoffPolicy = { firstMs: 200, factor: 3, maxMs: 3_000 };
 /** Waiting longer than this is the work queue's business. */
 const MAX_WAIT_MS = 5_000;
 
-/**
- * Repeats an operation that failed `transient`, for seconds: the first level of retry. A store that asks for more
- * patience than that gets its error handed on at once, with what it asked for. Of `readStream` only the opening is
- * repeated, and nothing of `writeStream`: a body is good for one reading (`copyLarge` goes on where one broke).
- */
-export function withRetry<S extends Store>(store: S, options: RetryOptions): S {
-  return wrap(store, async ({ operation, signal }, make) => {
+/** What is done about each operation of a store; whatever is absent is not done. */
+export interface Care {
+  /**
+   * Repeats an operation that failed `transient`, for seconds: the first level of retry. A store that asks for more
+   * patience than that gets its error handed on at once, with what it asked for. Of `readStream` only the opening is
+   * repeated, and nothing of `writeStream`: a body is good for one reading (`copyLarge` goes on where one broke).
+   */
+  readonly retry?: RetryOptions;
+  /** Each attempt waits for its turn. One limiter may stand before many stores. */
+  readonly limiter?: Limiter;
+  /**
+   * Counts and times each attempt, without the wait for its turn, and the bytes of objects that are read or written whole
+   * or in parts. Of a stream the opening is timed, and its bytes are not counted.
+   */
+  readonly meter?: { readonly counts: StoreCounts; readonly clock: Pick<Clock, 'steady'> };
+  /** Each attempt that failed as a line of level debug; who decides what it means logs it once more, louder. */
+  readonly log?: Log;
+}
+
+/** The same store, with care taken of each of its operations. Everything else of it stays as it is. */
+export function withCare<S extends Store>(store: S, care: Care): S {
+  const careful: S = { ...store };
+  const methods = careful as Record<string, unknown>;
+  for (const [operation, places] of Object.entries(OPERATIONS) as [StoreOperation, Places][]) {
+    const method = store[operation] as Method | undefined;
+    if (method !== undefined) methods[operation] = seeThrough({ store, operation, places, care }, method);
+  }
+  const { beginParts } = careful;
+  if (beginParts !== undefined)
+    methods.beginParts = async (...args: Parameters<typeof beginParts>): Promise<PartialWrite> =>
+      carefulParts(store, args[0], await beginParts(...args), care);
+  return careful;
+}
+
+function carefulParts(store: Store, key: string, parts: PartialWrite, care: Care): PartialWrite {
+  const careful: Partial<Record<keyof PartialWrite, Method>> = {};
+  for (const [operation, places] of Object.entries(STEPS) as [keyof PartialWrite, Places][])
+    careful[operation] = seeThrough(
+      { store, operation, key, places, care },
+      (parts[operation] as Method).bind(parts),
+    );
+  return careful as unknown as PartialWrite;
+}
+
+interface Through {
+  readonly store: Store;
+  readonly operation: StoreOperation | keyof PartialWrite;
+  readonly places: Places;
+  /** Where it is not among the arguments. */
+  readonly key?: string;
+  readonly care: Care;
+}
+
+/** One function for all of it: with every tile it is gone through twice. */
+function seeThrough({ store, operation, places, key = '', care }: Through, method: Method): Method {
+  const { retry, limiter, meter, log } = care;
+
+  /** An error of an SDK may quote the URL it asked, signature and all. */
+  function tell(error: unknown, args: readonly unknown[]): void {
+    if (log === undefined) return;
+    const { code, status } = error instanceof ConvoyError ? error : {};
+    const asked = places.key === null ? key : args[places.key];
+    const what = { store: store.name, operation, key: asked, kind: kindOf(error), code, status };
+    log.debug(what, scrub(messageOf(error)));
+  }
+
+  return async (...args) => {
+    const signal = args[places.signal] as AbortSignal | undefined;
     for (let attempt = 1; ; attempt++) {
+      if (limiter !== undefined) await limiter.turn(signal);
+      const began = meter === undefined ? 0 : meter.clock.steady();
       try {
-        return await make();
+        const result = await method(...args);
+        if (meter !== undefined) {
+          meter.counts.seconds(operation, 'ok', (meter.clock.steady() - began) / 1000);
+          const sent = places.bytes === undefined ? 0 : (args[places.bytes] as Uint8Array).length;
+          const bytes = sent + bytesIn(result);
+          if (bytes > 0) meter.counts.bytes(operation, bytes);
+        }
+        return result;
       } catch (error) {
-        if (!(error instanceof ConvoyError) || error.kind !== 'transient') throw error;
-        options.beforeRepeat?.(signal);
-        options.onError?.(error);
-        if (attempt === ATTEMPTS || operation === 'writeStream') throw error;
-        const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF, options.random()));
-        if (waitMs > MAX_WAIT_MS) throw error;
-        await options.clock.sleep(waitMs, signal);
-        // Of a process that was frozen meanwhile, no other timer may have fired yet.
-        options.beforeRepeat?.(signal);
+        tell(error, args);
+        meter?.counts.seconds(operation, outcomeOf(error), (meter.clock.steady() - began) / 1000);
+        if (retry === undefined || !isTransient(error)) throw error;
+        const isLast = attempt === ATTEMPTS || operation === 'writeStream';
+        await untilRepeat(error, isLast ? null : attempt, retry, signal);
       }
     }
-  });
+  };
 }
 
-/** Each operation, retries included, waits for its turn. One limiter may stand before many stores. */
-export function withLimit<S extends Store>(store: S, limiter: Limiter): S {
-  return wrap(store, ({ signal }, make) => limiter.turn(signal).then(make));
+/** Rejects, mostly with the error itself, if it is not to be repeated; attempt null: because it was the last. */
+async function untilRepeat(
+  error: ConvoyError,
+  attempt: number | null,
+  { clock, random, onError, beforeRepeat }: RetryOptions,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  beforeRepeat?.(signal);
+  onError?.(error);
+  if (attempt === null) throw error;
+  const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(attempt, BACKOFF, random()));
+  if (waitMs > MAX_WAIT_MS) throw error;
+  await clock.sleep(waitMs, signal);
+  // Of a process that was frozen meanwhile, no other timer may have fired yet.
+  beforeRepeat?.(signal);
 }
 
-/**
- * Counts and times each attempt of each operation, and the bytes of objects that are read or written whole or in
- * parts. Of a stream the opening is timed, and its bytes are not counted.
- */
-export function withMeter<S extends Store>(store: S, counts: StoreCounts, clock: Pick<Clock, 'steady'>): S {
-  return wrap(store, async ({ operation, sent }, make) => {
-    const began = clock.steady();
-    try {
-      const result = await make();
-      counts.seconds(operation, 'ok', (clock.steady() - began) / 1000);
-      const bytes = sent + bytesIn(result);
-      if (bytes > 0) counts.bytes(operation, bytes);
-      return result;
-    } catch (error) {
-      const kind = kindOf(error);
-      const outcome = kind === 'conflict' ? 'permanent' : kind;
-      counts.seconds(operation, outcome, (clock.steady() - began) / 1000);
-      throw error;
-    }
-  });
+function isTransient(error: unknown): error is ConvoyError {
+  return error instanceof ConvoyError && error.kind === 'transient';
+}
+
+function outcomeOf(error: unknown): Parameters<StoreCounts['seconds']>[1] {
+  const kind = kindOf(error);
+  return kind === 'conflict' ? 'permanent' : kind;
 }
 
 /** Of what `read` and `readStart` answer; 0 of anything else. */
 function bytesIn(result: unknown): number {
   const bytes = (result as Partial<StoredObject> | null | undefined)?.bytes;
   return bytes === undefined ? 0 : bytes.length;
-}
-
-/** Each failed operation as a line of level debug; who decides what it means logs it once more, louder. */
-export function withLog<S extends Store>(store: S, log: Log): S {
-  return wrap(store, async ({ operation, key }, make) => {
-    try {
-      return await make();
-    } catch (error) {
-      const { code, status } = error instanceof ConvoyError ? error : {};
-      // An error of an SDK may quote the URL it asked, signature and all.
-      const message = scrub(messageOf(error));
-      log.debug({ store: store.name, operation, key, kind: kindOf(error), code, status }, message);
-      throw error;
-    }
-  });
 }

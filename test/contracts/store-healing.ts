@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { aborted } from '../../runtime/errors.js';
 import { copyLarge } from '../../stores/large.js';
 import { can, NO_PROPERTIES } from '../../stores/store.js';
-import { withRetry } from '../../stores/wrap.js';
+import { withCare } from '../../stores/wrap.js';
 import { memoryStore } from '../fakes/memory-store.js';
 import { busy, type Fault } from '../support/stores/fault-proxy.js';
 import { collect, LIMIT, md5, noise, properties, type registerCases, text } from './store-cases.js';
@@ -27,7 +27,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
   for (const [what, fault] of TRANSIENT)
     cases.test(`in its wrappers nobody notices ${what}`, [], async () => {
       const { clock, slept } = quickClock();
-      const store = withRetry(patient(), { clock, random: () => 0 });
+      const store = withCare(patient(), { retry: { clock, random: () => 0 } });
       const which = operationsOf(store).filter(
         ({ name, answersBody }) => name !== 'readStream' && (answersBody || fault.kind !== 'truncate'),
       );
@@ -43,7 +43,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
     ['write'],
     async () => {
       const { clock } = quickClock();
-      const store = withRetry(patient(), { clock, random: () => 0 });
+      const store = withCare(patient(), { retry: { clock, random: () => 0 } });
       if (!can(store, 'write')) throw new Error('opened without its abilities');
       // Two of three requests are struck at most, by whatever rule comes first.
       proxy().add({ fault: { kind: 'reset', when: 'sending', after: 1_000 }, method: 'PUT', every: 7 });
@@ -67,7 +67,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
     ['beginParts', 'partBytes', 'write'],
     async () => {
       const { clock } = quickClock();
-      const store = withRetry(patient(), { clock, random: () => 0 });
+      const store = withCare(patient(), { retry: { clock, random: () => 0 } });
       if (!can(store, 'beginParts', 'partBytes')) throw new Error('opened without its abilities');
       const key = await newObject(text('old'));
       const bytes = noise(store.partBytes(1) * 2 + 5, 30);
@@ -95,7 +95,7 @@ export function storeHealing(faulty: Faulty, cases: ReturnType<typeof registerCa
     async () => {
       const bytes = noise(6_000_000, 40);
       const key = await newObject(bytes);
-      const store = withRetry(patient(), { clock: quickClock().clock, random: () => 0 });
+      const store = withCare(patient(), { retry: { clock: quickClock().clock, random: () => 0 } });
       proxy().add({ fault: { kind: 'reset', when: 'receiving', after: 1_500_000 }, method: 'GET', first: 3 });
       const destination = memoryStore();
       const copied = await copyLarge(store, key, destination);

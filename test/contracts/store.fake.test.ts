@@ -2,7 +2,7 @@ import { systemClock } from '../../runtime/clock.js';
 import { silentLog } from '../../runtime/log.js';
 import { createLimiter } from '../../stores/limiter.js';
 import type { Ability } from '../../stores/store.js';
-import { withLimit, withLog, withRetry } from '../../stores/wrap.js';
+import { withCare } from '../../stores/wrap.js';
 import { type MemoryOptions, memoryStore } from '../fakes/memory-store.js';
 import { noCredentials } from './store-cases.js';
 import { type StoreSetUp, storeContract } from './store-contract.js';
@@ -32,8 +32,15 @@ storeContract(
   'memory in its wrappers',
   async () => {
     const inWrappers = (options?: MemoryOptions) => {
-      const limited = withLimit(withLog(memoryStore(options), silentLog), createLimiter(100_000, clock));
-      const { objects: _, unfinished: __, ...store } = withRetry(limited, { clock, random: Math.random });
+      const {
+        objects: _,
+        unfinished: __,
+        ...store
+      } = withCare(memoryStore(options), {
+        log: silentLog,
+        limiter: createLimiter(100_000, clock),
+        retry: { clock, random: Math.random },
+      });
       return store;
     };
     const store = inWrappers();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
 import { copyLarge } from '../../../stores/large.js';
 import type { PartialWrite, Store } from '../../../stores/store.js';
-import { withRetry } from '../../../stores/wrap.js';
+import { withCare } from '../../../stores/wrap.js';
 import { md5, noise, properties, text } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 
@@ -80,7 +80,11 @@ describe.each([
     const bytes = noise(PART * 2 + 1);
     const { source, destination } = await twoStores(bytes);
     const options = { clock: QUICK, random: () => 0 };
-    await copyLarge(withRetry(source, options), 'k', withRetry(roles(destination), options));
+    await copyLarge(
+      withCare(source, { retry: options }),
+      'k',
+      withCare(roles(destination), { retry: options }),
+    );
     expect((await destination.read('k', PART * 3)).md5).toBe(md5(bytes));
   });
 
@@ -203,7 +207,7 @@ test('a part that fails is repeated as it was, while the next is read', async ()
       return writePart(index, part, ...rest);
     },
   }));
-  await copyLarge(source, 'k', withRetry(destination, { clock: QUICK, random: () => 0 }));
+  await copyLarge(source, 'k', withCare(destination, { retry: { clock: QUICK, random: () => 0 } }));
   expect(failed.size).toBe(7);
   expect((await destination.read('k', bytes.length)).md5).toBe(md5(bytes));
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { permanent, transient } from '../../../runtime/errors.js';
 import { createLimiter } from '../../../stores/limiter.js';
 import { NO_PROPERTIES, type PartialWrite } from '../../../stores/store.js';
-import { withLimit, withLog, withMeter, withRetry } from '../../../stores/wrap.js';
+import { withCare } from '../../../stores/wrap.js';
 import { collect } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
 import { manualClock } from '../../support/clock.js';
@@ -35,17 +35,15 @@ async function settle<T>(clock: ReturnType<typeof manualClock>, promise: Promise
   return promise;
 }
 
-describe('withRetry', () => {
+describe('retry', () => {
   const busy = () => transient('busy', { status: 503 });
 
   test('heals what passes within seconds, and every error is heard', async () => {
     const clock = manualClock();
     const { store, calls } = failing(busy(), busy(), busy());
     const heard: unknown[] = [];
-    const retrying = withRetry(store, {
-      clock,
-      random: () => 0.5,
-      onError: (error) => heard.push(error.status),
+    const retrying = withCare(store, {
+      retry: { clock, random: () => 0.5, onError: (error) => heard.push(error.status) },
     });
     expect(await settle(clock, retrying.read('k', 1))).toBe(BODY);
     expect(calls()).toBe(4);
@@ -57,13 +55,15 @@ describe('withRetry', () => {
     const clock = manualClock();
     const options = { clock, random: () => 0.5 };
     const stubborn = failing(busy(), busy(), busy(), busy(), busy());
-    await expect(settle(clock, withRetry(stubborn.store, options).read('k', 1))).rejects.toMatchObject({
+    await expect(
+      settle(clock, withCare(stubborn.store, { retry: options }).read('k', 1)),
+    ).rejects.toMatchObject({
       status: 503,
     });
     expect(stubborn.calls()).toBe(4);
     for (const error of [permanent('no'), transient('later', { retryAfterMs: 60_000 })]) {
       const { store, calls } = failing(error);
-      await expect(withRetry(store, options).read('k', 1)).rejects.toBe(error);
+      await expect(withCare(store, { retry: options }).read('k', 1)).rejects.toBe(error);
       expect(calls()).toBe(1);
     }
   });
@@ -71,7 +71,7 @@ describe('withRetry', () => {
   test('waits as long as the store asked', async () => {
     const clock = manualClock();
     const { store } = failing(transient('busy', { retryAfterMs: 4_000 }));
-    await settle(clock, withRetry(store, { clock, random: () => 0 }).read('k', 1));
+    await settle(clock, withCare(store, { retry: { clock, random: () => 0 } }).read('k', 1));
     expect(clock.now() - 1_000_000).toBeGreaterThanOrEqual(4_000);
   });
 
@@ -84,14 +84,15 @@ describe('withRetry', () => {
     const { signal } = new AbortController();
     const heard: unknown[] = [];
     let asked = 0;
-    const reading = withRetry(store, {
+    const retry = {
       ...{ clock, random: () => 0 },
-      onError: (error) => heard.push(error),
-      beforeRepeat(given) {
+      onError: (error: unknown) => heard.push(error),
+      beforeRepeat(given: unknown) {
         expect(given).toBe(signal);
         if (++asked === knownAt) throw permanent('over');
       },
-    }).read('k', 1, signal);
+    };
+    const reading = withCare(store, { retry }).read('k', 1, signal);
     await expect(settle(clock, reading)).rejects.toThrow('over');
     expect(calls()).toBe(1);
     // What nobody waits for any more says nothing of the store.
@@ -102,7 +103,7 @@ describe('withRetry', () => {
     const clock = manualClock();
     const { store } = failing(busy());
     const stop = new AbortController();
-    const reading = withRetry(store, { clock, random: () => 0 }).read('k', 1, stop.signal);
+    const reading = withCare(store, { retry: { clock, random: () => 0 } }).read('k', 1, stop.signal);
     await clock.sleeping();
     stop.abort();
     await expect(reading).rejects.toMatchObject({ kind: 'aborted' });
@@ -165,7 +166,7 @@ test.each(EACH)('%s is repeated, logged and limited', async (name, key, ask) => 
   let turns = 0;
   const limiter = { turn: async () => void turns++ };
   const log = { debug: (fields: object) => lines.push(fields) } as never;
-  const wrapped = withRetry(withLimit(withLog(store, log), limiter), { clock, random: () => 0 });
+  const wrapped = withCare(store, { log, limiter, retry: { clock, random: () => 0 } });
   await settle(clock, ask(wrapped));
   expect([calls[name], turns]).toEqual([3, 3]);
   expect(lines.map((line) => [line.operation, line.key])).toEqual([
@@ -178,7 +179,7 @@ test.each(EACH)('a signal ends the waiting of %s', async (name, _, ask) => {
   const clock = manualClock();
   const { store, calls } = await flaky(1);
   const stop = new AbortController();
-  const asking = ask(withRetry(store, { clock, random: () => 0 }), stop.signal);
+  const asking = ask(withCare(store, { retry: { clock, random: () => 0 } }), stop.signal);
   await clock.sleeping();
   stop.abort();
   await expect(asking).rejects.toMatchObject({ kind: 'aborted' });
@@ -192,7 +193,7 @@ test('a stream that is written waits for its turn no longer than its signal lets
     yield BODY.bytes;
   }
   const store = memoryStore();
-  await withLimit(store, limiter).writeStream('k', body(), 1, NO_PROPERTIES, stop.signal);
+  await withCare(store, { limiter }).writeStream('k', body(), 1, NO_PROPERTIES, stop.signal);
   expect(store.objects.get('k')?.size).toBe(1);
 });
 
@@ -203,7 +204,7 @@ test('the steps of a writing in parts are repeated, logged and limited', async (
   let turns = 0;
   const log = { debug: (fields: object) => lines.push(fields) } as never;
   const limiter = { turn: async () => void turns++ };
-  const wrapped = withRetry(withLimit(withLog(store, log), limiter), { clock, random: () => 0 });
+  const wrapped = withCare(store, { log, limiter, retry: { clock, random: () => 0 } });
   const writing = await settle(clock, wrapped.beginParts('large', 1, NO_PROPERTIES));
   await settle(clock, writing.writePart(0, BODY.bytes, PROPERTIES.md5));
   await settle(clock, writing.complete(PROPERTIES.md5));
@@ -219,9 +220,8 @@ test('the steps of a writing in parts are repeated, logged and limited', async (
 test('a stream that is written is never repeated, yet its error is heard', async () => {
   const { store, calls } = await flaky(1);
   const heard: unknown[] = [];
-  const wrapped = withRetry(store, {
-    ...{ clock: manualClock(), random: () => 0 },
-    onError: ({ code }) => heard.push(code),
+  const wrapped = withCare(store, {
+    retry: { clock: manualClock(), random: () => 0, onError: ({ code }) => heard.push(code) },
   });
   async function* body(): AsyncGenerator<Uint8Array> {
     yield BODY.bytes;
@@ -243,12 +243,15 @@ test('of a stream that is read only the opening is repeated', async () => {
     }
     return { ...stream, body: broken() };
   };
-  const { body } = await settle(clock, withRetry(store, { clock, random: () => 0 }).readStream('k', 0));
+  const { body } = await settle(
+    clock,
+    withCare(store, { retry: { clock, random: () => 0 } }).readStream('k', 0),
+  );
   await expect(collect(body)).rejects.toMatchObject({ code: 'truncated' });
   expect(calls.readStream).toBe(2);
 });
 
-test('withLimit spaces requests evenly, also after a rest: no bursts', async () => {
+test('a limiter spaces requests evenly, also after a rest: no bursts', async () => {
   const clock = manualClock();
   const { store } = failing();
   const times: number[] = [];
@@ -257,7 +260,7 @@ test('withLimit spaces requests evenly, also after a rest: no bursts', async () 
     times.push(clock.now() - 1_000_000);
     return read(...args);
   };
-  const limited = withLimit(store, createLimiter(10, clock));
+  const limited = withCare(store, { limiter: createLimiter(10, clock) });
   await settle(clock, Promise.all(Array.from({ length: 5 }, () => limited.read('k', 1))));
   await clock.advance(60_000);
   await settle(clock, Promise.all(Array.from({ length: 3 }, () => limited.read('k', 1))));
@@ -282,7 +285,7 @@ test.each([...EACH.map(([name, , ask]) => [name, ask] as const)])(
       seconds: (...one: unknown[]) => told.push(one),
       bytes: (...one: unknown[]) => told.push(one),
     };
-    const counted = withMeter(store, counts, clock);
+    const counted = withCare(store, { meter: { counts, clock } });
     await expect(ask(counted)).rejects.toMatchObject({ kind: 'transient' });
     await ask(counted);
     expect(calls[name]).toBe(2);
@@ -301,7 +304,7 @@ test('the parts of a large object are timed and counted each by itself', async (
     seconds: (operation: string, outcome: string) => told.push(`${operation} ${outcome}`),
     bytes: (operation: string, bytes: number) => told.push(`${operation} ${bytes}`),
   };
-  const counted = withMeter(memoryStore(), counts, clock);
+  const counted = withCare(memoryStore(), { meter: { counts, clock } });
   const writing = await counted.beginParts('large', 1, NO_PROPERTIES);
   await expect(writing.writePart(0, BODY.bytes, 'f'.repeat(32))).rejects.toThrow('damaged');
   await writing.writePart(0, BODY.bytes, PROPERTIES.md5);
@@ -311,11 +314,11 @@ test('the parts of a large object are timed and counted each by itself', async (
   ]);
 });
 
-test('withLog tells of a failure what a person needs and hands it on', async () => {
+test('the log tells of a failure what a person needs, and it is handed on', async () => {
   const { store } = failing(transient('busy', { status: 503, code: 'throttled' }));
   const lines: object[] = [];
   const log = { debug: (fields: object) => lines.push(fields) } as never;
-  await expect(withLog(store, log).read('some/key', 1)).rejects.toThrow('busy');
+  await expect(withCare(store, { log }).read('some/key', 1)).rejects.toThrow('busy');
   expect(lines).toEqual([
     {
       store: 'memory:',
@@ -328,12 +331,12 @@ test('withLog tells of a failure what a person needs and hands it on', async () 
   ]);
 });
 
-test('withLog prints no signature and no password that an error quotes', async () => {
+test('the log shows no signature and no password that an error quotes', async () => {
   const url = 'https://user:pass-word@account.example/c/k?sv=1&sig=SIGNATURE';
   const { store } = failing(transient(`GET ${url} failed`, { cause: new Error(`at ${url}`) }));
   const lines: string[] = [];
   const log = { debug: (fields: object, message: string) => lines.push(JSON.stringify(fields) + message) };
-  await expect(withLog(store, log as never).read('some/key', 1)).rejects.toThrow('failed');
+  await expect(withCare(store, { log: log as never }).read('some/key', 1)).rejects.toThrow('failed');
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain('https://***@account.example/c/k?***');
   expect(lines[0]).not.toMatch(/SIGNATURE|pass-word/);
@@ -342,12 +345,12 @@ test('withLog prints no signature and no password that an error quotes', async (
 test('wrappers keep everything else of a store, and add nothing it has not', async () => {
   const options = { clock: manualClock(), random: () => 0 };
   const store = memoryStore();
-  const { name, traits, close, partBytes, canCopyFrom } = withRetry(store, options);
+  const { name, traits, close, partBytes, canCopyFrom } = withCare(store, { retry: options });
   expect({ name, traits, close, partBytes, canCopyFrom }).toEqual({
     ...{ name: store.name, traits: store.traits, close: store.close },
     ...{ partBytes: store.partBytes, canCopyFrom: store.canCopyFrom },
   });
   const { check, head, read } = store;
   const least = { name, traits, check, head, read, close };
-  expect(Object.keys(withRetry(least, options)).sort()).toEqual(Object.keys(least).sort());
+  expect(Object.keys(withCare(least, { retry: options })).sort()).toEqual(Object.keys(least).sort());
 });

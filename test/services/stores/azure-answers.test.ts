@@ -6,7 +6,7 @@ import { type Log, silentLog } from '../../../runtime/log.js';
 import type { AzureAuth } from '../../../stores/azure/credentials.js';
 import { type AzureStore, azureStore } from '../../../stores/azure/store.js';
 import { NO_PROPERTIES } from '../../../stores/store.js';
-import { withLog } from '../../../stores/wrap.js';
+import { withCare } from '../../../stores/wrap.js';
 import { manualClock } from '../../support/clock.js';
 
 /*
@@ -151,7 +151,7 @@ describe('a signature that expires in the middle', () => {
     const log: Log = { ...silentLog, debug: (...told) => void lines.push(JSON.stringify(told)) };
     const clock = manualClock(NOW);
     const plain = open(SAS, clock);
-    const store = withLog(plain, log);
+    const store = withCare(plain, { log });
     answer = (_, response) =>
       void response.writeHead(200, { 'content-length': 1, 'x-ms-blob-type': 'BlockBlob' }).end('x');
     expect((await store.read('x', 10)).size).toBe(1);
