@@ -82,6 +82,8 @@ function asCommonJs(text, path) {
     platform: 'node',
     target: 'node20',
     supported: { 'dynamic-import': false },
+    // A tenth less to compile. Names stay: libraries tell errors apart by those of their classes.
+    ...{ minifyWhitespace: true, minifySyntax: true },
     define: { 'import.meta.dirname': '__dirname', 'import.meta.url': 'fileUrl' },
     banner: text.includes('import.meta.url')
       ? "const fileUrl = require('node:url').pathToFileURL(__filename).href;"
