@@ -5,6 +5,7 @@ import type {
   Placement,
   SubmittedUnit,
   UnitExplanation,
+  UnitState,
   UnitSubmission,
 } from '../api/schemas.js';
 import type {
@@ -49,6 +50,8 @@ export interface ApiClient {
   units(): Promise<readonly WireUnit[]>;
   /** All states, or those of one unit, with those that a destroyed unit still has. */
   states(unit?: string): Promise<readonly WireState[]>;
+  /** All there is to every state. */
+  stateReports(): Promise<readonly UnitState[]>;
   /** null if there is no such unit. */
   unit(name: string): Promise<UnitReport | null>;
   /** The same, with the revision of the registry it is of. */
@@ -164,6 +167,7 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
         '/fleet/v1/state',
         unit === undefined ? '' : `&unitName=${encodeURIComponent(unit)}`,
       ),
+    stateReports: async () => (await get<{ states: UnitState[] }>('/v1/states')).states,
     unit: (name) => orAbsent(get<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null),
     changeUnit: (name, wanted) =>
       change('PUT', `/fleet/v1/units/${encodeURIComponent(name)}`, { name, ...wanted }),

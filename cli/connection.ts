@@ -62,6 +62,8 @@ const CONNECTIONS = 16;
 const TUNNELS = 4;
 /** Before convoyd closes an idle connection, which would fail the next request. */
 const IDLE_MS = 2_000;
+/** The agent need not find out whom TLS is to name: `opener` knows. */
+const UNNAMED = { servername: '' };
 /** How long a stream that has heartbeats may be silent. */
 const SILENCE_MS = 60_000;
 
@@ -120,7 +122,7 @@ interface Head {
 
 function ask(agent: Agent, head: Head, body: string | undefined, answerMs: number): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sent = request({ agent, ...head }, (message) => {
+    const sent = request({ agent, ...UNNAMED, ...head }, (message) => {
       clearTimeout(late);
       resolve(message);
     });

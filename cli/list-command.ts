@@ -12,14 +12,16 @@ import {
   type SortKey,
   sortOption,
 } from './list-form.js';
-import { MachineNames } from './machine-names.js';
+import { type MachineName, MachineNames } from './machine-names.js';
 import { formatTable } from './table.js';
 import { watchText } from './watch.js';
 
 /** A column. */
 export interface Field<Row> {
   /** A cell's text; an empty one is shown as `-`. */
-  readonly cell: (row: Row, show: Show) => string | Promise<string>;
+  readonly cell: (row: Row, show: Show) => string;
+  /** It calls `Show.machineName`. */
+  readonly namesMachines?: true;
   /** What rows are sorted by, if not by the cell's text. */
   readonly key?: (row: Row) => string | number;
 }
@@ -27,7 +29,7 @@ export interface Field<Row> {
 /** What cells are made with. */
 export interface Show {
   readonly full: boolean;
-  readonly machines: MachineNames;
+  readonly machineName: MachineName;
   /** ms since the epoch. */
   readonly now: number;
 }
@@ -125,43 +127,39 @@ interface View {
 }
 
 async function textOf<Row extends object>(context: Context, list: List<Row>, view: View): Promise<string> {
-  const used = [...view.columns, ...view.sort.map(({ field }) => field)];
+  const sortedBy = view.sort.map(({ field }) => field);
+  const used = [...view.columns, ...sortedBy];
   const isDocument = view.form === 'json' || view.form === 'yaml';
   const whole = isDocument || used.some((field) => list.wholeFields.includes(field));
+  const machines = new MachineNames(context.api);
+  const namesMachines = (isDocument ? sortedBy : used).some((field) => list.fields[field]?.namesMachines);
+  if (namesMachines) machines.prepare();
   const read = await list.read(context, { whole, all: view.all });
-  const show = { full: view.full, machines: new MachineNames(context.api), now: context.clock.now() };
-  const rows = await sorted(read.filter(list.filter(view.args)), list, view.sort, { ...show, full: true });
+  const machineName = namesMachines && read.length > 0 ? await machines.all() : (id: string) => id;
+  const show = { full: view.full, machineName, now: context.clock.now() };
+  const rows = sorted(read.filter(list.filter(view.args)), list, view.sort, { ...show, full: true });
   if (view.form === 'json' || view.form === 'yaml') return formatDocument(rows, view.form);
 
   const header = view.legend ? [view.columns.map((field) => field.toUpperCase())] : [];
-  const cells: string[][] = [];
-  for (const row of rows)
-    cells.push(
-      await Promise.all(
-        view.columns.map(async (field) => (await list.fields[field]?.cell(row, show)) || '-'),
-      ),
-    );
+  const fields = view.columns.map((field) => list.fields[field]);
+  const cells = rows.map((row) => fields.map((field) => field?.cell(row, show) || '-'));
   const colours = context.terminal.out?.colours === true;
   return formatTable([...header, ...cells], (cell, at) =>
     colours ? coloured(view.columns[at] ?? '', cell) : cell,
   );
 }
 
-async function sorted<Row extends object>(
+function sorted<Row extends object>(
   rows: readonly Row[],
   { fields }: List<Row>,
   sort: readonly SortKey[],
   show: Show,
-): Promise<readonly Row[]> {
+): readonly Row[] {
   if (sort.length === 0) return rows;
-  const keyed = await Promise.all(
-    rows.map(async (row) => ({
-      row,
-      keys: await Promise.all(
-        sort.map(({ field }) => fields[field]?.key?.(row) ?? fields[field]?.cell(row, show)),
-      ),
-    })),
-  );
+  const keyed = rows.map((row) => ({
+    row,
+    keys: sort.map(({ field }) => fields[field]?.key?.(row) ?? fields[field]?.cell(row, show)),
+  }));
   keyed.sort((a, b) => {
     for (const [at, { descending }] of sort.entries()) {
       const order = compareKeys(a.keys[at] ?? '', b.keys[at] ?? '', descending);

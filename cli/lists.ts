@@ -1,7 +1,9 @@
+import type { UnitState } from '../api/schemas.js';
 import type { MachineReport, UnitReport, WireState, WireUnit } from '../api/wire.js';
 import { compileGlob } from '../runtime/glob.js';
 import { readConstraints } from '../units/constraints.js';
-import { hashOf, valuesOf } from '../units/unit-file.js';
+import { currentState } from '../units/state.js';
+import { hashOf, type UnitOption, valuesOf } from '../units/unit-file.js';
 import type { Context } from './command.js';
 import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';
 import { type Field, listCommand, type Show } from './list-command.js';
@@ -81,7 +83,7 @@ export const listUnits = listCommand<ListedUnit>({
     load: { cell: ({ load }) => load ?? '' },
     active: { cell: ({ active }) => active ?? '' },
     sub: { cell: ({ sub }) => sub ?? '' },
-    machine: { cell: ({ machine }, show) => machineName(machine, show) },
+    machine: { cell: ({ machine }, show) => machineName(machine, show), namesMachines: true },
     hash: { cell: ({ hash }, { full }) => shortHash(hash ?? '', full) },
     age: {
       cell: ({ since }, { now }) => (since === null ? '' : ago(now - Date.parse(since))),
@@ -101,49 +103,74 @@ export const listUnits = listCommand<ListedUnit>({
     'convoyctl list-units -o json',
   ],
   async read({ api }, { whole }) {
-    const states = await api.states();
-    return whole ? wholeUnits(states, await api.unitReports()) : states.map((state) => listedUnit(state));
+    if (!whole) return (await api.states()).map(listedState);
+    return wholeUnits(...(await Promise.all([api.unitReports(), api.stateReports()])));
   },
   filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
 });
 
-function machineName(machine: string | null, { machines, full }: Show): string | Promise<string> {
-  return machine === null ? '' : machines.name(machine, full);
+function machineName(machine: string | null, { machineName, full }: Show): string {
+  return machine === null ? '' : machineName(machine, full);
 }
 
-function listedUnit(state: WireState, report?: UnitReport): ListedUnit {
-  const { name, machineID, hash, systemdLoadState, systemdActiveState, systemdSubState } = state;
-  const own = report?.states.find(({ machine }) => machine === machineID);
+function listedState(state: WireState): ListedUnit {
   return {
-    ...{ unit: name, machine: orNull(machineID) },
-    ...{ load: orNull(systemdLoadState), active: orNull(systemdActiveState), sub: orNull(systemdSubState) },
-    hash: orNull(hash),
-    since: own === undefined ? null : new Date(own.since).toISOString(),
-    exit: own?.exit ?? null,
-    restarts: own?.autoRestarts ?? 0,
-    reason: orNull(own?.reason.split('\n')[0]) ?? report?.pending ?? null,
+    unit: state.name,
+    machine: orNull(state.machineID),
+    load: orNull(state.systemdLoadState),
+    active: orNull(state.systemdActiveState),
+    sub: orNull(state.systemdSubState),
+    hash: orNull(state.hash),
+    since: null,
+    exit: null,
+    restarts: 0,
+    reason: null,
   };
 }
 
-/** Each state with its own reason or what its unit waits for, and a row for each unit that is wanted and nowhere. */
-function wholeUnits(states: readonly WireState[], units: readonly UnitReport[]): ListedUnit[] {
-  const reports = new Map(units.map((unit) => [unit.record.name, unit]));
-  const listed = states.map((state) => listedUnit(state, reports.get(state.name)));
-  const shown = new Set(states.map(({ name }) => name));
-  const nowhere = units
-    .filter(({ record }) => record.target !== 'inactive' && !shown.has(record.name))
-    .map(
-      ({ record, reason }): ListedUnit => ({
-        ...{ unit: record.name, machine: null, load: null, active: null, sub: null },
-        ...{ hash: null, since: null, exit: null, restarts: 0, reason },
-      }),
-    );
-  return [...listed, ...nowhere].sort((a, b) => (a.unit < b.unit ? -1 : a.unit > b.unit ? 1 : 0));
+/**
+ * Each state with its own reason or what its unit waits for, and a row for each unit that is wanted and nowhere. Of what a
+ * destroyed unit still has there is fleet's part only.
+ */
+function wholeUnits(units: readonly UnitReport[], states: readonly UnitState[]): ListedUnit[] {
+  const listed: ListedUnit[] = [];
+  const known = new Set(units.map(({ record }) => record.name));
+  for (const state of states)
+    if (!known.has(state.unit))
+      listed.push({ ...wholeUnit(state, null), since: null, exit: null, restarts: 0, reason: null });
+  for (const report of units) {
+    for (const state of report.states) listed.push(wholeUnit(state, report));
+    if (report.states.length === 0 && report.record.target !== 'inactive') listed.push(unitNowhere(report));
+  }
+  return listed.sort((a, b) => (a.unit < b.unit ? -1 : a.unit > b.unit ? 1 : 0));
+}
+
+function wholeUnit(state: UnitState, report: UnitReport | null): ListedUnit {
+  return {
+    unit: state.unit,
+    machine: state.machine,
+    load: orNull(state.load),
+    active: orNull(state.active),
+    sub: orNull(state.sub),
+    hash: orNull(state.hash),
+    since: new Date(state.since).toISOString(),
+    exit: state.exit,
+    restarts: state.autoRestarts,
+    reason: orNull(state.reason.split('\n', 1)[0]) ?? report?.pending ?? null,
+  };
+}
+
+function unitNowhere({ record, reason }: UnitReport): ListedUnit {
+  return {
+    ...{ unit: record.name, machine: null, load: null, active: null, sub: null },
+    ...{ hash: null, since: null, exit: null, restarts: 0, reason },
+  };
 }
 
 const target: Field<ListedUnitFile> = {
   cell: ({ global, machine }, show) => (global ? 'global' : machineName(machine, show)),
+  namesMachines: true,
 };
 
 export const listUnitFiles = listCommand<ListedUnitFile>({
@@ -169,40 +196,56 @@ export const listUnitFiles = listCommand<ListedUnitFile>({
     'convoyctl list-unit-files -o yaml',
   ],
   async read({ api }, { whole }) {
-    const units = await api.units();
-    if (!whole) return units.map((unit) => listedUnitFile(unit));
-    const reports = new Map((await api.unitReports()).map((report) => [report.record.name, report]));
-    return units.flatMap((unit) => {
-      const report = reports.get(unit.name);
-      return report === undefined ? [] : [listedUnitFile(unit, report)];
-    });
+    if (whole) return (await api.unitReports()).map(wholeUnitFile);
+    return (await api.units()).map(listedUnitFile);
   },
   filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
 });
 
-function listedUnitFile({ name, options, ...unit }: WireUnit, report?: UnitReport): ListedUnitFile {
+function listedUnitFile({ name, options, ...unit }: WireUnit): ListedUnitFile {
   const { global } = readConstraints(name, { options }).constraints;
   return {
     unit: name,
     hash: hashOf({ options }),
-    description: orNull(valuesOf({ options }, 'Unit', 'Description').at(-1)),
+    description: descriptionOf(options),
     desiredState: unit.desiredState,
     state: global ? null : (unit.currentState ?? null),
     machine: global ? null : orNull(unit.machineID),
     global,
-    generation: report?.record.generation ?? 0,
-    restarts: report?.record.restarts ?? 0,
-    placed: report?.why ?? null,
-    reason: report?.reason ?? null,
+    generation: 0,
+    restarts: 0,
+    placed: null,
+    reason: null,
   };
+}
+
+function wholeUnitFile({ record, machine, why, states, reason }: UnitReport): ListedUnitFile {
+  const { name, hash, global } = record;
+  return {
+    unit: name,
+    hash,
+    description: descriptionOf(record.options),
+    desiredState: record.target,
+    state: global ? null : currentState(states.find((state) => state.machine === machine)?.reached),
+    machine,
+    global,
+    generation: record.generation,
+    restarts: record.restarts,
+    placed: why,
+    reason,
+  };
+}
+
+function descriptionOf(options: readonly UnitOption[]): string | null {
+  return orNull(valuesOf({ options }, 'Unit', 'Description').at(-1));
 }
 
 export const services = listCommand<ListedService>({
   fields: {
     service: { cell: ({ service }) => service },
     unit: { cell: ({ unit }) => unit },
-    machine: { cell: ({ machine }, show) => machineName(machine, show) },
+    machine: { cell: ({ machine }, show) => machineName(machine, show), namesMachines: true },
     address: { cell: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}` },
   },
   defaultFields: ['service', 'unit', 'machine', 'address'],

@@ -2,6 +2,8 @@ import type { WireMachine } from '../api/wire.js';
 import type { ApiClient } from './client.js';
 import { shortId } from './machine-label.js';
 
+export type MachineName = (id: string, full: boolean) => string;
+
 /** How people see machines: the id, short or whole, and the address: `472d6cb2.../10.42.0.13`. */
 export class MachineNames {
   readonly #api: ApiClient;
@@ -24,9 +26,17 @@ export class MachineNames {
 
   /** The id alone for a machine that is gone or has no address. Machines are read once, when first needed. */
   async name(id: string, full: boolean): Promise<string> {
-    const ip = (await this.#read()).get(id)?.primaryIP;
-    const shown = full ? id : shortId(id);
-    return ip === undefined ? shown : `${shown}/${ip}`;
+    return (await this.all())(id, full);
+  }
+
+  /** The same for whoever names many. */
+  async all(): Promise<MachineName> {
+    const machines = await this.#read();
+    return (id, full) => {
+      const ip = machines.get(id)?.primaryIP;
+      const shown = full ? id : shortId(id);
+      return ip === undefined ? shown : `${shown}/${ip}`;
+    };
   }
 
   #read(): Promise<ReadonlyMap<string, WireMachine>> {

@@ -8,16 +8,22 @@ export type Paint = (cell: string, column: number) => string;
  * terminal, become spaces.
  */
 export function formatTable(rows: readonly (readonly string[])[], paint: Paint = (cell) => cell): string {
-  const clean = rows.map((row) => row.map((cell) => cell.replace(/\p{Cc}+/gu, ' ')));
+  const clean = rows.map((row) =>
+    row.map((cell) => (CONTROL.test(cell) ? cell.replace(CONTROLS, ' ') : cell)),
+  );
+  const widths = clean.map((row) => row.map(widthOf));
   const columns = Math.max(0, ...clean.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, at) => {
-    const longest = clean.reduce((most, row) => Math.max(most, widthOf(row[at] ?? '')), 0);
-    return TAB * (Math.floor(longest / TAB) + 1);
+  const tabs = Array.from({ length: columns }, (_, at) => {
+    const longest = widths.reduce((most, row) => Math.max(most, row[at] ?? 0), 0);
+    return Math.floor(longest / TAB) + 1;
   });
-  const padding = (cell: string, at: number): string =>
-    at === columns - 1 ? '' : '\t'.repeat(Math.ceil(((widths[at] ?? 0) - widthOf(cell)) / TAB));
+  const padding = (width: number, at: number): string =>
+    at === columns - 1 ? '' : '\t'.repeat((tabs[at] ?? 0) - Math.floor(width / TAB));
   return clean
-    .map((row) => `${row.map((cell, at) => paint(cell, at) + padding(cell, at)).join('')}\n`)
+    .map(
+      (row, line) =>
+        `${row.map((cell, at) => paint(cell, at) + padding(widths[line]?.[at] ?? 0, at)).join('')}\n`,
+    )
     .join('');
 }
 
@@ -27,6 +33,8 @@ export function counted(count: number, noun: string, told: (count: number) => st
 }
 
 const TAB = 8;
+const CONTROL = /\p{Cc}/u;
+const CONTROLS = /\p{Cc}+/gu;
 
 /** In columns of a terminal: most East Asian characters and pictures take two, marks upon others none. */
 export function widthOf(cell: string): number {
