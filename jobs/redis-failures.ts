@@ -7,7 +7,7 @@ import {
   migrationKey,
   rowBucket,
 } from './redis-keys.js';
-import { idOfRow, pairs, unpackFailure, unpackKind } from './redis-rows.js';
+import { failureFieldsOf, idOfRow, pairs, unpackFailure, unpackKind } from './redis-rows.js';
 import { type FailureFilter, type FailureRecord, LANES, type Lane } from './work-queue.js';
 
 /** Some stored failures of one bucket that pass the filter: as records, and the fields they are stored under. */
@@ -100,7 +100,7 @@ export async function* failuresOf(
     if (refusedToo && records.length > 0) yield { lane: 'images', bucket, fields: [], records };
     if (known.startsWith('!')) return;
     const place = failureBucket(Number(known));
-    for (const lane of lanes) yield* failedIn(lane, place.bucket, `${place.field.toString(36)}:*`);
+    for (const lane of lanes) yield* failedIn(lane, place.bucket, failureFieldsOf(place.field));
     return;
   }
   const refused = refusedToo ? ((await redis.command('SMEMBERS', key('refused'))) as string[]) : [];

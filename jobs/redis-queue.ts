@@ -1,4 +1,5 @@
 import { type ConvoyError, conflict, permanent } from '../runtime/errors.js';
+import { createBatches } from './batches.js';
 import { checkpointProblem } from './checkpoint.js';
 import { NO_DIGEST } from './digest.js';
 import { tileCount } from './pyramid.js';
@@ -37,6 +38,8 @@ import type * as q from './work-queue.js';
  * it is `lost`, which costs the worker nothing: the claim had ended.
  */
 const ENDED_CLAIM_MS = 60_000;
+/** Claims or checkpoints of one script: some milliseconds of Redis's time. */
+const AT_ONCE = 32;
 /** Values requeued by one script, of up to two dozen ranges each: a few milliseconds of Redis's time. */
 const REQUEUE_STEP = 50;
 
@@ -53,6 +56,7 @@ export class RedisQueue implements q.WorkQueue {
   readonly #seen = new Set<string>();
   /** Per migration and list of images: the run of Redis in which it was begun. */
   readonly #runs = new Map<string, string>();
+  readonly #batches = new Map<string, (args: readonly Argument[]) => Promise<Reply>>();
   #turn = 0;
 
   constructor(options: RedisQueueOptions) {
@@ -118,7 +122,7 @@ export class RedisQueue implements q.WorkQueue {
     const idle: { why: string; due: number | null }[] = [];
     if (names.length < asked.length) idle.push({ why: 'empty', due: null });
     for (let name = left.shift(); name !== undefined; name = left.shift()) {
-      const answer = (await this.#run('claim', name, [token, lane, leaseMs, name])) as Reply[];
+      const answer = (await this.#together('claim', name, [token, lane, leaseMs, name])) as Reply[];
       const [why, ...rest] = answer as [string, ...Reply[]];
       if (why === 'missing') {
         if (migration !== undefined && !this.#seen.has(name))
@@ -153,7 +157,7 @@ export class RedisQueue implements q.WorkQueue {
       seen,
       ENDED_CLAIM_MS,
     ];
-    const answer = problem ?? (await this.#run('checkpoint', migration, [...args, ...rest]));
+    const answer = problem ?? (await this.#together('checkpoint', migration, [...args, ...rest]));
     if (answer === 'missing') throw lost(migration);
     if (problem !== null || answer === 'bad')
       throw permanent(`bad checkpoint: ${problem ?? 'it does not fit the claim'}`, {
@@ -289,6 +293,20 @@ export class RedisQueue implements q.WorkQueue {
 
   #run(script: Script, migration: string, args: readonly Argument[]): Promise<Reply> {
     return this.#redis.script(script, [migrationPrefix(migration)], args);
+  }
+
+  /** A script that takes many at once: what workers ask all the time. */
+  #together(script: 'claim' | 'checkpoint', migration: string, args: readonly Argument[]): Promise<Reply> {
+    const name = `${script} ${migration}`;
+    let ask = this.#batches.get(name);
+    if (ask === undefined) {
+      ask = createBatches(
+        async (all) => (await this.#run(script, migration, all.flat())) as readonly Reply[],
+        AT_ONCE,
+      );
+      this.#batches.set(name, ask);
+    }
+    return ask(args);
   }
 
   /** A script that needs a migration which is not cancelled. */

@@ -18,8 +18,15 @@ export function packDefinition(definition: MigrationDefinition): string {
 }
 
 export function unpackDefinition(text: string): MigrationDefinition {
-  return { ...LATER, ...(JSON.parse(text) as Omit<MigrationDefinition, keyof typeof LATER>) };
+  if (last?.text !== text)
+    last = {
+      text,
+      definition: { ...LATER, ...(JSON.parse(text) as Omit<MigrationDefinition, keyof typeof LATER>) },
+    };
+  return last.definition;
 }
+/** Each claim brings the definition along, nearly always the same. */
+let last: { readonly text: string; readonly definition: MigrationDefinition } | undefined;
 
 const LATER = { serverSide: 'auto', incomplete: 'withhold' } as const;
 
@@ -59,11 +66,22 @@ export interface StoredFailure {
   readonly ranges: readonly { readonly first: number; readonly count: number }[];
 }
 
-/** Failures as jobs/scripts/failures.lua stores them: field `<image in bucket>:first`, value `kind:count{.gap[-count]}`. */
+/** A digit for each image of a bucket of failures: the first character of a field. */
+const PLACES = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_';
+
+/** What matches the fields of one image in its bucket of failures, as HSCAN takes it. */
+export function failureFieldsOf(place: number): string {
+  return `${PLACES[place]}*`;
+}
+
+/**
+ * Failures as jobs/scripts/failures.lua stores them: field `<place>first`, value `kind[-count]{.gap[-count]}`. A lone tile
+ * that failed in a common way has a value of one digit, which Redis keeps as a number.
+ */
 export function unpackFailure(field: string, value: string): StoredFailure {
-  const [place, first] = field.split(':').map(base36) as [number, number];
+  const first = base36(field.slice(1));
   const [head = '', ...more] = value.split('.');
-  const [kind, count] = head.split(':').map(base36) as [number, number];
+  const [kind, count = 1] = head.split('-').map(base36) as [number, number?];
   const ranges = [{ first, count }];
   let past = first + count;
   for (const text of more) {
@@ -71,7 +89,7 @@ export function unpackFailure(field: string, value: string): StoredFailure {
     ranges.push({ first: past + gap, count: size });
     past += gap + size;
   }
-  return { place, kind, ranges };
+  return { place: PLACES.indexOf(field[0] ?? ''), kind, ranges };
 }
 
 /** A kind of failure: `status:attempt:reason`. */

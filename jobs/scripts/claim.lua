@@ -1,17 +1,11 @@
 #!lua flags=allow-oom
--- ARGV: token, lane, lease in ms, the migration's name. Answers
+-- ARGV: four for each claim asked for: token, lane, lease in ms, the migration's name. Answers of each
 --   claim, lane, image, row, first, end, attempt, lease, definition, the worker's share of requests and of bytes, whether to
 --     look first; in lane checks: the round, its options (JSON), whether the image is at rest, whether its descriptor
 --     is stored, of each stored failure of its tiles the first and the count, whether its digest differs
 --   elsewhere, migration      the token holds a claim in another migration: ask there
 --   missing | cancelled | finished | paused | empty, with the time until the next delayed item is due
-local token, lane, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-fetch('state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes', 'startedAt', lane .. '.ready',
-  lane .. '.claimed')
-local state = get('state')
-if not state then return {'missing'} end
-
-local function show(claim)
+local function show(token, claim)
   local image = claim.image
   local mark = markOf(image)
   local look = claim.lane == 'tiles' and marked(mark, LOOK_FIRST) and 1 or 0
@@ -35,44 +29,55 @@ local function show(claim)
   return answer
 end
 
-local held = readClaim(token)
-if held then
-  if held.migration ~= ARGV[4] then return {'elsewhere', held.migration} end
-  if not held.cursor then return {'empty'} end
-  redis.call('ZADD', K.leases, now() + held.lease, token)
-  return show(held)
-end
-if state == 'cancelled' then return {state} end
--- Where something is ready nothing is finished.
-if tonumber(get(lane .. '.ready')) == 0 then
-  if lane == 'checks' and (get('checks.round') == '0' or roundFinished()) then return {'finished'} end
-  if lane ~= 'checks' and finished() then return {'finished'} end
-end
-if state == 'paused' then return {state} end
+local function give(token, lane, lease, migration)
+  fetch('state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes', 'startedAt', lane .. '.ready',
+    lane .. '.claimed')
+  local state = get('state')
+  if not state then return {'missing'} end
 
-local ready = K[lane .. 'Ready']
-local item = redis.call('LPOP', ready)
-if not item and lane == 'checks' then
-  fillChecks()
-  item = redis.call('LPOP', ready)
+  local held = readClaim(token)
+  if held then
+    if held.migration ~= migration then return {'elsewhere', held.migration} end
+    if not held.cursor then return {'empty'} end
+    redis.call('ZADD', K.leases, now() + held.lease, token)
+    return show(token, held)
+  end
+  if state == 'cancelled' then return {state} end
+  -- Where something is ready nothing is finished.
+  if tonumber(get(lane .. '.ready')) == 0 then
+    if lane == 'checks' and (get('checks.round') == '0' or roundFinished()) then return {'finished'} end
+    if lane ~= 'checks' and finished() then return {'finished'} end
+  end
+  if state == 'paused' then return {state} end
+
+  local ready = K[lane .. 'Ready']
+  local item = redis.call('LPOP', ready)
+  if not item and lane == 'checks' then
+    fillChecks()
+    item = redis.call('LPOP', ready)
+  end
+  if not item then
+    local next = redis.call('ZRANGE', K[lane .. 'Delayed'], 0, 0, 'WITHSCORES')
+    if not next[2] then return {'empty'} end
+    return {'empty', math.max(0, next[2] - now())}
+  end
+  local i = unpack36(item)
+  local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
+  local size = math.min(left, alone == 1 and 1 or tonumber(get('rangeSize')))
+  if size < left then
+    redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
+  end
+  move(lane, 'ready', -size)
+  move(lane, 'claimed', size)
+  local time = now()
+  if lane ~= 'checks' and not get('startedAt') then set('startedAt', time) end
+  local claim = {lane = lane, image = image, cursor = first, ['end'] = first + size, attempt = attempt, losses = losses,
+    alone = alone, lease = lease, sequence = 0, migration = migration}
+  writeClaim(token, claim)
+  redis.call('ZADD', K.leases, time + lease, token)
+  return show(token, claim)
 end
-if not item then
-  local next = redis.call('ZRANGE', K[lane .. 'Delayed'], 0, 0, 'WITHSCORES')
-  if not next[2] then return {'empty'} end
-  return {'empty', math.max(0, next[2] - now())}
-end
-local i = unpack36(item)
-local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
-local size = math.min(left, alone == 1 and 1 or tonumber(get('rangeSize')))
-if size < left then
-  redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
-end
-move(lane, 'ready', -size)
-move(lane, 'claimed', size)
-local time = now()
-if lane ~= 'checks' and not get('startedAt') then set('startedAt', time) end
-local claim = {lane = lane, image = image, cursor = first, ['end'] = first + size, attempt = attempt, losses = losses,
-  alone = alone, lease = lease, sequence = 0, migration = ARGV[4]}
-writeClaim(token, claim)
-redis.call('ZADD', K.leases, time + lease, token)
-return show(claim)
+
+local answers = {}
+for index = 1, #ARGV, 4 do answers[#answers + 1] = give(ARGV[index], ARGV[index + 1], tonumber(ARGV[index + 2]), ARGV[index + 3]) end
+return answers

@@ -4,8 +4,8 @@
 --           than a range: a claim cuts its range off the front. alone = 1: tile by tile, because workers died on it.
 -- delayed   image:first:count:attempt:kind, scored by its due time
 -- kind      number of a way to fail; the hash of reasons has status:attempt:reason -> kind
--- failed    field <image in bucket>:first, value kind:count{.gap[-count]}: ranges of one kind in ascending order, those
---           after the first by how far they lie behind the one before; a count of 1 is left out
+-- failed    field <image in bucket, one digit>first, value kind[-count]{.gap[-count]}: ranges of one kind in ascending
+--           order, those after the first by how far they lie behind the one before; a count of 1 is left out
 -- claim     lane:image:cursor:end:attempt:losses:alone:lease:sequence:answer:tails:migration; of one that has ended the
 --           cursor is empty. tails = where the last failed ranges of each kind are stored, first tiles with commas between
 -- attempt   JSON [at, final, lane, image (of a refused one its id), first, count, reason, status, attempt, worker]
@@ -22,12 +22,14 @@ local SAMPLE_MS, SAMPLES = 1000, 65
 -- `save`, in one command when the script has ended (jobs/redis-scripts.ts). A command costs as much as ten lines of Lua.
 local meta, changed = {}, {}
 
--- Reads several in one command.
+-- Reads several in one command, those that were not read yet.
 local function fetch(...)
-  local values = redis.call('HMGET', K.meta, ...)
-  for index, name in ipairs({...}) do
-    if meta[name] == nil then meta[name] = values[index] end
+  local names = {}
+  for _, name in ipairs({...}) do
+    if meta[name] == nil then names[#names + 1] = name end
   end
+  if #names == 0 then return end
+  for index, value in ipairs(redis.call('HMGET', K.meta, unpack(names))) do meta[names[index]] = value end
 end
 
 local function get(name)
@@ -60,9 +62,14 @@ local function save()
   if #fields > 0 then redis.call('HSET', K.meta, unpack(fields)) end
 end
 
+-- Stands still while a script runs.
+local time
 local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  if not time then
+    local parts = redis.call('TIME')
+    time = parts[1] * 1000 + math.floor(parts[2] / 1000)
+  end
+  return time
 end
 
 local function runOfRedis()
@@ -190,16 +197,21 @@ local function readClaim(token)
   return claim
 end
 
--- An ended one is remembered for so many ms.
-local function writeClaim(token, claim, rememberMs)
+local function packClaim(claim)
   local values = {}
   for index, name in ipairs(CLAIM) do values[index] = claim[name] or '' end
-  local text = table.concat(values, ':')
-  if rememberMs then
-    redis.call('SET', K.claimOf .. token, text, 'PX', rememberMs)
-  else
-    redis.call('SET', K.claimOf .. token, text)
-  end
+  return table.concat(values, ':')
+end
+
+local function writeClaim(token, claim)
+  redis.call('SET', K.claimOf .. token, packClaim(claim))
+end
+
+-- What an ended claim is remembered by for so many ms, so that its last checkpoint may be said again.
+local function endClaim(token, claim, rememberMs)
+  redis.call('ZREM', K.leases, token)
+  local ended = {lane = claim.lane, sequence = claim.sequence, answer = claim.answer, migration = claim.migration}
+  redis.call('SET', K.claimOf .. token, packClaim(ended), 'PX', rememberMs)
 end
 
 -- The rest of a claim goes back to ready, to the front; in a cancelled migration it leaves the work.

@@ -12,8 +12,16 @@ local function failuresKey(lane, image)
   return K[lane .. 'FailedOf'] .. math.floor(image / FAILURES)
 end
 
+-- One digit for each of them.
+local PLACES = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_'
 local function failuresField(image, first)
-  return b36(image % FAILURES) .. ':' .. b36(first)
+  local place = image % FAILURES + 1
+  return PLACES:sub(place, place) .. b36(first)
+end
+
+-- Answers the image's place in its bucket and the first tile.
+local function unpackField(field)
+  return PLACES:find(field:sub(1, 1), 1, true) - 1, tonumber(field:sub(2), 36)
 end
 
 -- The number of a way to fail.
@@ -34,15 +42,18 @@ local function reasonsOfKinds()
   return reasons
 end
 
+local function sized(text, count)
+  return count == 1 and text or text .. '-' .. b36(count)
+end
+
 -- How a range is written behind one that ends before `past`.
 local function behind(past, range)
-  local text = '.' .. b36(range[1] - past)
-  return range[2] == 1 and text or text .. '-' .. b36(range[2])
+  return sized('.' .. b36(range[1] - past), range[2])
 end
 
 -- ranges: of each its first tile and how many, ascending
 local function packFailures(kind, ranges)
-  local parts = {b36(kind) .. ':' .. b36(ranges[1][2])}
+  local parts = {sized(b36(kind), ranges[1][2])}
   for index = 2, #ranges do
     local last = ranges[index - 1]
     parts[index] = behind(last[1] + last[2], ranges[index])
@@ -52,8 +63,8 @@ end
 
 -- Answers the kind and the ranges.
 local function unpackFailures(first, value)
-  local kind, size, more = value:match('^(%w+):(%w+)(.*)$')
-  local ranges = {{first, tonumber(size, 36)}}
+  local kind, size, more = value:match('^(%w+)%-?(%w*)(.*)$')
+  local ranges = {{first, size == '' and 1 or tonumber(size, 36)}}
   for gap, count in more:gmatch('%.(%w+)%-?(%w*)') do
     local last = ranges[#ranges]
     ranges[#ranges + 1] = {last[1] + last[2] + tonumber(gap, 36), count == '' and 1 or tonumber(count, 36)}
@@ -65,7 +76,7 @@ end
 local function failuresOf(lane, image)
   local stored, found = redis.call('HGETALL', failuresKey(lane, image)), {}
   for index = 1, #stored, 2 do
-    local place, first = unpack(unpack36(stored[index]))
+    local place, first = unpackField(stored[index])
     if place == image % FAILURES then
       local kind, ranges = unpackFailures(first, stored[index + 1])
       found[#found + 1] = {field = stored[index], kind = kind, ranges = ranges}
@@ -106,6 +117,7 @@ local function fail(lane, image, failed, tails)
     local past = last and last[1] + last[2]
     local text = past and past < first and behind(past, added)
     if past == first then
+      chain.length = chain.length + #sized('', last[2] + count) - #sized('', last[2])
       last[2] = last[2] + count
     elseif text and chain.length + #text <= ROOM then
       chain.ranges[#chain.ranges + 1] = added

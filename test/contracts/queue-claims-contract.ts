@@ -48,6 +48,38 @@ export function queueClaims(open: OpenQueue): void {
       expect(await queue.claim(again)).toMatchObject({ kind: 'idle', why: 'empty' });
     });
 
+    it('answers each of many that ask at once with its own, and refuses only the one that is wrong', async () => {
+      const { queue } = await open();
+      await queue.createMigration(definition());
+      const ids = Array.from({ length: 50 }, (_, at) => `image-${at}`);
+      await queue.addImages(
+        'm',
+        ids.map((id) => ({ id, geometry: SMALL })),
+      );
+      const asked = ids.map(() => request());
+      const none = request();
+      const [idle, ...claims] = (
+        await Promise.all([...asked, none].map((each) => queue.claim(each)))
+      ).reverse() as [q.Idle, ...q.Claim[]];
+      expect(idle).toMatchObject({ kind: 'idle', why: 'empty' });
+      expect(claims.map(({ token }) => token).reverse()).toEqual(asked.map(({ token }) => token));
+      expect(claims.map(({ image }) => image.id).sort()).toEqual([...ids].sort());
+      const wrong = claims[7]!.token;
+      const answers = await Promise.allSettled(
+        claims.map(({ token }, at) =>
+          tell(queue, token, point(1, 9, { done: token === wrong ? 8 : 9, bytes: at })),
+        ),
+      );
+      expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : 'refused'))).toEqual(
+        claims.map(({ token }) => (token === wrong ? 'refused' : 'ended')),
+      );
+      expect((await status(queue)).tiles).toMatchObject({ claimed: 9, done: 49 * 9, ready: 0 });
+      for (const [at, { token, image }] of claims.entries())
+        expect(await queue.image('m', image.id)).toMatchObject(
+          token === wrong ? { stored: 0 } : { stored: 9, bytes: at },
+        );
+    });
+
     it('serves the running migrations in turn', async () => {
       const { queue } = await open();
       for (const name of ['m', 'n', 'o']) {
