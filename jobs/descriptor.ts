@@ -37,6 +37,14 @@ const parser = new XMLParser({
   transformAttributeName: (name) => name.toLowerCase(),
 });
 
+const BLANK = '[ \\t\\r\\n]';
+const ATTRIBUTES = `((?:${BLANK}+[A-Za-z]\\w*="[^"<>&\\s]*")+)${BLANK}*`;
+const DECLARATION = `<\\?xml version="1\\.0" encoding="(?:utf|UTF)-8"\\?>${BLANK}*`;
+/** As nearly all programs write it: an Image with a Size, no prefixes before names and no blanks in values. */
+const PLAIN = new RegExp(
+  `^(?:${DECLARATION})?<Image${ATTRIBUTES}>${BLANK}*<Size${ATTRIBUTES}/>${BLANK}*</Image>${BLANK}*$`,
+);
+
 /**
  * Reads a .dzi file. Names are taken in any letter case and any namespace, as both are seen in the field. Never
  * throws: what is not a plain Deep Zoom image of sane size is refused with the reason.
@@ -50,6 +58,8 @@ export function readDescriptor(bytes: Uint8Array): DescriptorReading {
   let document: Element;
   try {
     const text = new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
+    const plain = plainImage(text);
+    if (plain !== null) return readGeometry(plain.image, plain.size);
     // Entities can make a small file huge or read another; a descriptor needs none.
     if (/<!(DOCTYPE|ENTITY)/i.test(text))
       return refuse('not-a-descriptor', 'the descriptor declares a DOCTYPE');
@@ -67,6 +77,29 @@ export function readDescriptor(bytes: Uint8Array): DescriptorReading {
     return refuse('sparse-image', 'this is a sparse image (DisplayRects): only some of its tiles exist');
   if (!isElement(image.size)) return refuse('not-a-descriptor', 'Image does not hold one Size');
   return readGeometry(image, image.size);
+}
+
+/**
+ * The elements of a descriptor in its plain form, as the parser gives them; null for all others. The parser takes a third
+ * of all CPU time of planning.
+ */
+function plainImage(text: string): { readonly image: Element; readonly size: Element } | null {
+  const [, ofImage, ofSize] = PLAIN.exec(text) ?? [];
+  if (ofImage === undefined || ofSize === undefined) return null;
+  const image = attributesOf(ofImage);
+  const size = attributesOf(ofSize);
+  return image === null || size === null ? null : { image, size };
+}
+
+/** null if a name is there twice. */
+function attributesOf(text: string): Element | null {
+  const attributes: Record<string, string> = {};
+  for (const [, name = '', value = ''] of text.matchAll(/([A-Za-z]\w*)="([^"]*)"/g)) {
+    const key = `@${name.toLowerCase()}`;
+    if (key in attributes) return null;
+    attributes[key] = value;
+  }
+  return attributes;
 }
 
 /** Without a byte order mark that says otherwise, XML is UTF-8 (https://www.w3.org/TR/xml/#sec-guessing). */

@@ -117,4 +117,56 @@ describe('a descriptor', () => {
       { seed, verbose: true, numRuns: 1000 },
     );
   });
+
+  test('in its plain form, or nearly so, reads as it does beside a comment', () => {
+    const blank = fc.constantFrom(' ', '\n', '\r\n\t', '  ');
+    const attribute = fc
+      .tuple(
+        fc.constantFrom(
+          'TileSize',
+          'tilesize',
+          'Overlap',
+          'Format',
+          'Width',
+          'Height',
+          'xmlns',
+          'x:Width',
+          '_',
+        ),
+        fc.constantFrom('=', '=', '=', ' = '),
+        fc.constantFrom('"254"', '"7"', '"1"', '"jpg"', '"0"', '"-1"', '" 5 "', "'9'", '"&#50;"', '"urn:x"'),
+      )
+      .map((parts) => parts.join(''));
+    const attributes = (...must: string[]) =>
+      fc
+        .tuple(fc.array(attribute, { maxLength: 2 }), fc.subarray(must, { minLength: must.length - 1 }))
+        .chain(([more, some]) =>
+          fc.shuffledSubarray([...more, ...some], { minLength: more.length + some.length }),
+        )
+        .chain((all) => fc.tuple(...all.map((one) => blank.map((space) => space + one))))
+        .map((all) => all.join(''));
+    const text = fc
+      .tuple(
+        fc.constantFrom('', '<?xml version="1.0" encoding="utf-8"?>', '<?xml version="1.0"?>', ' '),
+        fc.constantFrom('Image', 'Image', 'image'),
+        attributes('TileSize="254"', 'Overlap="1"', 'Format="jpg"'),
+        fc.constantFrom('', '\n', 'x'),
+        fc.oneof(attributes('Width="5058"', 'Height="3750"'), attributes('Width=" 5058 "', 'Height="3750"')),
+        fc.constantFrom('/>', ' />', '>', '/><DisplayRects/>'),
+        fc.constantFrom('</Image>', '</Image>', '</image>', '</Image >', '</Image>\n'),
+      )
+      .map(([start, name, image, between, size, ends, end]) =>
+        [start, `<${name}${image}>`, between, `<Size${size}${ends}`, end].join(''),
+      );
+    let plain = 0;
+    fc.assert(
+      fc.property(text, (descriptor) => {
+        const reading = read(descriptor);
+        if ('geometry' in reading) plain++;
+        expect(reading).toEqual(read(`${descriptor}<!-- c -->`));
+      }),
+      { seed, verbose: true, numRuns: 3000 },
+    );
+    expect(plain).toBeGreaterThan(100);
+  });
 });
