@@ -87,10 +87,12 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
     if (outage.away !== null) return 'again';
     running++;
     try {
-      await keeper.untilLeased(winding.signal);
+      if (!keeper.leaseLasts()) await keeper.untilLeased(winding.signal);
       if (winding.signal.aborted) return 'over';
-      const settled = await settleTile(index);
+      const outcome = await deps.copy(index, cutShort.signal, keeper.leaseLasts);
+      const settled = outcome.kind === 'failed' ? await failureOf(outcome) : outcome;
       if (settled === null) return 'again';
+      if (settled === outcome) outage.served();
       ledger.settle(index, settled);
     } catch (error) {
       if (isLeaseOver(error)) return 'again';
@@ -105,12 +107,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   }
 
   /** null if the item is not to blame: its store as a whole is away. */
-  async function settleTile(index: number): Promise<Settled | null> {
-    const outcome = await deps.copy(index, cutShort.signal, keeper.leaseLasts);
-    if (outcome.kind !== 'failed') {
-      outage.served();
-      return outcome;
-    }
+  async function failureOf(outcome: CopyOutcome & { kind: 'failed' }): Promise<Settled | null> {
     const { sides, reason, error, restart } = outcome;
     if (await blamesOne(sides, error)) return null;
     return {

@@ -5,7 +5,7 @@ import type { Side } from '../stores/environment.js';
 import type { ObjectInfo, ReadableStore, WritableStore } from '../stores/store.js';
 import { formatMagic, MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
 import { descriptorKey, tileAt, tileKey } from './pyramid.js';
-import { type ServerSideCopy, StepError, step } from './server-side.js';
+import { failedStep, type ServerSideCopy, StepError, step } from './server-side.js';
 import type { Claim, ImageGeometry } from './work-queue.js';
 
 /** A tile over this is not a tile. */
@@ -67,14 +67,14 @@ export async function copyItem(
   leased: () => boolean,
 ): Promise<CopyOutcome> {
   try {
-    const item = itemOf(claim, index, leased);
-    const found = claim.lookFirst && claim.lane === 'tiles' ? await look(item.key, stores, signal) : null;
-    if (found !== null) return { kind: 'skipped', md5: found };
-    const copied =
-      claim.lane === 'tiles' && stores.serverSide !== null
-        ? await stores.serverSide.copy({ ...item, attempt: claim.attempt }, signal)
-        : null;
-    return { kind: 'done', ...(copied ?? (await carry(item, stores, signal))) };
+    const key = keyOf(claim, index);
+    if (claim.lane === 'tiles') {
+      const found = claim.lookFirst ? await look(key, stores, signal) : null;
+      if (found !== null) return { kind: 'skipped', md5: found };
+      const copied = await copyServerSide(claim, key, stores, signal, leased);
+      if (copied !== null) return { kind: 'done', ...copied };
+    }
+    return await carry(claim, key, stores, signal, leased);
   } catch (error) {
     if (kindOf(error) === 'aborted') throw error;
     const {
@@ -110,26 +110,49 @@ async function look(
   }
 }
 
+/** null: it has to be carried. */
+function copyServerSide(
+  claim: Claim,
+  key: string,
+  { serverSide }: CopyStores,
+  signal: AbortSignal,
+  leased: () => boolean,
+): ReturnType<ServerSideCopy['copy']> | null {
+  if (serverSide === null) return null;
+  const { attempt, image } = claim;
+  const check = (start: Uint8Array): void => {
+    checkTile(key, start, image.format);
+    if (!leased()) throw leaseOver();
+  };
+  return serverSide.copy({ key, attempt, limit: MAX_TILE_BYTES, check }, signal);
+}
+
 async function carry(
-  { key, limit, check }: Item,
+  claim: Claim,
+  key: string,
   { source, destination }: CopyStores,
   signal: AbortSignal,
-): Promise<{ readonly bytes: number; readonly md5: string }> {
-  const { object, md5 } = await step('read', ['source'], async () => {
-    const object = await source.read(key, limit, signal);
-    const md5 = hash('md5', object.bytes, 'hex');
+  leased: () => boolean,
+): Promise<CopyOutcome> {
+  const isTile = claim.lane === 'tiles';
+  let writing = false;
+  try {
+    const object = await source.read(key, isTile ? MAX_TILE_BYTES : MAX_DESCRIPTOR_BYTES, signal);
+    const { bytes, contentType, headers, metadata } = object;
+    const md5 = hash('md5', bytes, 'hex');
     if (object.md5 !== null && object.md5 !== md5)
       throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
         code: 'checksum-mismatch',
       });
-    check(object.bytes);
-    return { object, md5 };
-  });
-  const { bytes, contentType, headers, metadata } = object;
-  await step('write', ['destination'], () =>
-    destination.write(key, bytes, { contentType, headers, metadata, md5 }, signal),
-  );
-  return { bytes: bytes.length, md5 };
+    if (isTile) checkTile(key, bytes, claim.image.format);
+    else checkDescriptor(key, bytes, claim.image);
+    if (!leased()) throw leaseOver();
+    writing = true;
+    await destination.write(key, bytes, { contentType, headers, metadata, md5 }, signal);
+    return { kind: 'done', bytes: bytes.length, md5 };
+  } catch (error) {
+    throw writing ? failedStep('write', ['destination'], error) : failedStep('read', ['source'], error);
+  }
 }
 
 /** The constant word a failure is stored with: `http-404`, `write-disk-full`, `copy-refused` ... */
@@ -139,33 +162,8 @@ function reasonOf(error: ConvoyError, step: StepError['step']): string {
   return step === 'read' ? word : `${step}-${word}`;
 }
 
-interface Item {
-  readonly key: string;
-  /** Bytes. */
-  readonly limit: number;
-  /** The last word before it is written: throws if these cannot be the bytes of the item, or the lease is over. */
-  check(bytes: Uint8Array): void;
-}
-
-function itemOf(claim: Claim, index: number, leased: () => boolean): Item {
-  const item = plainItemOf(claim, index);
-  return {
-    ...item,
-    check(bytes) {
-      item.check(bytes);
-      if (!leased()) throw leaseOver();
-    },
-  };
-}
-
-function plainItemOf(claim: Claim, index: number): Item {
-  const { image } = claim;
-  if (claim.lane === 'tiles') {
-    const key = tileKey(image.id, tileAt(image, index), image.format);
-    return { key, limit: MAX_TILE_BYTES, check: (bytes) => checkTile(key, bytes, image.format) };
-  }
-  const key = descriptorKey(image.id);
-  return { key, limit: MAX_DESCRIPTOR_BYTES, check: (bytes) => checkDescriptor(key, bytes, image) };
+function keyOf({ lane, image }: Claim, index: number): string {
+  return lane === 'tiles' ? tileKey(image.id, tileAt(image, index), image.format) : descriptorKey(image.id);
 }
 
 /** Throws `not-an-image` if no tile of the format begins so. */

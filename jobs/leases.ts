@@ -16,6 +16,7 @@ export function createLeases(): Leases {
   }
   return {
     hold(signal, leased) {
+      if (held.get(signal) === leased) return;
       held.set(signal, leased);
       startOnlyWhile(signal, () => insist(signal));
     },

@@ -2,7 +2,7 @@ import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { aborted, ConvoyError, kindOf, messageOf, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
-import type { Side } from '../stores/environment.js';
+import { SIDES, type Side } from '../stores/environment.js';
 import type { StoreErrorCode } from '../stores/store.js';
 
 /**
@@ -158,7 +158,8 @@ export function createOutage(options: OutageOptions): Outage {
       });
     },
     served() {
-      for (const state of Object.values(sides)) {
+      for (const side of SIDES) {
+        const state = sides[side];
         if (state.away !== null) continue;
         state.since = null;
         state.probes = 0;

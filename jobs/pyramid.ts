@@ -32,8 +32,8 @@ export function maxLevel(image: Extent): number {
   return 32 - Math.clz32(Math.max(image.width, image.height) - 1);
 }
 
-function gridOf(image: Extent, level: number): Grid {
-  const scale = 2 ** (maxLevel(image) - level);
+/** On a level where a pixel stands for `scale` by `scale`. */
+function gridAt(image: Extent, scale: number): Grid {
   return {
     columns: Math.ceil(Math.ceil(image.width / scale) / image.tileSize),
     rows: Math.ceil(Math.ceil(image.height / scale) / image.tileSize),
@@ -47,7 +47,7 @@ export function levelsOf(image: Extent): readonly Level[] {
   for (let level = 0; level <= maxLevel(image); level++) {
     const scale = 2 ** (maxLevel(image) - level);
     const size = { width: Math.ceil(image.width / scale), height: Math.ceil(image.height / scale) };
-    const grid = gridOf(image, level);
+    const grid = gridAt(image, scale);
     levels.push({ level, ...size, ...grid, first });
     first += grid.columns * grid.rows;
   }
@@ -57,8 +57,8 @@ export function levelsOf(image: Extent): readonly Level[] {
 /** How many tiles the image has on all levels together. Exact up to 2^53, monotonic beyond. */
 export function tileCount(image: Extent): number {
   let count = 0;
-  for (let level = 0; level <= maxLevel(image); level++) {
-    const { columns, rows } = gridOf(image, level);
+  for (let scale = 2 ** maxLevel(image); scale >= 1; scale /= 2) {
+    const { columns, rows } = gridAt(image, scale);
     count += columns * rows;
   }
   return count;
@@ -66,11 +66,13 @@ export function tileCount(image: Extent): number {
 
 /** The tile with this number. Throws a RangeError for a number the image does not have. */
 export function tileAt(image: Extent, index: number): Tile {
-  let rest = index;
-  for (let level = 0; Number.isInteger(index) && index >= 0 && level <= maxLevel(image); level++) {
-    const { columns, rows } = gridOf(image, level);
+  let rest = Number.isInteger(index) && index >= 0 ? index : Number.POSITIVE_INFINITY;
+  let level = 0;
+  for (let scale = 2 ** maxLevel(image); scale >= 1; scale /= 2) {
+    const { columns, rows } = gridAt(image, scale);
     if (rest < columns * rows) return { level, column: rest % columns, row: Math.floor(rest / columns) };
     rest -= columns * rows;
+    level++;
   }
   throw new RangeError(`tile ${index} is outside the image's ${tileCount(image)} tiles`);
 }
@@ -78,8 +80,9 @@ export function tileAt(image: Extent, index: number): Tile {
 /** The number of a tile: the inverse of `tileAt`. Throws a RangeError for a tile the image does not have. */
 export function indexOf(image: Extent, tile: Tile): number {
   let before = 0;
-  for (let level = 0; level <= maxLevel(image); level++) {
-    const { columns, rows } = gridOf(image, level);
+  const top = maxLevel(image);
+  for (let level = 0; level <= top; level++) {
+    const { columns, rows } = gridAt(image, 2 ** (top - level));
     if (level < tile.level) {
       before += columns * rows;
       continue;

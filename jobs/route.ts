@@ -76,19 +76,20 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     ...{ log, env, meter, latencyOf, retry: retry('destination') },
   });
 
-  /** A descriptor of this migration: the source has it, or at least an answer about it. */
-  let knownKey = SOME_KEY;
+  /** An image of this migration: of its descriptor the source has at least an answer. */
+  let knownImage: string | undefined;
+  const knownKey = (): string => (knownImage === undefined ? SOME_KEY : descriptorKey(knownImage));
   let lastWrite: Parameters<WritableStore['write']> | undefined;
 
   const outage = createOutage({
     ...{ clock, random, log },
     onChange: options.onOutageChange,
     probes: {
-      source: (signal) => plain.source.head(knownKey, signal),
+      source: (signal) => plain.source.head(knownKey(), signal),
       // Only a write shows that a store takes writes; writing the same bytes again changes nothing.
       destination: (signal) =>
         lastWrite === undefined
-          ? plain.destination.head(knownKey, signal)
+          ? plain.destination.head(knownKey(), signal)
           : plain.destination.write(lastWrite[0], lastWrite[1], lastWrite[2], signal),
     },
   });
@@ -126,7 +127,7 @@ export async function openRoute(definition: MigrationDefinition, options: RouteO
     return {
       outage,
       copy(claim, index, signal, leased) {
-        knownKey = descriptorKey(claim.image.id);
+        knownImage = claim.image.id;
         leases.hold(signal, leased);
         return copyItem(claim, index, stores, signal, leased);
       },

@@ -128,8 +128,13 @@ export async function step<T>(
   try {
     return await body();
   } catch (error) {
-    throw kindOf(error) === 'aborted' ? error : new StepError(name, sides, error);
+    throw failedStep(name, sides, error);
   }
+}
+
+/** What to throw when a step of a copy threw this. */
+export function failedStep(name: StepError['step'], sides: readonly Side[], error: unknown): unknown {
+  return kindOf(error) === 'aborted' ? error : new StepError(name, sides, error);
 }
 
 function carryingMayHelp({ step, cause }: StepError): boolean {

@@ -22,7 +22,7 @@ const FRESH_MS = 10;
  * How far /proc/uptime, which counts suspended time, is ahead of the monotonic clock, which does not; in ms since the
  * first call, never below 0. Always 0 on a machine without /proc.
  */
-function suspendedTime(monotonic: () => number): () => number {
+function suspendedTime(monotonic: () => number): (now: number) => number {
   let file: number;
   try {
     file = openSync('/proc/uptime', 'r');
@@ -37,10 +37,10 @@ function suspendedTime(monotonic: () => number): () => number {
   const atStart = ahead();
   let known = 0;
   let readAt = monotonic();
-  return () => {
-    if (monotonic() - readAt >= FRESH_MS) {
+  return (now) => {
+    if (now - readAt >= FRESH_MS) {
       known = Math.max(known, ahead() - atStart);
-      readAt = monotonic();
+      readAt = now;
     }
     return known;
   };
@@ -52,7 +52,10 @@ export function systemClock(): Clock {
   const suspended = suspendedTime(monotonic);
   return {
     now: () => Date.now(),
-    steady: () => monotonic() + suspended(),
+    steady() {
+      const now = monotonic();
+      return now + suspended(now);
+    },
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         const stop = (): void => {

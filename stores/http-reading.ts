@@ -23,9 +23,7 @@ type Reading = Pick<ReadableStore, 'head' | 'read'> &
     readStart(key: string, count: number, signal?: AbortSignal): Promise<StoredObject | null>;
   };
 
-type Asked = Pick<HttpRequest, 'path' | 'what' | 'signal'> & {
-  readonly headers?: Readonly<Record<string, string>>;
-};
+type Asked = Pick<HttpRequest, 'method' | 'path' | 'headers' | 'what' | 'signal'>;
 
 /**
  * Reading plain web objects. An object is what the server answers with status 200 and a length, or in chunks: a
@@ -39,29 +37,27 @@ export function httpReading(
   const reading: Reading = {
     async head(key, signal) {
       const told = await orNull(
-        client.send({ method: 'HEAD', ...request('HEAD', key, signal) }, (answer) => ({
+        client.send(request('HEAD', key, signal), (answer) => ({
           ...{ length: answer.length, info: infoOf(answer, answer.length ?? 0) },
         })),
       );
       if (told === null || told.length !== null) return told?.info ?? null;
       // Apache tells of an empty object in its answer to GET only.
       const asked = request('GET', key, signal);
-      return orNull(
-        client.send({ method: 'GET', ...asked }, (answer) => infoOf(answer, lengthOf(answer, asked.what))),
-      );
+      return orNull(client.send(asked, (answer) => infoOf(answer, lengthOf(answer, asked.what))));
     },
     async read(key, limit, signal) {
       const asked = request('GET', key, signal);
-      return client.send({ method: 'GET', ...asked }, async (answer) => {
+      return client.send(asked, async (answer) => {
         refuseEncoding(answer, asked.what);
         const bytes = await answer.bytes(limit);
-        return { ...infoOf(answer, bytes.length), bytes };
+        return Object.assign(infoOf(answer, bytes.length), { bytes });
       });
     },
     async readStream(key, offset, signal) {
       const asked = request('GET', key, signal);
       if (offset === 0) {
-        const { body, ...info } = await opened(client, { method: 'GET', ...asked }, (answer) =>
+        const { body, ...info } = await opened(client, asked, (answer) =>
           infoOf(answer, lengthOf(answer, asked.what)),
         );
         return { ...info, body };
@@ -140,7 +136,7 @@ async function opened<T extends object>(
 }
 
 function ranged(asked: Asked, range: string, accept: readonly number[]): HttpRequest {
-  return { method: 'GET', ...asked, headers: { ...asked.headers, range: `bytes=${range}` }, accept };
+  return { ...asked, headers: { ...asked.headers, range: `bytes=${range}` }, accept };
 }
 
 /** First and last byte and the whole size, of a 206; NaN where the server does not tell. */

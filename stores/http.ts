@@ -33,7 +33,7 @@ export function httpStore(
     },
     ...httpReading(client, (method, key, signal) => {
       const path = pathOf(key);
-      return { path: base + path, what: `${method} ${name}${path}`, signal };
+      return { method, path: base + path, what: `${method} ${name}${path}`, signal };
     }),
     async copyAddress(key) {
       return { kind: 'url', url: origin + base + pathOf(key) };

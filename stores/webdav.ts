@@ -1,6 +1,12 @@
 import { ConvoyError, permanent } from '../runtime/errors.js';
 import type { StoreEnvironment } from './environment.js';
-import { type ExplainStatus, type HttpAnswer, type HttpClientOptions, httpClient } from './http-client.js';
+import {
+  type ExplainStatus,
+  type HttpAnswer,
+  type HttpClientOptions,
+  type HttpRequest,
+  httpClient,
+} from './http-client.js';
 import { explainFolder, httpReading } from './http-reading.js';
 import { checkKey, encodeKey } from './key.js';
 import { checkHeldKey, commonLimits, refuseUnheld } from './limits.js';
@@ -53,7 +59,11 @@ export function webdavStore(
     return `/${encodeKey(key)}`;
   };
   const asked = (method: string, path: string, signal: AbortSignal | undefined) => ({
-    ...{ method, path: base + path, what: `${method} webdav+${name}${path}`, headers: login.headers, signal },
+    method,
+    path: base + path,
+    what: `${method} webdav+${name}${path}`,
+    headers: login.headers,
+    signal,
   });
 
   /** Lists the resource at an encoded path below the location; rejects `not-found` if there is none. */
@@ -114,23 +124,40 @@ export function webdavStore(
     await client.send({ ...request, accept: MADE }, (answer) => answer.discard());
   }
 
-  const putRequest = (key: string, contentType: string | null, signal: AbortSignal | undefined) => {
-    const request = asked('PUT', pathOf(key), signal);
-    return contentType === null
-      ? request
-      : { ...request, headers: { ...login.headers, 'content-type': contentType } };
+  /** Those of the type written last: of all tiles it is the same. */
+  let typed: { readonly type: string | null; readonly headers: Readonly<Record<string, string>> } = {
+    ...{ type: null, headers: login.headers },
   };
+  /** For a key that was checked. */
+  function putRequest(
+    key: string,
+    type: string | null,
+    body: Required<HttpRequest>['body'],
+    signal?: AbortSignal,
+  ) {
+    if (type !== typed.type)
+      typed = {
+        type,
+        headers: type === null ? login.headers : { ...login.headers, 'content-type': type },
+      };
+    const path = `/${encodeKey(key)}`;
+    return {
+      method: 'PUT',
+      path: base + path,
+      what: `PUT webdav+${name}${path}`,
+      headers: typed.headers,
+      body,
+      accept: isWrittenOrLacksFolder,
+      signal,
+    };
+  }
 
   const reading = httpReading(client, (method, key, signal) => asked(method, pathOf(key), signal));
 
   /** Where nothing was found: that may be because the container is absent. */
-  async function orAbsent<T>(found: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    try {
-      return await found;
-    } catch (error) {
-      if (isNotFound(error)) await checkContainer(signal);
-      throw error;
-    }
+  async function orAbsent(error: unknown, signal: AbortSignal | undefined): Promise<never> {
+    if (isNotFound(error)) await checkContainer(signal);
+    throw error;
   }
 
   return {
@@ -138,13 +165,15 @@ export function webdavStore(
     traits: { checksWrites: false, reportsMd5: false, keeps: 'nothing', limits },
     check,
     head: reading.head,
-    read: async (key, limit, signal) => orAbsent(reading.read(key, limit, signal), signal),
-    readStream: async (key, offset, signal) => orAbsent(reading.readStream(key, offset, signal), signal),
+    read: (key, limit, signal) =>
+      reading.read(key, limit, signal).catch((error: unknown) => orAbsent(error, signal)),
+    readStream: (key, offset, signal) =>
+      reading.readStream(key, offset, signal).catch((error: unknown) => orAbsent(error, signal)),
     async write(key, bytes, { contentType }, signal) {
       refuseUnheld(limits, key, bytes.length, NO_PROPERTIES);
-      await checkContainer(signal);
-      const request = { ...putRequest(key, contentType, signal), body: bytes };
-      const lacked = await client.send({ ...request, accept: isWrittenOrLacksFolder }, lacksFolder);
+      if (!seen) await check(signal);
+      const request = putRequest(key, contentType, bytes, signal);
+      const lacked = await client.send(request, lacksFolder);
       if (!lacked) return;
       const parent = parentOf(pathOf(key));
       if (parent !== '') await makeCollection(base, parent, signal);
@@ -156,9 +185,9 @@ export function webdavStore(
       // The body can be sent once: its folder has to be there.
       const parent = parentOf(pathOf(key));
       if (parent !== '') await makeCollection(base, parent, signal);
-      const request = putRequest(key, contentType, signal);
+      const request = putRequest(key, contentType, body, signal);
       const headers = { ...request.headers, 'content-length': String(size) };
-      await client.send({ ...request, headers, body, accept: isWritten }, (answer) => answer.discard());
+      await client.send({ ...request, headers, accept: isWritten }, (answer) => answer.discard());
     },
     async remove(key, signal) {
       const path = pathOf(key);

@@ -65,11 +65,13 @@ function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
     },
     onTold: () => undefined,
     ...{ pool: createTilePools(LIMIT, clock).open(), stop: stop.signal, giveUp: giveUp.signal },
-    async copy(index) {
-      started.push(index);
-      return { kind: 'done', bytes: 1, md5: MD5 };
-    },
     ...change,
+    async copy(index, signal, leased) {
+      started.push(index);
+      // Not before the test has got what this answers.
+      await Promise.resolve();
+      return change.copy?.(index, signal, leased) ?? { kind: 'done', bytes: 1, md5: MD5 };
+    },
   });
   let ended = false;
   const end = (): void => {
