@@ -29,13 +29,16 @@ export interface RenewalAnswer {
 }
 
 export interface Renewals {
-  /** Rejects if the stream cannot be opened, breaks, or has not answered after `withinMs`. */
+  /** Rejects if the stream cannot be opened, breaks, or has not answered after `withinMs` in which this process could run. */
   renew(leaseId: string, withinMs: number): Promise<Renewal>;
   /** Gives the stream up; the next renewal opens another. */
   drop(error: Error): void;
   /** Ends the stream in good order: nothing more is renewed. */
   close(): void;
 }
+
+/** Of the time that a renewal has. */
+const PARTS = 4;
 
 interface Waiting {
   readonly leaseId: string;
@@ -91,9 +94,12 @@ export function openRenewals(
     over.stream?.cancel();
   }
 
+  /**
+   * In parts, of which each counts for what it was to last: while this process is held up, nobody is late but itself. And after the
+   * last one, what has come in is looked at first: the answer may lie here unread.
+   */
   async function giveUpAfter(ms: number, on: Line, answered: AbortSignal): Promise<void> {
-    await clock.sleep(ms, answered);
-    // In a process that was held up the answer may lie here unread: what has come in is looked at first.
+    for (let part = 0; part < PARTS; part += 1) await clock.sleep(ms / PARTS, answered);
     await new Promise<void>((resolve) => setImmediate(resolve));
     if (!answered.aborted) end(on, transient(`${name}: no answer in time`, { code: 'deadline' }));
   }

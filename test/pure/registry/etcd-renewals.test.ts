@@ -57,7 +57,7 @@ function lab() {
     );
     return outcome;
   };
-  const asked = (stream: number, count: number): Promise<void> =>
+  const asked = (stream: number, count: number) =>
     until(`renewal ${count} is sent over stream ${stream}`, () => streams[stream]?.asked.length === count);
   return { clock, streams, opening, renewals, renew, asked };
 }
