@@ -34,9 +34,10 @@ export interface Announcer {
   stop(): Promise<void>;
 }
 
-/** How often an announced port is tried again, and one that does not accept yet. */
+/** How often an announced port is tried again, and one that does not accept yet; and what is looked at where nothing is offered. */
 const CHECK_MS = 2000;
 const PENDING_MS = 200;
+const LOOK_MS = 10_000;
 const CONNECT_MS = 2000;
 /** A stop waits so long for the registry, and no longer: it may be away. */
 const WITHDRAW_MS = 2000;
@@ -50,11 +51,12 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   const complained = new Set<string>();
   let announced: readonly ServiceEntry[] = [];
   let last = Promise.resolve(true);
+  let intervalMs = CHECK_MS;
 
-  async function accepting(): Promise<{ entries: ServiceEntry[]; pending: boolean } | null> {
+  async function accepting(): Promise<{ entries: ServiceEntry[]; intervalMs: number } | null> {
     const offers = options.offers();
     if (offers === null) return null;
-    if (offers.size === 0) return { entries: [], pending: false };
+    if (offers.size === 0) return { entries: [], intervalMs: LOOK_MS };
     const candidates = (await options.list()).flatMap((unit) => entryOf(unit, offers.get(unit.name)) ?? []);
     const accepts = await Promise.all(candidates.map(({ port }) => acceptsConnection(host, port)));
     const entries = candidates.filter((_, index) => accepts[index]);
@@ -68,7 +70,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
         );
       }
     }
-    return { entries, pending: entries.length < candidates.length };
+    return { entries, intervalMs: entries.length < candidates.length ? PENDING_MS : CHECK_MS };
   }
 
   function entryOf(unit: ManagedUnit, offer: Offer | undefined): ServiceEntry | null {
@@ -89,19 +91,16 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
 
   const loop = startLoop({
     name: 'services',
-    intervalMs: CHECK_MS,
+    intervalMs: () => intervalMs,
     clock,
     log,
     async round(signal) {
+      intervalMs = CHECK_MS;
       const found = await accepting();
       if (found === null || signal.aborted) return;
       announced = found.entries;
       await publish();
-      if (found.pending)
-        void clock.sleep(PENDING_MS, signal).then(
-          () => loop.wake(),
-          () => undefined,
-        );
+      intervalMs = found.intervalMs;
     },
   });
 

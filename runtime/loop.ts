@@ -4,8 +4,8 @@ import type { Log } from './log.js';
 
 export interface LoopOptions {
   readonly name: string;
-  /** Longest time between two rounds, in ms, when nothing wakes the loop. */
-  readonly intervalMs: number;
+  /** Longest time between two rounds, in ms, when nothing wakes the loop. A function is asked after each round. */
+  readonly intervalMs: number | (() => number);
   /**
    * How long what wakes the loop is gathered before a round looks at all of it, in ms, given how long the last round took.
    * Absent: not at all.
@@ -29,7 +29,7 @@ const WOKEN = 'woken';
 
 /** Runs `round` now, then on each wake-up or after the interval; rounds never overlap. */
 export function startLoop(options: LoopOptions): Loop {
-  const { clock, log } = options;
+  const { clock, log, intervalMs } = options;
   const stopping = new AbortController();
   let wanted = false;
   let nap = new AbortController();
@@ -45,7 +45,10 @@ export function startLoop(options: LoopOptions): Loop {
         if (kindOf(error) !== 'aborted') log.error({ loop: options.name }, messageOf(error));
       }
       const tookMs = clock.steady() - beganAt;
-      if (!wanted) await clock.sleep(options.intervalMs, nap.signal).catch(() => undefined);
+      if (!wanted) {
+        const pause = typeof intervalMs === 'number' ? intervalMs : intervalMs();
+        await clock.sleep(pause, nap.signal).catch(() => undefined);
+      }
       const gatherMs = wanted ? (options.gatherMs?.(tookMs) ?? 0) : 0;
       if (gatherMs > 0) await clock.sleep(gatherMs, stopping.signal).catch(() => undefined);
     }
