@@ -76,10 +76,14 @@ export function startAgent(options: AgentOptions): Agent {
   const failedLoads = new Map<string, FailedLoad>();
   const published = new Map<string, UnitState>();
   /** What the units of one snapshot offer: asked for every two seconds. */
-  let offered: { readonly by: MachineSnapshot | null; readonly offers: ReadonlyMap<string, Offer> } = {
-    by: null,
-    offers: new Map(),
-  };
+  const offersOf = ofLast(({ placements }: MachineSnapshot): ReadonlyMap<string, Offer> => {
+    const found = [...placements.values()].flatMap(({ unit, content }) => {
+      const { offer } = readConstraints(unit, content);
+      return offer === null ? [] : [[unit, offer] as const];
+    });
+    return new Map(found);
+  });
+  const desiredOf = ofLast(desiredUnits);
 
   const publishing = createAttempts('states are not published', log);
   const holding = createAttempts('the time that lease-bound units may run is not extended', log);
@@ -122,15 +126,7 @@ export function startAgent(options: AgentOptions): Agent {
 
   function offers(): ReadonlyMap<string, Offer> | null {
     const snapshot = placements();
-    if (snapshot === null) return null;
-    if (snapshot !== offered.by) {
-      const found = [...snapshot.placements.values()].flatMap(({ unit, content }) => {
-        const { offer } = readConstraints(unit, content);
-        return offer === null ? [] : [[unit, offer] as const];
-      });
-      offered = { by: snapshot, offers: new Map(found) };
-    }
-    return offered.offers;
+    return snapshot === null ? null : offersOf(snapshot);
   }
 
   const announcer = startAnnouncer({
@@ -199,7 +195,7 @@ export function startAgent(options: AgentOptions): Agent {
       const actual = await manager.list();
       const snapshot = placements();
       if (snapshot === null || signal.aborted || !session.entitled() || isStale(snapshot)) return;
-      const desired = desiredUnits(snapshot);
+      const desired = desiredOf(snapshot);
       noteLeaseBound([...desired.values()].some(({ leaseBound }) => leaseBound));
       for (const [unit, failed] of failedLoads)
         if (!sameWish(failed.desired, desired.get(unit))) failedLoads.delete(unit);
@@ -327,6 +323,15 @@ export function startAgent(options: AgentOptions): Agent {
       await session.stop(leaves ? 'leave' : 'suspend');
       await view.close();
     },
+  };
+}
+
+/** Remembers what came of the last argument: between two changes it is asked for the same again and again. */
+function ofLast<A extends object, B>(find: (given: A) => B): (given: A) => B {
+  let last: { readonly given: A; readonly found: B } | undefined;
+  return (given) => {
+    if (last?.given !== given) last = { given, found: find(given) };
+    return last.found;
   };
 }
 

@@ -10,8 +10,6 @@ const BATCH = 100;
  * order; each write compares what it replaces, so that one that was given up on and arrives late changes nothing.
  */
 export class OwnKeys {
-  /** What etcd holds; undefined when it has to be read again. */
-  private held: Map<string, Pick<Entry, 'value' | 'modified'>> | undefined;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -19,6 +17,8 @@ export class OwnKeys {
     private readonly leaseId: string,
     /** Reads all own keys as they are now. */
     private readonly read: () => Promise<readonly Entry[]>,
+    /** What etcd holds; undefined when it has to be read again. */
+    private held: Map<string, Pick<Entry, 'value' | 'modified'>> | undefined,
   ) {}
 
   /** Brings etcd to what `wanted` says of the held keys: a value, or null for none. Keys not named stay. */

@@ -33,6 +33,8 @@ interface HeldLease {
   readonly ttlMs: number;
   /** `clock.steady()` before the request that granted or renewed it. */
   readonly sentAt: number;
+  /** Nothing can hang on it yet. */
+  readonly isNew: boolean;
 }
 
 /**
@@ -88,7 +90,7 @@ async function grant({ client, clock, memory }: EtcdContext, ttlMs: number): Pro
   const sentAt = clock.steady();
   const lease = await client.grantLease(ttlMs);
   await memory.writeLease(lease.id);
-  return { ...lease, sentAt };
+  return { ...lease, sentAt, isNew: true };
 }
 
 /** The lease of the last convoyd of this machine, if it lives and is of the length asked for now. */
@@ -97,7 +99,8 @@ async function resume({ client, clock, memory }: EtcdContext, ttlMs: number): Pr
   if (id === null) return undefined;
   const sentAt = clock.steady();
   const renewal = await client.renewLease(id);
-  if (renewal.ttlMs === Math.ceil(ttlMs / 1000) * 1000) return { id, ttlMs: renewal.ttlMs, sentAt };
+  if (renewal.ttlMs === Math.ceil(ttlMs / 1000) * 1000)
+    return { id, ttlMs: renewal.ttlMs, sentAt, isNew: false };
   if (renewal.ttlMs > 0) await client.revokeLease(id);
   return undefined;
 }
@@ -117,18 +120,25 @@ function openSession(
     onRead: () => identity.reading(),
   });
 
+  const held = () => (lease.isNew ? new Map() : undefined);
   const states = new OwnKeys(
     identity,
     lease.id,
     async () => (await client.list(keys.states(machineId))).entries,
+    held(),
   );
-  const services = new OwnKeys(identity, lease.id, async () => {
-    const { entries } = await client.list(keys.services);
-    return entries.filter(({ key }) => {
-      const parsed = keys.parse(key);
-      return parsed?.kind === 'service' && parsed.machine === machineId;
-    });
-  });
+  const services = new OwnKeys(
+    identity,
+    lease.id,
+    async () => {
+      const { entries } = await client.list(keys.services);
+      return entries.filter(({ key }) => {
+        const parsed = keys.parse(key);
+        return parsed?.kind === 'service' && parsed.machine === machineId;
+      });
+    },
+    held(),
+  );
 
   let isFirst = true;
 
