@@ -38,7 +38,9 @@ export async function commitDecisions(
   term: LeaderTerm,
 ): Promise<CommitResult> {
   const items = decisions.map((decision) => itemOf(context, decision, term.fence));
-  for (const wave of waves(items)) {
+  for (const unordered of waves(items)) {
+    // A machine hears of what is in one transaction at once, and reads, starts and publishes that together.
+    const wave = unordered.toSorted((a, b) => byMachine(a.decision, b.decision));
     for (let start = 0; start < wave.length; start += BATCH)
       if (!(await commitBatch(context, wave.slice(start, start + BATCH), term))) return { kind: 'deposed' };
   }
@@ -63,6 +65,9 @@ function waves(items: readonly Item[]): Item[][] {
   }
   return result;
 }
+
+const byMachine = (one: Decision, other: Decision): number =>
+  one.machine === other.machine ? 0 : one.machine < other.machine ? -1 : 1;
 
 /** Gives every item its outcome; answers false if the term is over. */
 async function commitBatch(context: EtcdContext, batch: readonly Item[], term: LeaderTerm): Promise<boolean> {

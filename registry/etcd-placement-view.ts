@@ -45,16 +45,18 @@ export function openPlacementView(context: EtcdContext, machineId: string): Plac
         if (kind === 'put') put(entry);
         else if (at?.kind === 'placement') placements.delete(at.unit);
       }
-      settle(last);
+      return settle(last);
     },
     snapshot: () => ready,
   };
 
-  /** Takes the placements over into the snapshot, now or as soon as the missing contents are there. */
-  function settle(now: number): void {
+  /** Takes the placements over into the snapshot, now (then it is true) or as soon as the missing contents are there. */
+  function settle(now: number): boolean {
     revision = now;
-    if (missing().length === 0) complete();
+    const isWhole = missing().length === 0;
+    if (isWhole) complete();
     else void fetchMissing();
+    return isWhole;
   }
 
   const missing = (): string[] => [

@@ -75,6 +75,7 @@ async function openClusterView(context: EtcdContext, signal: AbortSignal): Promi
     apply(events, revision) {
       tables.apply(events, revision);
       tables.join();
+      return true;
     },
     snapshot: () => ({ kind: 'cluster', ...tables.snapshot() }),
   };

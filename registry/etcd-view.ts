@@ -16,7 +16,8 @@ const SETTLE_MS = 5000;
 /** What turns entries into a snapshot. A throw is a record that cannot be read: the view holds with its message. */
 export interface ViewContent<Snapshot> {
   list(listing: Listing): void;
-  apply(events: readonly WatchEvent[], revision: number): void;
+  /** Whether the snapshot is another one now. If it comes to be later, the content wakes. */
+  apply(events: readonly WatchEvent[], revision: number): boolean;
   snapshot(): Snapshot | Hold;
 }
 
@@ -50,15 +51,16 @@ export function openView<Snapshot>(
   signal.addEventListener('abort', () => setListed(), { once: true });
 
   /** From an unreadable record on the view holds; the throw makes the follower list again. */
-  function take(change: () => void): void {
+  function take(change: () => boolean): void {
+    let isChanged = true;
     try {
-      change();
+      isChanged = change() || trouble !== null;
       trouble = null;
     } catch (error) {
       hold(messageOf(error));
       throw permanent(messageOf(error), { code: 'hold', cause: error });
     } finally {
-      wakes.wake();
+      if (isChanged) wakes.wake();
     }
   }
 
@@ -90,7 +92,10 @@ export function openView<Snapshot>(
     onList(listing) {
       revisions = new Map(listing.entries.map((entry: Entry) => [entry.key, entry.modified]));
       revision = listing.revision;
-      take(() => content.list(listing));
+      take(() => {
+        content.list(listing);
+        return true;
+      });
       setListed();
     },
     onEvents(events, last) {

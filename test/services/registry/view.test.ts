@@ -77,6 +77,7 @@ describe('a view', () => {
         for (const { kind, entry } of events)
           if (kind === 'put') present.add(entry.key);
           else present.delete(entry.key);
+        return true;
       },
       snapshot: () => ({ kind: 'test' as const }),
     });
