@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { build, transform } from 'esbuild';
+import { etcdProtos } from './etcd-protos.js';
 
 const { bin, dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const BINS = Object.values(bin);
@@ -22,8 +23,6 @@ const HELPERS = ['agent/supervisor-main', 'cli/demo/main', 'cli/demo/fractal'];
 
 /** Files of ours that programs read by `ownFile`. */
 const ASSETS = ['jobs/scripts', 'units/shipped', 'units/docker', 'agent/supervisor/notify.pl'];
-/** etcd3 reads these from `../proto` of the file that its code is in. */
-const ETCD_PROTO = { from: 'node_modules/etcd3/proto', to: 'dist/proto' };
 
 const OLD_MS = 24 * 3_600_000;
 
@@ -45,6 +44,7 @@ const { outputFiles, metafile } = await build({
   target: 'node20',
   // Read at run time: packages that users install or leave, and those that find their parts by name.
   external: [...Object.keys(dependencies), ...Object.keys(optionalDependencies)],
+  plugins: [etcdProtos],
   sourcemap: 'inline',
   sourcesContent: false,
   legalComments: 'none',
@@ -52,7 +52,6 @@ const { outputFiles, metafile } = await build({
 }).catch(() => process.exit(1)); // It has said why.
 
 for (const asset of ASSETS) copy(asset, `dist/${asset}`);
-copy(ETCD_PROTO.from, ETCD_PROTO.to);
 put('dist/THIRD-PARTY.txt', licences(Object.keys(metafile.inputs)));
 put('dist/package.json', '{ "type": "commonjs" }\n');
 const isProgram = ({ path }) => !path.includes('/dist/chunks/');
