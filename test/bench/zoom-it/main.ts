@@ -16,14 +16,13 @@ import { inspect } from '../../support/queue-inspector.js';
 import { startNginx } from '../../support/stores/nginx.js';
 import type { Figure, Target } from '../support/figures.js';
 import { cpuUse } from '../support/processes.js';
-import { type Measured, section } from '../support/section.js';
+import { type Measured, RUNS, section } from '../support/section.js';
 import { descriptorOf, imageId, KINDS, kindOf, TILES } from './images.js';
 import type { NoOpResult } from './no-op-process.js';
 
 const IMAGES = Number(process.env.ZOOM_IT_IMAGES ?? 1_200_000);
-/** Five times each would take hours. */
-const PLANS = Number(process.env.BENCH_RUNS ?? 3);
-const FINISHES = Number(process.env.BENCH_RUNS ?? 1);
+/** After the last of the plans: one takes as long as two or three plans, and is held to no time. */
+const FINISHES = Math.min(RUNS, 2);
 const NAME = 'zoom';
 const LANES: readonly Lane[] = ['tiles', 'tiles', 'descriptors'];
 const MB = 1e6;
@@ -60,14 +59,14 @@ async function measure(): Promise<Measured> {
   const tiles = count();
   const plans: Planned[] = [];
   const finishes: Finished[] = [];
-  for (let run = 0; run < PLANS; run++) {
+  for (let run = 0; run < RUNS; run++) {
     const ground = openGround('convoy-zoom-it');
     try {
       const { redis, queue, info, close } = await openRedis(ground);
       const scene = { ground, redis, queue, info };
       plans.push(await plan(scene, tiles));
-      console.log(`plan ${run + 1} of ${PLANS}: ${JSON.stringify(plans.at(-1))}`);
-      if (run >= PLANS - FINISHES) {
+      console.log(`plan ${run + 1} of ${RUNS}: ${JSON.stringify(plans.at(-1))}`);
+      if (run >= RUNS - FINISHES) {
         finishes.push(await finish(scene, tiles));
         console.log(`finished: ${JSON.stringify(finishes.at(-1))}`);
       }
@@ -81,7 +80,7 @@ async function measure(): Promise<Measured> {
     figures: figuresOf(plans, finishes, tiles),
     notes: [
       `${images} images, ${all} tiles: the counts of images, tiles in each state and descriptors, the bytes and the digest came out exact, or there would be no figure. nginx (one worker) serves total.txt and descriptors of 3,844 kinds, sides from 2,500 to 15,000 px and one of 54,000 x 27,000; Redis has the append-only file that zh-redis.service asks for.`,
-      `Planned ${PLANS} times and finished ${FINISHES === 1 ? 'once' : `${FINISHES} times`}, as a run takes so long. Finished by two processes that claim tiles and one that claims descriptors, 16 claims at a time each, a checkpoint for each claim.`,
+      `Finished by two processes that claim tiles and one that claims descriptors, 16 claims at a time each, a checkpoint for each claim.`,
     ],
   };
 }
