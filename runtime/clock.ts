@@ -15,6 +15,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** One for all: to make an error takes its stack, and loops are woken from their sleep by everything that happens. */
+const ENDED_EARLY = aborted('sleep ended early');
+
 /** How long, in ms of running time, what was read of the uptime is taken for true: `steady` is asked for every tile. */
 const FRESH_MS = 10;
 
@@ -60,7 +63,7 @@ export function systemClock(): Clock {
       return new Promise((resolve, reject) => {
         const stop = (): void => {
           clearTimeout(timer);
-          reject(aborted('sleep ended early'));
+          reject(ENDED_EARLY);
         };
         const timer = setTimeout(() => {
           signal?.removeEventListener('abort', stop);
