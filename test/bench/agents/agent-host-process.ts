@@ -1,7 +1,9 @@
 /**
  * Some of the bench's machines: a convoyd each, whole but for the unit manager, which starts everything at once. Arguments:
- * etcd's URL, a folder, the first machine's number, how many. Tells its parent when all of them serve.
+ * etcd's URL, a folder, the first machine's number, how many. Starts some at a time, as they share one thread here: tells its parent
+ * how many serve, and starts more when it is told that those have joined.
  */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { startDaemon } from '../../../agent/daemon.js';
 import { systemClock } from '../../../runtime/clock.js';
@@ -14,6 +16,8 @@ const [url = '', dir = '', first = '', count = ''] = process.argv.slice(2);
 const clock = systemClock();
 const log = createLog('convoyd', 'info');
 const shutdown = createShutdown(log);
+
+const AT_ONCE = 10;
 
 async function start(number: number): Promise<void> {
   const units = openMemoryUnits(clock);
@@ -32,7 +36,11 @@ async function start(number: number): Promise<void> {
   );
 }
 
-const numbers = Array.from({ length: Number(count) }, (_, index) => Number(first) + index);
-await Promise.all(numbers.map(start));
-process.send?.('serving');
 process.on('disconnect', () => process.exit());
+const numbers = Array.from({ length: Number(count) }, (_, index) => Number(first) + index);
+for (let started = 0; started < numbers.length; started += AT_ONCE) {
+  await Promise.all(numbers.slice(started, started + AT_ONCE).map(start));
+  const joined = once(process, 'message');
+  process.send?.(Math.min(started + AT_ONCE, numbers.length));
+  await joined;
+}

@@ -5,6 +5,7 @@ import { apiSocket } from '../../../agent/daemon.js';
 import { openGround, startEtcd } from '../../../agent/ground.js';
 import { openClient } from '../../../cli/client.js';
 import { submitAll } from '../../../cli/submit-all.js';
+import { until } from '../../support/until.js';
 import { cpuUse } from '../support/processes.js';
 import { machineId, runDirOf } from './machines.js';
 import { type Observer, observe } from './observer.js';
@@ -45,8 +46,17 @@ export async function openFleet(agents: number): Promise<BenchFleet> {
       },
     );
     children.push(child);
+    const ids = Array.from({ length: count }, (_, index) => machineId(first + index));
     return new Promise((resolve, reject) => {
-      child.once('message', () => resolve(child));
+      child.on('message', (started: number) => {
+        const joined = (): boolean => ids.slice(0, started).every((id) => observer.machines.has(id));
+        until(`${started} of the machines from ${first} on have joined`, joined, 60_000)
+          .then(() => {
+            child.send('more');
+            if (started === count) resolve(child);
+          })
+          .catch(reject);
+      });
       child.once('exit', (code) => reject(new Error(`the process of machine ${first} ended with ${code}`)));
     });
   }
