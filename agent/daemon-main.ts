@@ -8,7 +8,8 @@ import { createLog } from '../runtime/log.js';
 import { runMain } from '../runtime/main.js';
 import { parseProgram, type Settings } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
-import { apiSocket, type DaemonOptions, startDaemon, unitSocket } from './daemon.js';
+import { apiSocket, unitSocket } from './api-sockets.js';
+import type { DaemonOptions } from './daemon.js';
 import { chooseUnitManager, daemonTable, FLEET_SOCKET, PEER_PORT } from './daemon-options.js';
 import { readEtcdAccess } from './etcd-access.js';
 import { NO_FLEET, readFleetSettings } from './fleet-conf.js';
@@ -16,6 +17,7 @@ import { readFleetConf } from './fleet-conf-file.js';
 import { openGround, startEtcd, startRedis } from './ground.js';
 import { readMachineId, readPublicIp } from './identity.js';
 import { takeSockets } from './inherited-sockets.js';
+import { openUnitManager } from './open-unit-manager.js';
 import { ensurePrograms, linkPrograms } from './programs.js';
 
 void runMain('convoyd', async () => {
@@ -49,7 +51,13 @@ void runMain('convoyd', async () => {
     fleetSocket: rest.fleetSocket ?? (listening.has(FLEET_SOCKET) ? FLEET_SOCKET : null),
   };
   try {
-    await startDaemon(dev ? await onOwnGround(options) : options, systemClock(), log, shutdown);
+    const settled = dev ? await onOwnGround(options) : options;
+    const clock = systemClock();
+    // A supervisor takes its time to start: the rest of convoyd, most of its code, is loaded meanwhile.
+    const manager = openUnitManager(settled, clock, log.child({ part: settled.unitManager }));
+    manager.catch(() => undefined);
+    const { startDaemon } = await import('./daemon.js');
+    await startDaemon(settled, clock, log, shutdown, () => manager);
     await shutdown.begun();
   } finally {
     await shutdown.close();

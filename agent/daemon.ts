@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type Access, canIdentify } from '../api/access.js';
 import type { PeerListen } from '../api/peer-server.js';
 import { startApi } from '../api/server.js';
@@ -8,7 +7,6 @@ import { fileMemory } from '../registry/memory.js';
 import { etcdMetrics, withFleetMetrics } from '../registry/metrics.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Log } from '../runtime/log.js';
-import { ownFile } from '../runtime/own-file.js';
 import { processMetrics } from '../runtime/process-metrics.js';
 import { prometheusMeter } from '../runtime/prometheus.js';
 import type { Shutdown } from '../runtime/shutdown.js';
@@ -16,14 +14,14 @@ import { explainPending, explainUnit } from '../scheduler/explain.js';
 import { planRebalance } from '../scheduler/rebalance.js';
 import { startScheduler } from '../scheduler/scheduler.js';
 import { type Agent, startAgent } from './agent.js';
+import { apiSocket, unitSocket } from './api-sockets.js';
 import { localCondition } from './condition.js';
-import type { UnitManagerName } from './daemon-options.js';
 import { readBootId } from './identity.js';
+import type { UnitManagerOptions } from './open-unit-manager.js';
 import { keepSecret } from './secret.js';
-import { openSupervisorManager } from './supervisor-manager.js';
 import type { UnitManager } from './unit-manager.js';
 
-export interface DaemonOptions extends EtcdAccess {
+export interface DaemonOptions extends EtcdAccess, UnitManagerOptions {
   readonly etcd: readonly string[];
   readonly etcdPrefix: string;
   readonly machineId: string;
@@ -35,13 +33,8 @@ export interface DaemonOptions extends EtcdAccess {
   readonly access: Access;
   /** Where other machines ask; null: nowhere. */
   readonly peerListen: PeerListen | null;
-  /** Sockets, the supervisor and what must not survive a reboot. */
-  readonly runDir: string;
   /** What must survive a reboot. */
   readonly stateDir: string;
-  readonly unitManager: UnitManagerName;
-  /** Where the supervisor's units find /etc, /run and /var. */
-  readonly unitRoot: string;
   readonly ttlMs: number;
   readonly graceMs: number;
   /** The units of this machine are stopped, for others to take over, before convoyd ends. */
@@ -55,11 +48,6 @@ export interface DaemonOptions extends EtcdAccess {
   readonly neverLead: boolean;
 }
 
-/** Where convoyctl reaches a convoyd with this run directory. */
-export const apiSocket = (runDir: string): string => join(runDir, 'api.sock');
-/** Where units reach it, to read only. */
-export const unitSocket = (runDir: string): string => join(runDir, 'read.sock');
-
 /**
  * One machine's convoyd: API, agent and scheduler on one registry. Resolves when the API is served; etcd need not
  * answer yet. What it opens is closed by `shutdown`, units are left running. `openManager` brings what runs units.
@@ -69,7 +57,7 @@ export async function startDaemon(
   clock: Clock,
   log: Log,
   shutdown: Shutdown,
-  openManager = openUnitManager,
+  openManager: () => Promise<UnitManager>,
 ): Promise<void> {
   const { machineId, runDir, ttlMs, access } = options;
   const meter = prometheusMeter();
@@ -86,7 +74,7 @@ export async function startDaemon(
   });
   const registry = withFleetMetrics(etcdRegistry, meter, clock);
   shutdown.onClose('registry', () => registry.close());
-  const manager = await openManager(options, clock, log.child({ part: options.unitManager }));
+  const manager = await openManager();
   shutdown.onClose(options.unitManager, () => manager.close());
 
   const scheduler = options.neverLead
@@ -165,21 +153,6 @@ export async function startDaemon(
     { machine: machineId, api: api.addresses, peers: api.peerAddress, etcd: options.etcd },
     'convoyd is up',
   );
-}
-
-async function openUnitManager(options: DaemonOptions, clock: Clock, log: Log): Promise<UnitManager> {
-  const { unitManager, runDir, unitRoot } = options;
-  switch (unitManager) {
-    case 'systemd': {
-      const { openSystemdManager } = await import('./systemd/systemd-manager.js');
-      return openSystemdManager({ runDir, clock, log });
-    }
-    case 'supervisor':
-      return openSupervisorManager({
-        program: ownFile('agent/supervisor-main.js'),
-        ...{ runDir, unitRoot, clock, log },
-      });
-  }
 }
 
 const fdOf = (fd: number | undefined): { fd?: number } => (fd === undefined ? {} : { fd });

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { apiSocket } from '../../agent/daemon.js';
+import { apiSocket } from '../../agent/api-sockets.js';
 import { type Ground, openGround, startEtcd, startRedis } from '../../agent/ground.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
 import { startFakeFleet } from '../support/fake-fleet.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { apiSocket } from '../../../agent/daemon.js';
+import { apiSocket } from '../../../agent/api-sockets.js';
 import { openGround, startEtcd } from '../../../agent/ground.js';
 import { openClient } from '../../../cli/client.js';
 import { submitAll } from '../../../cli/submit-all.js';
