@@ -13,10 +13,10 @@ import type {
   WorkerQueue,
 } from './work-queue.js';
 
-/** Holds one claim: tells the queue what is settled, renews the lease with it, hears pauses and losses. */
+/** Holds one claim: tells the queue what is settled, renews the lease with it, hears pauses and losses. No getters, as in `Ledger`. */
 export interface ClaimKeeper {
   /** Tiles below are settled and the queue has said so. */
-  readonly confirmed: number;
+  confirmed(): number;
   /** Whether the lease lasts, with a margin, on our own reckoning. */
   leaseLasts(): boolean;
   /** Resolves at once while the lease lasts, else when it is renewed or the signal fires. */
@@ -62,7 +62,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
   let leasedUntil = leaseFrom(claimedAt);
 
   const leaseLasts = (): boolean => clock.steady() < leasedUntil;
-  const isDue = (): boolean => ledger.pending >= deps.batch() || deps.isDrained();
+  const isDue = (): boolean => ledger.pending() >= deps.batch() || deps.isDrained();
 
   /** The same checkpoint until it is answered: it may have been applied although no answer came. */
   async function send(point: Checkpoint): Promise<CheckpointReply> {
@@ -79,9 +79,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
   }
 
   return {
-    get confirmed() {
-      return confirmed;
-    },
+    confirmed: () => confirmed,
     leaseLasts,
     async untilLeased(signal) {
       while (!leaseLasts() && !signal.aborted)
@@ -94,7 +92,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
       for (;;) {
         if (!isDue()) await bell.wait(CHECKPOINT_MS);
         const last = deps.isDrained();
-        const point = ledger.cut(last && ledger.edge < claim.end, deps.random);
+        const point = ledger.cut(last && ledger.edge() < claim.end, deps.random);
         const sentAt = clock.steady();
         const { answer, share } = await send(point);
         deps.onTold(point, answer, share);

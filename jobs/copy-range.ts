@@ -57,14 +57,14 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   const keeper = keepClaim(claim, claimedAt, ledger, {
     ...deps,
     batch: () => pool.limit,
-    isDrained: () => (winding.signal.aborted ? running === 0 : ledger.edge === claim.end),
+    isDrained: () => (winding.signal.aborted ? running === 0 : ledger.edge() === claim.end),
     onConfirmed: pump,
     onPausing: () => winding.abort(),
   });
 
   function pump(): void {
     while (
-      cursor < Math.min(claim.end, keeper.confirmed + 2 * pool.limit) &&
+      cursor < Math.min(claim.end, keeper.confirmed() + 2 * pool.limit) &&
       !winding.signal.aborted &&
       keeper.leaseLasts()
     )

@@ -14,13 +14,16 @@ export type Settled =
   | { readonly kind: 'skipped'; readonly md5: string | null; readonly blind?: true }
   | ({ readonly kind: 'failed'; readonly restart?: true } & Omit<TileFailure, 'index'>);
 
-/** The tiles of one claim that are settled, and what of them has been told to the queue. */
+/**
+ * The tiles of one claim that are settled, and what of them has been told to the queue. No getters: each object made with
+ * some is of a shape of its own to V8, which then compiles whatever reads them anew with each claim.
+ */
 export interface Ledger {
   settle(index: number, outcome: Settled): void;
   /** Everything below is settled. */
-  readonly edge: number;
+  edge(): number;
   /** How many tiles the next checkpoint would settle. */
-  readonly pending: number;
+  pending(): number;
   /** The next checkpoint: all tiles up to the edge that no earlier one told. `random` as in jobs/retry.ts. */
   cut(release: boolean, random: () => number): Checkpoint;
 }
@@ -33,21 +36,18 @@ export interface LedgerOptions {
 }
 
 export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
-  const outcomes = new Map<number, Settled>();
+  /** From the first that was not told, with gaps. */
+  const outcomes: (Settled | undefined)[] = [];
   let sequence = 0;
   let told = first;
   let edge = first;
 
   return {
-    get edge() {
-      return edge;
-    },
-    get pending() {
-      return edge - told;
-    },
+    edge: () => edge,
+    pending: () => edge - told,
     settle(index, outcome) {
-      outcomes.set(index, outcome);
-      while (outcomes.has(edge)) edge++;
+      outcomes[index - told] = outcome;
+      while (outcomes[edge - told] !== undefined) edge++;
     },
     cut(release, random) {
       const failures: TileFailure[] = [];
@@ -58,8 +58,7 @@ export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
       let blind = false;
       let restart = false;
       for (let index = told; index < edge; index++) {
-        const outcome = outcomes.get(index)!;
-        outcomes.delete(index);
+        const outcome = outcomes[index - told]!;
         if (outcome.kind === 'failed') {
           const { kind: _, restart: wrong, ...failure } = outcome;
           failures.push({ index, ...failure });
@@ -73,6 +72,7 @@ export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
         blind ||= outcome.blind === true;
         if (outcome.md5 !== null && lane !== 'descriptors') parts.push(tileDigest(index, outcome.md5));
       }
+      outcomes.splice(0, edge - told);
       told = edge;
       return {
         sequence: ++sequence,

@@ -11,13 +11,15 @@ export interface Tally {
 
 /** `rate` looks back so far, or to the start. */
 const WINDOW_MS = 10_000;
+/** What comes within this time is remembered as one. */
+const STEP_MS = 100;
 
 export function createTally(start: number): Tally {
   const sums = { done: 0, skipped: 0, failed: 0, bytes: 0 };
-  let recent: { readonly at: number; readonly settled: number }[] = [];
+  let recent: { readonly at: number; settled: number }[] = [];
   const forget = (now: number): void => {
     const first = recent.findIndex(({ at }) => at > now - WINDOW_MS);
-    recent = first === -1 ? [] : recent.slice(first);
+    if (first !== 0) recent = first === -1 ? [] : recent.slice(first);
   };
 
   return {
@@ -28,7 +30,9 @@ export function createTally(start: number): Tally {
       sums.failed += lost;
       sums.bytes += bytes;
       const settled = done + skipped + lost;
-      if (settled > 0) recent.push({ at: now, settled });
+      const last = recent.at(-1);
+      if (last !== undefined && now - last.at < STEP_MS) last.settled += settled;
+      else if (settled > 0) recent.push({ at: now, settled });
       forget(now);
     },
     totals(now) {

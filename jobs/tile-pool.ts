@@ -10,7 +10,7 @@ export interface TilePool {
   /** One more could be copied at once. */
   readonly hasRoom: boolean;
   /** Runs the task as soon as it may; again, before others, each time it answers `again`. */
-  run(task: () => Promise<'over' | 'again'>): Promise<void>;
+  run(task: Task): Promise<void>;
   /** A store asked for mercy: with many such answers the limit halves. */
   throttled(): void;
   /** While held nothing starts, and the migration takes no part of the whole. */
@@ -30,12 +30,20 @@ const TURNOVER = 2;
 const MERCY_MS = 500;
 
 interface Member {
-  readonly queue: PQueue;
+  /** Objects in flight. */
+  running(): number;
   /** Objects that could be in flight now. */
   wants(): number;
   allow(places: number): void;
   /** How many it may have at most, by what the others want. */
   most: number;
+}
+
+type Task = () => Promise<'over' | 'again'>;
+
+interface Entry {
+  readonly task: Task;
+  readonly over: () => void;
 }
 
 export function createTilePools(most: number, clock: Clock): TilePools {
@@ -52,12 +60,13 @@ export function createTilePools(most: number, clock: Clock): TilePools {
     const wants = all.map((member) => member.wants());
     const turn = Math.floor(clock.steady() / WINDOW_MS);
     const shares = shareOut(most, wants, turn);
-    let free = most - all.reduce((sum, { queue }) => sum + queue.pending, 0);
+    let free = most - all.reduce((sum, member) => sum + member.running(), 0);
     for (const [i, member] of all.entries()) {
       member.most = shareOut(most, wants.with(i, most), turn)[i]!;
-      const more = Math.max(0, Math.min(free, shares[i]! - member.queue.pending));
+      const running = member.running();
+      const more = Math.max(0, Math.min(free, shares[i]! - running));
       free -= more;
-      member.allow(Math.min(shares[i]!, member.queue.pending + more));
+      member.allow(Math.min(shares[i]!, running + more));
     }
   }
 
@@ -69,13 +78,19 @@ export function createTilePools(most: number, clock: Clock): TilePools {
   /** No other has work, nor anything still in flight. */
   function isAlone(member: Member): boolean {
     for (const other of members)
-      if (other !== member && (other.queue.pending > 0 || other.wants() > 0)) return false;
+      if (other !== member && (other.running() > 0 || other.wants() > 0)) return false;
     return true;
   }
 
   return {
     open() {
+      /** Starts and holds lanes, of which each goes through one object after another. */
       const queue = new PQueue({ concurrency: 1 });
+      const again: Entry[] = [];
+      const fresh: Entry[] = [];
+      let running = 0;
+      /** Under way, or waiting in the queue for a place. */
+      let lanes = 0;
       let pace = startPace(most);
       let held = false;
       let places = 0;
@@ -84,9 +99,9 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       let mercy = 0;
 
       const member: Member = {
-        queue,
         most,
-        wants: () => (held ? 0 : queue.size > 0 ? pace.limit : queue.pending),
+        running: () => running,
+        wants: () => (held ? 0 : waiting() > 0 ? pace.limit : running),
         allow(next) {
           places = Math.min(next, pace.limit);
           if (held || places === 0) queue.pause();
@@ -107,9 +122,39 @@ export function createTilePools(most: number, clock: Clock): TilePools {
         if (isAlone(member)) giveAll(member);
         else divide();
       };
-      queue.on('next', moved);
       members.add(member);
       divide();
+
+      function waiting(): number {
+        return again.length + fresh.length;
+      }
+
+      /** Enough lanes for all that waits, as far as it may ever be in flight at once. */
+      function openLanes(): void {
+        for (; lanes < Math.min(most, running + waiting()); lanes++) void queue.add(lane);
+      }
+
+      async function lane(): Promise<void> {
+        for (let entry = next(); entry !== undefined; entry = next()) {
+          running++;
+          const answer = await entry.task();
+          running--;
+          if (answer === 'again') again.push(entry);
+          else {
+            settled++;
+            adapt();
+            entry.over();
+          }
+          moved();
+        }
+        lanes--;
+        openLanes();
+      }
+
+      /** What its lane is to do: nothing, once that has lost its place. */
+      function next(): Entry | undefined {
+        return held || running >= places ? undefined : (again.shift() ?? fresh.shift());
+      }
 
       function adapt(): void {
         const elapsed = clock.steady() - since;
@@ -124,7 +169,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       function step(elapsed: number): void {
         const before = pace.limit;
         const throttled = mercy / Math.max(1, mercy + settled);
-        const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: queue.size > 0 };
+        const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
         pace = adaptPace(pace, sample, member.most);
         begin();
         if (pace.limit !== before) divide();
@@ -135,17 +180,15 @@ export function createTilePools(most: number, clock: Clock): TilePools {
           return Math.max(1, places);
         },
         get hasRoom() {
-          return !held && queue.size === 0 && queue.pending < Math.min(pace.limit, member.most);
+          return !held && waiting() === 0 && running < Math.min(pace.limit, member.most);
         },
-        async run(task) {
-          if (queue.size === 0 && queue.pending === 0) begin();
-          for (let priority = 0; ; priority = 1) {
-            const done = queue.add(task, { priority });
-            if (queue.size <= 1) moved();
-            if ((await done) === 'over') break;
-          }
-          settled++;
-          adapt();
+        run(task) {
+          if (waiting() + running === 0) begin();
+          return new Promise((over) => {
+            fresh.push({ task, over });
+            openLanes();
+            if (waiting() === 1) moved();
+          });
         },
         throttled() {
           mercy++;
@@ -159,6 +202,8 @@ export function createTilePools(most: number, clock: Clock): TilePools {
           divide();
         },
         close() {
+          again.length = 0;
+          fresh.length = 0;
           queue.clear();
           members.delete(member);
           divide();
