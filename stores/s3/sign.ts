@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 
 /**
  * AWS Signature Version 4 in the Authorization header, from "Authenticating Requests: Using the Authorization Header"
@@ -73,7 +73,7 @@ export function signer(credentials: Credentials, region: string, service: string
 
 /** SHA-256 as hex. */
 export function sha256(data: Uint8Array | string): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 function hmac(key: Uint8Array, text: string): Uint8Array {

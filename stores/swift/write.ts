@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { WriteProperties } from '../store.js';
 import type { SwiftAccount } from './account.js';
 import { isHeld, objectUnder, type RemoveSegments, segmentsOf } from './large-objects.js';
@@ -28,14 +28,14 @@ export function smallWriter(account: SwiftAccount, removeSegments: RemoveSegment
     if (!looksFirst && (await putBytes(account, path, bytes, alone, signal))) return;
     const held = await objectUnder(account, path, signal);
     overwriting = held !== null;
-    if (held !== null && isHeld(held, properties, bytes.length) && md5Of(bytes) === properties.md5)
+    if (
+      held !== null &&
+      isHeld(held, properties, bytes.length) &&
+      hash('md5', bytes, 'hex') === properties.md5
+    )
       return removeSegments([], signal);
     const replaced = held?.isLarge ? await segmentsOf(account, path, signal) : [];
     await putBytes(account, path, bytes, headers, signal);
     await removeSegments(replaced, signal);
   };
-}
-
-function md5Of(bytes: Uint8Array): string {
-  return createHash('md5').update(bytes).digest('hex');
 }

@@ -2,6 +2,7 @@ import { silentLog } from '../../../runtime/log.js';
 import { openDestination } from '../../../stores/open.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
 import { type ImportRun, importRun } from '../support/import-run.js';
+import { type Pace, watchPace } from '../support/pace.js';
 import { cpuUse } from '../support/processes.js';
 import type { Usage } from '../support/run-to-end.js';
 import { RUNS } from '../support/section.js';
@@ -14,6 +15,9 @@ const TRANSFERS = [8, 16, 32, 64, 128];
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
 
 type Images = RealTiles['images'];
+
+/** Hears of the program that was started. */
+type OnStart = (pid: number) => void;
 
 /** A way from one store to another. */
 export interface Way {
@@ -33,10 +37,16 @@ export interface Way {
   readonly cpuAtMost: number;
 }
 
-interface Run extends Usage {
+interface Run {
+  /** In full swing: tiles per second, and CPU seconds per 10,000 tiles. */
   readonly rate: number;
-  /** CPU time of the store meanwhile. */
-  readonly storeSeconds: number;
+  readonly cpu: number;
+  /** The same from the program's start to its end. */
+  readonly wholeRate: number;
+  readonly wholeCpu: number;
+  /** From start to end: CPU time of the store for each tile, in ms, and how many cores it used. */
+  readonly storeMs: number;
+  readonly storeCores: number;
 }
 
 export interface Compared {
@@ -48,26 +58,41 @@ export interface Compared {
 export async function compare(bench: Bench, way: Way): Promise<Compared> {
   const { name, source, store, images, fewer } = way;
 
-  async function into(copied: Images, copy: (to: Place) => Promise<Usage>): Promise<Run> {
+  async function into(copied: Images, copy: (to: Place, onStart: OnStart) => Promise<Usage>): Promise<Run> {
     const to = await way.destination();
     await createContainer(to);
+    const tiles = keysOf(copied).length;
     const before = secondsOf(store.pids());
-    const usage = await copy(to);
-    const rate = keysOf(copied).length / usage.seconds;
-    const run = { ...usage, rate, storeSeconds: secondsOf(store.pids()) - before };
+    let paceOf: (() => Pace) | undefined;
+    const { seconds, cpuSeconds } = await copy(to, (pid) => {
+      paceOf = watchPace(pid);
+    });
+    const storeSeconds = secondsOf(store.pids()) - before;
+    const pace = paceOf!();
+    const run = {
+      rate: (pace.part * tiles) / pace.seconds,
+      cpu: (pace.cpuSeconds / (pace.part * tiles)) * 10_000,
+      wholeRate: tiles / seconds,
+      wholeCpu: (cpuSeconds / tiles) * 10_000,
+      storeMs: (storeSeconds / tiles) * 1000,
+      storeCores: storeSeconds / seconds,
+    };
     console.log(
-      `  ${inWords(run.rate)} tiles/s, CPU ${inWords(run.cpuSeconds)} s, ${store.name} ${inWords(run.storeSeconds)} s of ${inWords(run.seconds)}`,
+      `  ${inWords(run.rate)} tiles/s, CPU ${inWords(run.cpu)} s per 10,000; as a whole ${inWords(run.wholeRate)} and ${inWords(run.wholeCpu)}; ${store.name} ${inWords(run.storeMs)} ms a tile`,
     );
     return run;
   }
   const theirs = (transfers: number, copied: Images): Promise<Run> =>
-    into(copied, (to) => rclone(bench.ground, source.remote, to.remote, keysOf(copied), transfers));
-  const ours = (): Promise<Run> => into(images, (to) => copyOurselves(bench, source, to, images));
+    into(copied, (to, onStart) =>
+      rclone(bench.ground, source.remote, to.remote, keysOf(copied), transfers, onStart),
+    );
+  const ours = (): Promise<Run> =>
+    into(images, (to, onStart) => copyOurselves(bench, source, to, images, onStart));
 
   let best = { transfers: 0, rate: 0 };
   for (const transfers of TRANSFERS) {
     console.log(`${name}: rclone, ${transfers} transfers`);
-    const { rate } = await theirs(transfers, fewer);
+    const { wholeRate: rate } = await theirs(transfers, fewer);
     if (rate > best.rate) best = { transfers, rate };
   }
   const runs: { readonly ours: Run; readonly theirs: Run }[] = [];
@@ -80,29 +105,36 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
 
 function told(way: Way, transfers: number, runs: readonly { ours: Run; theirs: Run }[]): Compared {
   const { name, store, images, rateAtLeast, cpuAtMost } = way;
-  const tiles = keysOf(images).length;
   const [us, them] = [runs.map(({ ours }) => ours), runs.map(({ theirs }) => theirs)];
-  const rates = (side: readonly Run[]): number[] => side.map(({ rate }) => rate);
-  const cpu = (side: readonly Run[]): number[] => side.map(({ cpuSeconds }) => (cpuSeconds / tiles) * 10_000);
-  const storeOf = (side: readonly Run[]): string => {
-    const perTile = median(side.map(({ storeSeconds }) => (storeSeconds / tiles) * 1000));
-    const cores = median(side.map(({ storeSeconds, seconds }) => storeSeconds / seconds));
-    return `${inWords(perTile)} ms a tile and ${inWords(cores)} cores`;
+  const both = (of: (run: Run) => number): readonly [number[], number[]] => [us.map(of), them.map(of)];
+  const beside = (of: (run: Run) => number, unit: string, ofWhole: (run: Run) => number): string => {
+    const [[ours, theirs], [ourWhole, theirWhole]] = [both(of), both(ofWhole)];
+    return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; with start and end ${inWords(median(ratios(ourWhole, theirWhole)))} x (${inWords(median(ourWhole))} to ${inWords(median(theirWhole))})`;
   };
+  const storeOf = (side: readonly Run[]): string =>
+    `${inWords(median(side.map(({ storeMs }) => storeMs)))} ms a tile and ${inWords(median(side.map(({ storeCores }) => storeCores)))} cores`;
   return {
     figures: [
       {
-        ...{ what: `${name}: tiles/s to rclone's`, unit: 'x', values: ratios(rates(us), rates(them)) },
+        ...{ what: `${name}: tiles/s to rclone's`, unit: 'x', values: ratios(...both(({ rate }) => rate)) },
         target: rateAtLeast === null ? null : { atLeast: rateAtLeast },
-        beside: `${inWords(median(rates(us)))} /s to ${inWords(median(rates(them)))} /s`,
+        beside: beside(
+          ({ rate }) => rate,
+          '/s',
+          ({ wholeRate }) => wholeRate,
+        ),
       },
       {
-        ...{ what: `${name}: client CPU to rclone's`, unit: 'x', values: ratios(cpu(us), cpu(them)) },
+        ...{ what: `${name}: client CPU to rclone's`, unit: 'x', values: ratios(...both(({ cpu }) => cpu)) },
         target: { atMost: cpuAtMost },
-        beside: `${inWords(median(cpu(us)))} to ${inWords(median(cpu(them)))} s per 10,000 tiles`,
+        beside: beside(
+          ({ cpu }) => cpu,
+          's per 10,000 tiles',
+          ({ wholeCpu }) => wholeCpu,
+        ),
       },
     ],
-    note: `${name}: ${tiles} tiles a run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
+    note: `${name}: ${keysOf(images).length} tiles a run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
   };
 }
 
@@ -112,9 +144,15 @@ function forSide(side: 'SOURCE' | 'DESTINATION', { env }: Place): Record<string,
 }
 
 /** By the built zh-import-blobs, with its default settings. */
-export function copyOurselves(bench: Bench, from: Place, to: Place, images: Images): Promise<Usage> {
+export function copyOurselves(
+  bench: Bench,
+  from: Place,
+  to: Place,
+  images: Images,
+  onStart: OnStart = () => undefined,
+): Promise<Usage> {
   const env = { ...forSide('SOURCE', from), ...forSide('DESTINATION', to) };
-  return importRun({ ...bench, images, env, source: from.location, destination: to.location });
+  return importRun({ ...bench, images, env, source: from.location, destination: to.location, onStart });
 }
 
 export async function createContainer(place: Place): Promise<void> {
