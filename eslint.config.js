@@ -29,7 +29,7 @@ const PURE = [
   'api/{access,audit,wire,fleet-body,fleet-discovery,put-unit}.ts',
   'stores/{environment,key,limits,location,webdav-multistatus,xml}.ts',
   'stores/filesystem/names.ts',
-  'stores/wire/{answer-head,request-head}.ts',
+  'stores/wire/{answer-head,nearness,request-head}.ts',
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',

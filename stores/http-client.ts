@@ -82,6 +82,8 @@ export interface CarriedRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | string | AsyncIterable<Uint8Array> | null;
+  /** The body of the answer comes at its reader's pace, however long that takes. */
+  readonly streams: boolean;
 }
 
 const CONNECTIONS = 128;
@@ -102,7 +104,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
   const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
     new Exchange(what, own ?? timeoutMs, signal, deadlines);
 
-  function begin({ method, path, headers, body }: HttpRequest, exchange: Exchange): void {
+  function begin({ method, path, headers, body }: HttpRequest, exchange: Exchange, streams: boolean): void {
     if (exchange.failed) return;
     const steps = body instanceof Uint8Array && body.length > ONE_GO_BYTES;
     carrier.carry(
@@ -116,6 +118,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
           : steps
             ? exchange.sentInSteps(body)
             : (body ?? null),
+        streams,
       },
       exchange,
     );
@@ -130,7 +133,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     async send(request, use) {
       const exchange = exchangeFor(request);
       try {
-        begin(request, exchange);
+        begin(request, exchange, false);
         await exchange.head;
         const answer = new Answer(request.what, request.method, exchange);
         if (!accepts(request, answer)) throw await refusal(request, answer);
@@ -142,7 +145,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
     async stream(request) {
       const exchange = exchangeFor(request);
       try {
-        begin(request, exchange);
+        begin(request, exchange, true);
         await exchange.head;
         const answer = new Answer(request.what, request.method, exchange);
         if (!accepts(request, answer)) throw await refusal(request, answer);

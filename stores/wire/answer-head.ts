@@ -37,19 +37,20 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * Reads the head at the start of `bytes`, of which the first `size` have come. null: it is not whole yet. `unusual`: whatever
+ * Reads the head that begins at `from`; bytes have come up to `to`. null: it is not whole yet. `unusual`: whatever
  * it is, nobody has to guess here where such an answer ends - another version, 1xx, a body with any Transfer-Encoding, without
  * a length or with more than one, and all that the grammar does not have. `bodiless`: the request was HEAD.
  */
 export function readAnswerHead(
   bytes: Buffer,
-  size: number,
+  from: number,
+  to: number,
   bodiless: boolean,
 ): AnswerHead | 'unusual' | null {
-  const ends = headEnd(bytes, Math.min(size, HEAD_BYTES));
+  const ends = headEnd(bytes, from, Math.min(to, from + HEAD_BYTES));
   if (ends === UNUSUAL) return 'unusual';
-  if (ends === MORE) return size < HEAD_BYTES ? null : 'unusual';
-  const text = bytes.toString('latin1', 0, ends);
+  if (ends === MORE) return to - from < HEAD_BYTES ? null : 'unusual';
+  const text = bytes.toString('latin1', from, ends);
   const status = Number(text.slice(9, 12));
   if (status < 200) return 'unusual';
   const headers = headersOf(text);
@@ -67,14 +68,14 @@ const MORE = -1;
 const UNUSUAL = -2;
 
 /** Where the head ends, by a walk through all of its grammar; what is wrong is seen before the rest has come. */
-function headEnd(bytes: Buffer, to: number): number {
-  for (let at = 0; at < 12; at++) {
-    if (at === to) return MORE;
-    const byte = bytes[at]!;
-    if (at < 9 ? byte !== VERSION[at] : byte < 48 || byte > 57) return UNUSUAL;
+function headEnd(bytes: Buffer, from: number, to: number): number {
+  for (let nth = 0; nth < 12; nth++) {
+    if (from + nth === to) return MORE;
+    const byte = bytes[from + nth]!;
+    if (nth < 9 ? byte !== VERSION[nth] : byte < 48 || byte > 57) return UNUSUAL;
   }
-  if (to > 12 && bytes[12] !== SPACE) return UNUSUAL;
-  let at = lineEnd(bytes, 12, to);
+  if (to > from + 12 && bytes[from + 12] !== SPACE) return UNUSUAL;
+  let at = lineEnd(bytes, from + 12, to);
   while (at >= 0) {
     if (at === to) return MORE;
     if (bytes[at] === CR) return at + 1 === to ? MORE : bytes[at + 1] === LF ? at + 2 : UNUSUAL;
