@@ -1,5 +1,5 @@
 /** Answers some requests in one go: as many answers, in their order. */
-export type Answer<Request, Reply> = (requests: readonly Request[]) => Promise<readonly Reply[]>;
+type Answer<Request, Reply> = (requests: readonly Request[]) => Promise<readonly Reply[]>;
 
 /**
  * Lets requests that come while others are on their way wait for them and then go together, at most `most` at once; one

@@ -95,7 +95,12 @@ async function measure(): Promise<Figure[]> {
   await Promise.all(works);
   await queue.close();
   return Object.entries(shares).map(([page, values]) => ({
-    ...{ what: `its page ${page}, of a core`, values, unit: '%', target: { atMost: PROMISED_PERCENT } },
+    ...{
+      what: `CPU of \`convoyctl top\` on its page ${page}, of a core`,
+      values,
+      unit: '%',
+      target: { atMost: PROMISED_PERCENT },
+    },
     beside: `${memory.toFixed(0)} MB resident at the end`,
   }));
 }

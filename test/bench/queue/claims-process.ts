@@ -19,7 +19,8 @@ export interface Settled {
 const [url = '', migration = ''] = process.argv.slice(2);
 /** As many jobs as BullMQ's worker has under way. */
 const IN_FLIGHT = 50;
-const HELD = 1000;
+/** Enough that the buffers of connections are no part of it. */
+const HELD = 5000;
 
 const queue = new RedisQueue({ locate: async () => url, timeoutMs: 30_000 });
 const admin = inspect(url);
