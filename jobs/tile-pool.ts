@@ -92,6 +92,8 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       /** Under way, or waiting in the queue for a place. */
       let lanes = 0;
       let pace = startPace(most);
+      /** The pace's: paces differ in shape to V8, and this is read with every tile. */
+      let { limit } = pace;
       let held = false;
       let places = 0;
       let since = clock.steady();
@@ -101,9 +103,9 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       const member: Member = {
         most,
         running: () => running,
-        wants: () => (held ? 0 : waiting() > 0 ? pace.limit : running),
+        wants: () => (held ? 0 : waiting() > 0 ? limit : running),
         allow(next) {
-          places = Math.min(next, pace.limit);
+          places = Math.min(next, limit);
           if (held || places === 0) queue.pause();
           else {
             if (queue.concurrency !== places) queue.concurrency = places;
@@ -158,7 +160,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
 
       function adapt(): void {
         const elapsed = clock.steady() - since;
-        const isDue = elapsed >= WINDOW_MS && settled >= TURNOVER * pace.limit;
+        const isDue = elapsed >= WINDOW_MS && settled >= TURNOVER * limit;
         if (isDue || (isBegging() && elapsed >= MERCY_MS)) step(elapsed);
       }
 
@@ -167,12 +169,13 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       }
 
       function step(elapsed: number): void {
-        const before = pace.limit;
+        const before = limit;
         const throttled = mercy / Math.max(1, mercy + settled);
         const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
         pace = adaptPace(pace, sample, member.most);
+        ({ limit } = pace);
         begin();
-        if (pace.limit !== before) divide();
+        if (limit !== before) divide();
       }
 
       return {
@@ -180,7 +183,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
           return Math.max(1, places);
         },
         get hasRoom() {
-          return !held && waiting() === 0 && running < Math.min(pace.limit, member.most);
+          return !held && waiting() === 0 && running < Math.min(limit, member.most);
         },
         run(task) {
           if (waiting() + running === 0) begin();
