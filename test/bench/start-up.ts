@@ -33,7 +33,7 @@ try {
   await section('start-up', async () => ({
     figures: [...(await measureHelp()), ...(await measureLists()), await measureConvoyd()],
     notes: [
-      `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time.`,
+      `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time. All have no environment but PATH and what the line needs.`,
     ],
   }));
 } finally {
@@ -127,11 +127,12 @@ async function startConvoyd(
   for (const folder of ['run', 'state', 'root']) mkdirSync(join(dir, folder), { recursive: true });
   const began = performance.now();
   const since = (): number => performance.now() - began;
-  const child = on.spawn(`convoyd-${name}`, process.execPath, [
+  const args = [
     ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', randomUUID().replaceAll('-', '')],
     ...['--public-ip', '127.0.0.1', '--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state')],
     ...['--unit-manager', 'supervisor', '--unit-root', join(dir, 'root'), '--peer-listen', '127.0.0.1:0'],
-  ]);
+  ];
+  const child = on.spawn(`convoyd-${name}`, process.execPath, args, { PATH: process.env.PATH });
   const socket = apiSocket(join(dir, 'run'));
   let listening: number | undefined;
   const ready = await until('convoyd to be ready', async () => {
