@@ -44,9 +44,12 @@ async function read<Schema extends v.GenericSchema>(
 }
 
 async function write(path: string, record: object): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const part = `${path}.${randomBytes(4).toString('hex')}`;
-  const file = await open(part, 'w', 0o600);
+  const file = await open(part, 'w', 0o600).catch(async (error) => {
+    if (error.code !== 'ENOENT') throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return open(part, 'w', 0o600);
+  });
   try {
     await file.writeFile(`${JSON.stringify(record)}\n`);
     await file.sync();
