@@ -40,6 +40,9 @@ export interface Renewals {
 /** Of the time that a renewal has. */
 const PARTS = 4;
 
+/** A reason of its own: a signal that fires without one makes an error with a stack each time. */
+const ANSWERED = 'answered';
+
 interface Waiting {
   readonly leaseId: string;
   answer(renewal: Renewal): void;
@@ -116,7 +119,7 @@ export function openRenewals(
           on.stream?.write({ ID: leaseId });
         });
       } finally {
-        answered.abort();
+        answered.abort(ANSWERED);
       }
     },
     drop(error) {
