@@ -264,6 +264,23 @@ test('an unusual answer among others is asked for by undici, and the others come
   expect(unusual.size).toBe(3);
 });
 
+test('an error that ends the connection is no answer to what was written behind another', async () => {
+  const server = await new Server().open();
+  await learnt(server);
+  const bad = 'HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n';
+  server.serve = (socket, requests) => {
+    if (requests.length === 1) return answerAll(socket, requests);
+    socket.end(answerTo(requests[0]!) + bad);
+  };
+  await answered(server, 'PUT', 64);
+  const refused: string[] = [];
+  server.serve = (socket, requests) => {
+    refused.push(requests[0]!.path);
+    socket.end(bad);
+  };
+  await answered(server, 'PUT', 64, (outcome, path) => outcome === 'rejected' && refused.includes(path));
+});
+
 test('a long answer keeps nobody waiting behind it', async () => {
   const server = await new Server().open();
   await learnt(server);

@@ -1,4 +1,6 @@
-import { createServer, type Socket } from 'node:net';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConvoyError } from '../../../runtime/errors.js';
@@ -11,6 +13,7 @@ import {
 import { undiciCarrier } from '../../../stores/undici-carrier.js';
 import { wireCarrier } from '../../../stores/wire/carrier.js';
 import { collect, noise } from '../../contracts/store-cases.js';
+import { freeze } from '../../support/freeze.js';
 import { seeded } from '../../support/seed.js';
 import { until } from '../../support/until.js';
 
@@ -405,6 +408,30 @@ describe('no connection is told as through undici', () => {
     const expected = await outcomeOf(viaUndici(server.origin));
     expect(expected).toMatchObject({ kind: 'transient', code: 'connection-lost' });
     expect(await outcomeOf(server.client)).toEqual(expected);
+  });
+
+  test('a connection that does not come about within its time', async () => {
+    const listens = `const server = require('node:net').createServer();
+      server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => console.log(server.address().port));`;
+    const child = spawn(process.execPath, ['-e', listens], { stdio: ['ignore', 'pipe', 'inherit'] });
+    closers.push(() => child.kill('SIGKILL'));
+    const port = Number(String(await once(child.stdout, 'data')));
+    await freeze(child.pid ?? 0);
+    // Nobody accepts these: the system lets in a few, and then no more.
+    const filling = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    closers.push(() => {
+      for (const socket of filling) socket.destroy();
+    });
+    let came = 0;
+    for (const socket of filling) socket.on('connect', () => came++);
+    await until('the first connections', () => came > 1);
+    const origin = `http://127.0.0.1:${port}`;
+    const carrier = wireCarrier(origin, {
+      ...{ connections: 1, connectTimeoutMs: 200 },
+      other: () => expect.unreachable('nothing of it is unusual'),
+    });
+    const client = clientTo(origin, { carrier });
+    expect(await outcomeOf(client)).toMatchObject({ kind: 'transient', code: 'unreachable' });
   });
 
   test.each(['', 'HTTP/1.1 200 OK\r\ncont', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc'])(
