@@ -37,7 +37,7 @@ try {
         },
       ],
       notes: [
-        `One process, ${imported.tiles.toLocaleString('en')} tiles in ${Math.round(imported.seconds)} s (${inWords(rate)} /s), default settings; RSS from /proc each second, ${samples.length} times. From nginx to nginx; the destination throws away what it takes.`,
+        `One worker, one run: ${imported.tiles.toLocaleString('en')} tiles in ${Math.round(imported.seconds)} s (${inWords(rate)} /s), default settings; RSS from /proc each second, ${samples.length} times. From nginx to nginx; the destination throws away what it takes.`,
       ],
     };
   });

@@ -2,7 +2,6 @@ import { silentLog } from '../../../runtime/log.js';
 import { openDestination } from '../../../stores/open.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
 import { type ImportRun, importRun } from '../support/import-run.js';
-import { type Pace, watchPace } from '../support/pace.js';
 import { cpuUse } from '../support/processes.js';
 import type { Usage } from '../support/run-to-end.js';
 import { RUNS } from '../support/section.js';
@@ -11,13 +10,12 @@ import type { Place } from './places.js';
 import { rclone } from './rclone.js';
 
 const TRANSFERS = [8, 16, 32, 64, 128];
+/** Images after which start and warming up are over. */
+const FIRST = 2;
 
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
 
 type Images = RealTiles['images'];
-
-/** Hears of the program that was started. */
-type OnStart = (pid: number) => void;
 
 /** A way from one store to another. */
 export interface Way {
@@ -27,7 +25,7 @@ export interface Way {
   readonly destination: () => Promise<Place>;
   /** Whose CPU time tells whether the store is the limit. */
   readonly store: { readonly name: string; readonly pids: () => readonly number[] };
-  /** Copied in each run. */
+  /** Copied in each run: what these need beyond the first `FIRST` of them is compared. */
   readonly images: Images;
   /** Copied to find rclone's best setting. */
   readonly fewer: Images;
@@ -37,16 +35,18 @@ export interface Way {
   readonly cpuAtMost: number;
 }
 
+interface Whole extends Usage {
+  readonly tiles: number;
+  /** CPU time of the store meanwhile. */
+  readonly storeSeconds: number;
+}
+
 interface Run {
-  /** In full swing: tiles per second, and CPU seconds per 10,000 tiles. */
+  /** Of the further tiles of a longer run: per second, and CPU seconds per 10,000. */
   readonly rate: number;
   readonly cpu: number;
-  /** The same from the program's start to its end. */
-  readonly wholeRate: number;
-  readonly wholeCpu: number;
-  /** From start to end: CPU time of the store for each tile, in ms, and how many cores it used. */
-  readonly storeMs: number;
-  readonly storeCores: number;
+  /** The longer run, from the program's start to its end. */
+  readonly whole: Whole;
 }
 
 export interface Compared {
@@ -58,47 +58,46 @@ export interface Compared {
 export async function compare(bench: Bench, way: Way): Promise<Compared> {
   const { name, source, store, images, fewer } = way;
 
-  async function into(copied: Images, copy: (to: Place, onStart: OnStart) => Promise<Usage>): Promise<Run> {
+  async function into(copied: Images, copy: (to: Place) => Promise<Usage>): Promise<Whole> {
     const to = await way.destination();
     await createContainer(to);
-    const tiles = keysOf(copied).length;
     const before = secondsOf(store.pids());
-    let paceOf: (() => Pace) | undefined;
-    const { seconds, cpuSeconds } = await copy(to, (pid) => {
-      paceOf = watchPace(pid);
-    });
-    const storeSeconds = secondsOf(store.pids()) - before;
-    const pace = paceOf!();
-    const run = {
-      rate: (pace.part * tiles) / pace.seconds,
-      cpu: (pace.cpuSeconds / (pace.part * tiles)) * 10_000,
-      wholeRate: tiles / seconds,
-      wholeCpu: (cpuSeconds / tiles) * 10_000,
-      storeMs: (storeSeconds / tiles) * 1000,
-      storeCores: storeSeconds / seconds,
-    };
+    const usage = await copy(to);
+    const whole = { ...usage, tiles: keysOf(copied).length, storeSeconds: secondsOf(store.pids()) - before };
     console.log(
-      `  ${inWords(run.rate)} tiles/s, CPU ${inWords(run.cpu)} s per 10,000; as a whole ${inWords(run.wholeRate)} and ${inWords(run.wholeCpu)}; ${store.name} ${inWords(run.storeMs)} ms a tile`,
+      `  ${whole.tiles} tiles: ${inWords(rateOf(whole))} /s, CPU ${inWords(whole.cpuSeconds)} s, ${store.name} ${inWords(whole.storeSeconds)} s of ${inWords(whole.seconds)}`,
     );
-    return run;
+    return whole;
   }
-  const theirs = (transfers: number, copied: Images): Promise<Run> =>
-    into(copied, (to, onStart) =>
-      rclone(bench.ground, source.remote, to.remote, keysOf(copied), transfers, onStart),
-    );
-  const ours = (): Promise<Run> =>
-    into(images, (to, onStart) => copyOurselves(bench, source, to, images, onStart));
+  const theirs = (transfers: number, copied: Images): Promise<Whole> =>
+    into(copied, (to) => rclone(bench.ground, source.remote, to.remote, keysOf(copied), transfers));
+  const ours = (copied: Images): Promise<Whole> =>
+    into(copied, (to) => copyOurselves(bench, source, to, copied));
+
+  async function further(copy: (copied: Images) => Promise<Whole>): Promise<Run> {
+    const first = await copy(images.slice(0, FIRST));
+    const whole = await copy(images);
+    const tiles = whole.tiles - first.tiles;
+    return {
+      rate: tiles / (whole.seconds - first.seconds),
+      cpu: ((whole.cpuSeconds - first.cpuSeconds) / tiles) * 10_000,
+      whole,
+    };
+  }
 
   let best = { transfers: 0, rate: 0 };
   for (const transfers of TRANSFERS) {
     console.log(`${name}: rclone, ${transfers} transfers`);
-    const { wholeRate: rate } = await theirs(transfers, fewer);
+    const rate = rateOf(await theirs(transfers, fewer));
     if (rate > best.rate) best = { transfers, rate };
   }
   const runs: { readonly ours: Run; readonly theirs: Run }[] = [];
   for (let run = 0; run < RUNS; run++) {
     console.log(`${name}: Convoy, then rclone with ${best.transfers} transfers`);
-    runs.push({ ours: await ours(), theirs: await theirs(best.transfers, images) });
+    runs.push({
+      ours: await further(ours),
+      theirs: await further((copied) => theirs(best.transfers, copied)),
+    });
   }
   return told(way, best.transfers, runs);
 }
@@ -111,8 +110,11 @@ function told(way: Way, transfers: number, runs: readonly { ours: Run; theirs: R
     const [[ours, theirs], [ourWhole, theirWhole]] = [both(of), both(ofWhole)];
     return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; with start and end ${inWords(median(ratios(ourWhole, theirWhole)))} x (${inWords(median(ourWhole))} to ${inWords(median(theirWhole))})`;
   };
-  const storeOf = (side: readonly Run[]): string =>
-    `${inWords(median(side.map(({ storeMs }) => storeMs)))} ms a tile and ${inWords(median(side.map(({ storeCores }) => storeCores)))} cores`;
+  const storeOf = (side: readonly Run[]): string => {
+    const perTile = median(side.map(({ whole }) => (whole.storeSeconds / whole.tiles) * 1000));
+    const cores = median(side.map(({ whole }) => whole.storeSeconds / whole.seconds));
+    return `${inWords(perTile)} ms a tile and ${inWords(cores)} cores`;
+  };
   return {
     figures: [
       {
@@ -121,7 +123,7 @@ function told(way: Way, transfers: number, runs: readonly { ours: Run; theirs: R
         beside: beside(
           ({ rate }) => rate,
           '/s',
-          ({ wholeRate }) => wholeRate,
+          ({ whole }) => rateOf(whole),
         ),
       },
       {
@@ -130,11 +132,11 @@ function told(way: Way, transfers: number, runs: readonly { ours: Run; theirs: R
         beside: beside(
           ({ cpu }) => cpu,
           's per 10,000 tiles',
-          ({ wholeCpu }) => wholeCpu,
+          ({ whole }) => (whole.cpuSeconds / whole.tiles) * 10_000,
         ),
       },
     ],
-    note: `${name}: ${keysOf(images).length} tiles a run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
+    note: `${name}: ${keysOf(images).length} tiles a run, less a run of ${keysOf(images.slice(0, FIRST)).length}; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
   };
 }
 
@@ -144,15 +146,9 @@ function forSide(side: 'SOURCE' | 'DESTINATION', { env }: Place): Record<string,
 }
 
 /** By the built zh-import-blobs, with its default settings. */
-export function copyOurselves(
-  bench: Bench,
-  from: Place,
-  to: Place,
-  images: Images,
-  onStart: OnStart = () => undefined,
-): Promise<Usage> {
+export function copyOurselves(bench: Bench, from: Place, to: Place, images: Images): Promise<Usage> {
   const env = { ...forSide('SOURCE', from), ...forSide('DESTINATION', to) };
-  return importRun({ ...bench, images, env, source: from.location, destination: to.location, onStart });
+  return importRun({ ...bench, images, env, source: from.location, destination: to.location });
 }
 
 export async function createContainer(place: Place): Promise<void> {
@@ -163,4 +159,8 @@ export async function createContainer(place: Place): Promise<void> {
 
 function secondsOf(pids: readonly number[]): number {
   return [...cpuUse(pids).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+}
+
+function rateOf({ tiles, seconds }: Whole): number {
+  return tiles / seconds;
 }

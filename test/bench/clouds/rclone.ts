@@ -20,7 +20,6 @@ export async function rclone(
   to: Remote,
   keys: readonly string[],
   transfers: number,
-  onStart?: (pid: number) => void,
 ): Promise<Usage> {
   const list = join(ground.dir, 'keys.txt');
   writeFileSync(list, `${keys.join('\n')}\n`);
@@ -33,7 +32,6 @@ export async function rclone(
       ...['--files-from-raw', list, '--transfers', many, '--checkers', many],
     ],
     { PATH: process.env.PATH, ...environment('FROM', from), ...environment('TO', to) },
-    onStart,
   );
 }
 
