@@ -127,7 +127,8 @@ await section('agents', async () => {
     ],
     notes: [
       'Each unit has a text of its own. They are submitted to the API of one convoyd, 50 in a transaction, as `convoyctl start` does. ' +
-        'etcd, all agents and whoever measures share the machine; four processes have the agents, one has the leader. The lease is 10 s.',
+        'etcd, all agents and whoever measures share the machine; four processes have the agents, one has the leader. The lease is 10 s. ' +
+        'Machines join ten at a time in each process, as they share its thread; what they write down is in memory, as they would share the disk.',
     ],
   };
 });
