@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiSocket } from '../../../agent/api-sockets.js';
 import { openGround, startEtcd } from '../../../agent/ground.js';
@@ -32,8 +33,10 @@ export interface BenchFleet {
 
 /** One etcd and so many convoyds, the first of which leads. */
 export async function openFleet(agents: number): Promise<BenchFleet> {
+  const { TMPDIR = tmpdir() } = process.env;
   process.env.TMPDIR = MEMORY;
   const ground = openGround('convoy-bench-agents');
+  process.env.TMPDIR = TMPDIR;
   const logs = join(ground.dir, 'logs');
   mkdirSync(logs);
   const etcd = await startEtcd(ground);
