@@ -3,7 +3,8 @@
  *
  * It doubles as long as that pays, then rests at what paid and now and then tries a little more or a little less for one
  * window (hill climbing). More must gain a fair part of what it adds, less must lose nearly nothing: so in the noise
- * of a real store it drifts down to where the gain begins, not up to where it ends.
+ * of a real store it drifts down to where the gain begins, not up to where it ends. The nearer the store, the less it
+ * goes down.
  */
 export interface Pace {
   readonly limit: number;
@@ -49,6 +50,11 @@ const MOST_PATIENCE = 24;
 /** After a plea, and how a window without one forgets it. */
 const BELOW = 0.9;
 const FORGET = 1.005;
+/**
+ * Never fewer in flight than are done in this time, in s: fewer would spare so near a store nothing, and requests that go to it
+ * together cost both sides less.
+ */
+const LEAST_S = 0.02;
 /** What a new reading counts in the rate of the limit that rests. */
 const NEW_READING = 0.4;
 
@@ -68,15 +74,21 @@ export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
   const calm: Pace = { ...pace, ceiling, begging: false };
   if (pace.limit > most) return rest({ ...calm, patience: PATIENCE }, most, 0);
   if (!sample.saturated) return calm;
-  const rate = sample.tilesPerSecond;
+  const next = climb(calm, sample.tilesPerSecond, top);
+  const least = Math.min(top, Math.floor(sample.tilesPerSecond * LEAST_S));
+  return next.limit < least ? rest(next, least, 0) : next;
+}
+
+/** One window of hill climbing; `pace` is that of the window. */
+function climb(pace: Pace, rate: number, top: number): Pace {
   switch (pace.doing) {
     case 'doubling':
     case 'trying-more': {
       const mean = meanOf(pace, rate);
       const isSure = pace.doubt !== null || (pace.doing === 'doubling' && pays(pace, rate));
-      if (!isSure) return { ...calm, doubt: rate };
-      if (!pays(pace, mean)) return rest(longer({ ...calm, next: 'trying-more' }), pace.base, pace.rate);
-      const fresh: Pace = { ...calm, patience: PATIENCE, doubt: null };
+      if (!isSure) return { ...pace, doubt: rate };
+      if (!pays(pace, mean)) return rest(longer({ ...pace, next: 'trying-more' }), pace.base, pace.rate);
+      const fresh: Pace = { ...pace, patience: PATIENCE, doubt: null };
       if (pace.limit === top) return rest(fresh, pace.limit, mean);
       return pace.doing === 'doubling' || pays(pace, mean, WORTH_DOUBLING)
         ? go(fresh, 'doubling', pace.limit * 2, mean, top)
@@ -84,17 +96,17 @@ export function adaptPace(pace: Pace, sample: PaceSample, most: number): Pace {
     }
     case 'trying-less': {
       const mean = meanOf(pace, rate);
-      if (pace.doubt === null) return { ...calm, doubt: rate };
+      if (pace.doubt === null) return { ...pace, doubt: rate };
       return mean >= pace.rate * NEARLY
-        ? rest({ ...calm, patience: PATIENCE, next: 'trying-less' }, pace.limit, mean)
-        : rest(longer(calm), pace.base, pace.rate);
+        ? rest({ ...pace, patience: PATIENCE, next: 'trying-less' }, pace.limit, mean)
+        : rest(longer(pace), pace.base, pace.rate);
     }
     case 'resting': {
       const known = pace.rate === 0 ? rate : pace.rate + (rate - pace.rate) * NEW_READING;
-      if (pace.wait > 1) return { ...calm, wait: pace.wait - 1, rate: known };
+      if (pace.wait > 1) return { ...pace, wait: pace.wait - 1, rate: known };
       const up = pace.next === 'trying-more' && pace.limit < top;
       const next = pace.next === 'trying-more' ? 'trying-less' : 'trying-more';
-      const turned: Pace = { ...calm, next };
+      const turned: Pace = { ...pace, next };
       if (up) return go(turned, 'trying-more', pace.limit * MORE, known, top);
       return pace.limit > 1
         ? go(turned, 'trying-less', Math.min(pace.limit - 1, pace.limit * LESS), known, top)

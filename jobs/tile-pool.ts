@@ -26,6 +26,8 @@ export interface TilePools {
 /** What is measured for one step of adapting: as long as this, and each place used twice ... */
 const WINDOW_MS = 1_000;
 const TURNOVER = 2;
+/** ... save that of a new pool so many objects tell soon enough whether its stores are near, ... */
+const FIRST = 200;
 /** ... save that a plea for mercy is heard as often as this. */
 const MERCY_MS = 500;
 
@@ -99,6 +101,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       let since = clock.steady();
       let settled = 0;
       let mercy = 0;
+      let isNew = true;
 
       const member: Member = {
         most,
@@ -160,7 +163,8 @@ export function createTilePools(most: number, clock: Clock): TilePools {
 
       function adapt(): void {
         const elapsed = clock.steady() - since;
-        const isDue = elapsed >= WINDOW_MS && settled >= TURNOVER * limit;
+        const isLong = elapsed >= WINDOW_MS || (isNew && settled >= FIRST);
+        const isDue = isLong && settled >= TURNOVER * limit;
         if (isDue || (isBegging() && elapsed >= MERCY_MS)) step(elapsed);
       }
 
@@ -173,6 +177,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
         const throttled = mercy / Math.max(1, mercy + settled);
         const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
         pace = adaptPace(pace, sample, member.most);
+        isNew = false;
         ({ limit } = pace);
         begin();
         if (limit !== before) divide();

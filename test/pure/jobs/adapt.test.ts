@@ -73,6 +73,12 @@ describe('the limit', () => {
     expect(median(limits(paces))).toBeLessThanOrEqual(Math.max(8, 1.6 * knee));
   });
 
+  test('is never below what a near store gets done in 20 ms, and no more than the most', () => {
+    const near: SimulatedStore = () => ({ rate: 3_000 });
+    expect(Math.min(...limits(run(near, 200)))).toBe(60);
+    expect(new Set(limits(run(near, 200, { most: 32 })))).toEqual(new Set([32]));
+  });
+
   test('in noise of 15 % does neither starve nor climb away', () => {
     const { seed } = seeded();
     const settled: number[] = [];

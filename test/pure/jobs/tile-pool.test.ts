@@ -117,3 +117,22 @@ test('a store that asks for mercy has the limit halved within a second, at each 
   await settle();
   expect(busy.running).toHaveLength(1);
 });
+
+test('the first hundreds of objects show how near a store is: it gets all places, or twice as many', async () => {
+  for (const [eachMs, places] of [
+    [1, 64],
+    [30, 16],
+  ] as const) {
+    const clock = manualClock();
+    const pool = createTilePools(64, clock).open();
+    const tiles = load(pool, 1_000);
+    await settle();
+    for (let step = 0; step < 25; step++) {
+      expect(tiles.running).toHaveLength(8);
+      clock.advance(eachMs);
+      tiles.end();
+      await settle();
+    }
+    expect(tiles.running).toHaveLength(places);
+  }
+});
