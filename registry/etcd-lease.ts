@@ -4,11 +4,12 @@
  * The trust window ends at the *send* time of the last confirmed renewal + the granted TTL - a margin, on a clock
  * that goes on while the process or the machine sleeps: etcd cannot have let the lease run out before. A renewal
  * counts as confirmed only if a linearizable read of the lease's own key was answered beside it, in the same raft
- * term: an etcd leader that lost its quorum goes on answering keepalives for a while. Once renewals have come too late,
- * whatever answer arrives is worth nothing.
+ * term: an etcd leader that lost its quorum goes on answering keepalives for a while. Once confirmed renewals have come
+ * too late, whatever answer arrives is worth nothing.
  *
  * Only a holder that needs the trust window has its renewals confirmed. It may come to need it later: the key that is
- * read hangs on this very lease, so it shows that the lease never ran out since it was granted.
+ * read hangs on this very lease, so it shows that the lease never ran out since it was granted. Until then an answer that
+ * comes late, to a machine that has too much to do, still says that the lease lives: it costs nobody a session.
  */
 import type { Clock } from '../runtime/clock.js';
 import { ConvoyError, messageOf, transient } from '../runtime/errors.js';
@@ -41,7 +42,7 @@ export interface KeptLease {
   trusted(): boolean;
   /** Renews now. */
   renew(): void;
-  /** Fires when the lease or its key is known to be gone, or when renewing it came too late to be trusted. */
+  /** Fires when the lease or its key is known to be gone, or when a confirmed renewal came too late to be trusted. */
   readonly lost: AbortSignal;
   /** Stops renewing; with `lost`, if told so. */
   end(lost: boolean): void;
@@ -94,7 +95,8 @@ export function keepLease(options: LeaseOptions): KeptLease {
       return true;
     }
     if (own !== null && renewal.term !== own.term) return false;
-    if (trusted()) {
+    if (trusted() || !confirmed) {
+      over = false;
       trustEnd = sentAt + Math.min(renewal.ttlMs, ttlMs) - marginMs(ttlMs);
       use?.onRenewed(trustEnd, confirmed);
     } else end(true);

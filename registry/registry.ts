@@ -165,11 +165,11 @@ export interface MachineSession {
   /** The registry's revision at which the machine was there. What was read before may have been true of its former self only. */
   readonly revision: number;
   /**
-   * Fires when the lease is known to be gone, or was renewed too late to be trusted again. The holder joins
-   * again; units are left alone.
+   * Fires when the lease is known to be gone, or when its trust was needed and it was renewed too late for that. The holder
+   * joins again; units are left alone.
    */
   readonly lost: AbortSignal;
-  /** Whether the lease was renewed recently enough. Never true again once false. */
+  /** Whether the lease was renewed recently enough. Never true again once false, while trust is needed. */
   trusted(): boolean;
   /** Renews now, and not when it is time for it: the trust window has come to be needed. */
   renew(): void;

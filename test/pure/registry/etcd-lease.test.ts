@@ -104,6 +104,28 @@ describe('the trust window', () => {
     expect(lease.trusted()).toBe(false);
   });
 
+  it('opens again with a late answer where nobody needs it, counted from the send time, and ends when the lease is gone', async () => {
+    const { clock, lease, answers } = lab(false);
+    answers.needsTrust = false;
+    let answer = (_: Renewal): void => undefined;
+    answers.renew = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    expect(await trustLeft(clock, lease)).toBe(WINDOW);
+    const sent = clock.steady() - (WINDOW - TTL / 3);
+    answer({ ttlMs: TTL, revision: 1, term: '5' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([lease.trusted(), lease.lost.aborted]).toEqual([true, false]);
+    await trustLeft(clock, lease);
+    expect(clock.steady() - sent).toBeGreaterThanOrEqual(WINDOW);
+    expect(clock.steady() - sent).toBeLessThan(WINDOW + 200);
+    expect(lease.lost.aborted).toBe(false);
+    answer({ ttlMs: 0, revision: 1, term: '5' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([lease.trusted(), lease.lost.aborted]).toEqual([false, true]);
+  });
+
   it('is told at once and after each confirmed renewal, and not after others', async () => {
     const { clock, answers, told } = lab(false);
     const start = clock.steady();
