@@ -100,6 +100,18 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
   const { timeoutMs = TIMEOUT_MS, explain = () => ({}) } = options;
   const deadlines = new Deadlines();
   const carrier = options.carrier ?? carrierTo(origin, options);
+  /** The headers asked with last, and with ours: a store asks with the same object again and again. */
+  let given: HttpRequest['headers'];
+  let all: CarriedRequest['headers'] = OURS;
+
+  function allHeaders(headers: HttpRequest['headers'], length: number | null): CarriedRequest['headers'] {
+    if (length !== null) return { ...OURS, 'content-length': String(length), ...headers };
+    if (headers !== given) {
+      given = headers;
+      all = { ...OURS, ...headers };
+    }
+    return all;
+  }
 
   const exchangeFor = ({ what, timeoutMs: own, signal }: HttpRequest): Exchange =>
     new Exchange(what, own ?? timeoutMs, signal, deadlines);
@@ -112,7 +124,7 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
         origin,
         method,
         path,
-        headers: headersOf(headers, steps ? body.length : null),
+        headers: allHeaders(headers, steps ? body.length : null),
         body: isStream(body)
           ? exchange.sent(body, Number(headers?.['content-length']))
           : steps
@@ -163,15 +175,6 @@ export function httpClient(origin: string, options: HttpClientOptions = {}): Htt
 
 function accepts({ accept = ACCEPTED }: HttpRequest, answer: HttpAnswer): boolean {
   return typeof accept === 'function' ? accept(answer) : accept.includes(answer.status);
-}
-
-/** One spread, with every request: each costs more than the rest of this. */
-function headersOf(
-  headers: Readonly<Record<string, string>> | undefined,
-  length: number | null,
-): Readonly<Record<string, string>> {
-  if (length !== null) return { ...OURS, 'content-length': String(length), ...headers };
-  return headers === undefined ? OURS : { 'accept-encoding': 'identity', 'user-agent': 'convoy', ...headers };
 }
 
 /** Over plain HTTP our own, with undici beside it; over TLS undici alone. */
@@ -278,6 +281,12 @@ export function md5FromBase64(text: string | null): string | null {
 /** Last-Modified in ms since 1970. */
 export function modifiedOf(answer: HttpAnswer): ObjectInfo['modifiedMs'] {
   const text = answer.header('last-modified');
-  const time = text === null ? Number.NaN : Date.parse(text);
-  return Number.isNaN(time) ? null : time;
+  if (text !== parsed.text) {
+    const time = text === null ? Number.NaN : Date.parse(text);
+    parsed = { text, time: Number.isNaN(time) ? null : time };
+  }
+  return parsed.time;
 }
+
+/** The last one: the tiles of an image were written within seconds. */
+let parsed: { readonly text: string | null; readonly time: number | null } = { text: null, time: null };

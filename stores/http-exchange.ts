@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { aborted, ConvoyError, transient } from '../runtime/errors.js';
 import type { Deadlines } from './http-deadlines.js';
 import { connectionError } from './http-errors.js';
-import { insistOn, join, leave } from './http-signals.js';
+import { type Watch, watchOf } from './http-signals.js';
 
 /** What the connection lets us do with an answer under way. */
 interface Connection {
@@ -29,6 +29,7 @@ export class Exchange {
   /** By the steady clock; none while nothing is awaited of the server. */
   dueMs = Number.POSITIVE_INFINITY;
 
+  private readonly watch: Watch | undefined;
   private connection: Connection | undefined;
   private chunks: Buffer[] = [];
   private kept = 0;
@@ -44,20 +45,21 @@ export class Exchange {
   constructor(
     private readonly what: string,
     private readonly timeoutMs: number,
-    private readonly signal: AbortSignal | undefined,
+    signal: AbortSignal | undefined,
     private readonly deadlines: Deadlines,
   ) {
     this.head = new Promise((resolve, reject) => {
       this.headCame = resolve;
       this.headFailed = reject;
     });
+    this.watch = signal === undefined ? undefined : watchOf(signal);
     if (signal?.aborted) {
       this.giveUp();
       return;
     }
     this.restart();
     deadlines.add(this);
-    if (signal !== undefined) join(signal, this);
+    this.watch?.join(this);
   }
 
   get isOver(): boolean {
@@ -181,9 +183,8 @@ export class Exchange {
   }
 
   private insist(): void {
-    if (this.signal === undefined) return;
     try {
-      insistOn(this.signal);
+      this.watch?.insist();
     } catch (error) {
       this.onResponseError(null, error as Error);
     }
@@ -222,7 +223,7 @@ export class Exchange {
     this.connection = undefined;
     this.over = true;
     this.deadlines.delete(this);
-    if (this.signal !== undefined) leave(this.signal, this);
+    this.watch?.leave(this);
     this.wake?.();
     return connection;
   }

@@ -3,24 +3,48 @@ export interface Abortable {
   giveUp(): void;
 }
 
-interface Watch {
-  insist: (() => void) | undefined;
-  readonly under: Set<Abortable>;
-  readonly heard: () => void;
+/** Hears a signal for all that goes on under it: a listener each would cost more than a small request. */
+export class Watch {
+  private readonly under = new Set<Abortable>();
+  private insists: (() => void) | undefined;
+
+  constructor(private readonly signal: AbortSignal) {}
+
+  /** See `startOnlyWhile`. */
+  startOnlyWhile(insist: () => void): void {
+    this.insists = insist;
+  }
+
+  /** Throws what the condition of this signal throws, if it has one. */
+  insist(): void {
+    this.insists?.();
+  }
+
+  /** Until `leave`, it hears when the signal is given up. */
+  join(one: Abortable): void {
+    this.under.add(one);
+    if (this.under.size === 1) this.signal.addEventListener('abort', this.heard, { once: true });
+  }
+
+  leave(one: Abortable): void {
+    if (this.under.delete(one) && this.under.size === 0) this.signal.removeEventListener('abort', this.heard);
+  }
+
+  private readonly heard = (): void => {
+    for (const one of this.under) one.giveUp();
+  };
 }
 
 const watches = new WeakMap<AbortSignal, Watch>();
 
-function watchOf(signal: AbortSignal): Watch {
-  const known = watches.get(signal);
-  if (known !== undefined) return known;
-  const under = new Set<Abortable>();
-  const heard = (): void => {
-    for (const one of under) one.giveUp();
-  };
-  const made: Watch = { insist: undefined, under, heard };
-  watches.set(signal, made);
-  return made;
+/** The one of this signal. */
+export function watchOf(signal: AbortSignal): Watch {
+  let watch = watches.get(signal);
+  if (watch === undefined) {
+    watch = new Watch(signal);
+    watches.set(signal, watch);
+  }
+  return watch;
 }
 
 /**
@@ -28,22 +52,5 @@ function watchOf(signal: AbortSignal): Watch {
  * long that waited for a connection: of a process that was frozen meanwhile no timer may have fired yet.
  */
 export function startOnlyWhile(signal: AbortSignal, insist: () => void): void {
-  watchOf(signal).insist = insist;
-}
-
-/** Throws what the condition of this signal throws, if it has one. */
-export function insistOn(signal: AbortSignal): void {
-  watches.get(signal)?.insist?.();
-}
-
-/** Until `leave`, it hears when the signal is given up. One listener hears for all: each costs more than a small request. */
-export function join(signal: AbortSignal, one: Abortable): void {
-  const { under, heard } = watchOf(signal);
-  under.add(one);
-  if (under.size === 1) signal.addEventListener('abort', heard, { once: true });
-}
-
-export function leave(signal: AbortSignal, one: Abortable): void {
-  const watch = watches.get(signal);
-  if (watch?.under.delete(one) && watch.under.size === 0) signal.removeEventListener('abort', watch.heard);
+  watchOf(signal).startOnlyWhile(insist);
 }

@@ -3,7 +3,7 @@ import type { Exchange } from '../http-exchange.js';
 import { Asked } from './asked.js';
 import { type Address, Connection, type Keeper } from './connection.js';
 import { Nearness } from './nearness.js';
-import { requestHead } from './request-head.js';
+import { RequestHeads } from './request-head.js';
 
 export interface WireOptions {
   /** Kept open at most. */
@@ -48,6 +48,7 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
   const idle: Connection[] = [];
   const line: Asked[] = [];
   const nearness = new Nearness();
+  const heads = new RequestHeads(host);
   let connecting = 0;
   let weight = 0;
   let closed = false;
@@ -191,9 +192,7 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
     carry(request, exchange) {
       const body = bodyOf(request);
       const head =
-        body === undefined || closed || weight >= WEIGHT_LIMIT
-          ? null
-          : requestHead(request, host, body?.length ?? 0);
+        body === undefined || closed || weight >= WEIGHT_LIMIT ? null : heads.of(request, body?.length ?? 0);
       if (head === null || body === undefined) return otherWay(request, exchange);
       const alone = request.streams || (body !== null && body.length > SHARED_BODY_BYTES);
       line.push(new Asked(request, exchange, head, body, alone));

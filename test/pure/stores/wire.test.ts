@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AnswerHead, readAnswerHead } from '../../../stores/wire/answer-head.js';
-import { requestHead } from '../../../stores/wire/request-head.js';
+import { RequestHeads } from '../../../stores/wire/request-head.js';
 import { seeded } from '../../support/seed.js';
 
 interface Twin {
@@ -194,7 +194,7 @@ describe('the head of an answer', () => {
 
 describe('the head of a request', () => {
   const plain = { origin: 'http://h:1', method: 'PUT', path: '/a', headers: {}, body: null, streams: false };
-  const headOf = (changed: object, size = 0) => requestHead({ ...plain, ...changed }, 'h:1', size);
+  const headOf = (changed: object, size = 0) => new RequestHeads('h:1').of({ ...plain, ...changed }, size);
 
   test('has one host, and a length where there is a body or may be one', () => {
     const start = 'PUT /a HTTP/1.1\r\nhost: h:1\r\nconnection: keep-alive\r\n';
@@ -206,6 +206,22 @@ describe('the head of a request', () => {
     expect(headOf({ method: 'GET', headers: { host: 'signed' } })).toBe(
       'GET /a HTTP/1.1\r\nhost: signed\r\nconnection: keep-alive\r\n\r\n',
     );
+  });
+
+  test('is made anew for other headers, another length, another path', () => {
+    const heads = new RequestHeads('h:1');
+    const [one, other] = [{ x: '1' }, { x: '2' }];
+    const told = [
+      heads.of({ ...plain, headers: one }, 5),
+      heads.of({ ...plain, headers: one, path: '/b' }, 6),
+      heads.of({ ...plain, headers: other }, 5),
+    ];
+    expect(told.map((head) => head?.match(/\/\w|x: .|length: ./g))).toEqual([
+      ['/a', '/1', 'x: 1', 'length: 5'],
+      ['/b', '/1', 'x: 1', 'length: 6'],
+      ['/a', '/1', 'x: 2', 'length: 5'],
+    ]);
+    expect(heads.of({ ...plain, headers: { 'content-length': '5' } }, 5)).not.toBeNull();
   });
 
   test.each<[string, object]>([
