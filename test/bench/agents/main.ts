@@ -7,8 +7,6 @@ import { RUNS, section } from '../support/section.js';
 import { type EtcdCounts, etcdBetween, readEtcd } from './etcd-counters.js';
 import { type BenchFleet, openFleet } from './fleet.js';
 
-/** A run of the large fleet takes over a minute. */
-const LARGE_RUNS = Math.min(RUNS, 2);
 const REST_MS = 60_000;
 /** A lease of 10 s is renewed each third of that, by the leader with a read. */
 const LEADERS_READS = REST_MS / (10_000 / 3) + 1;
@@ -76,7 +74,7 @@ await section('agents', async () => {
       small.push(await launch(fleet, 1000));
       if (run === 0) many = await rest(fleet);
     });
-  for (let run = 0; run < LARGE_RUNS; run += 1)
+  for (let run = 0; run < RUNS; run += 1)
     large.push(await withFleet(1000, (fleet) => launch(fleet, 10_000)));
   const values = (runs: readonly Launch[], of: (run: Launch) => number): number[] => runs.map(of);
   const costs = (runs: readonly Launch[]): string =>
