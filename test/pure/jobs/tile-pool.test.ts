@@ -129,7 +129,7 @@ test('the first hundreds of objects show how near a store is: it gets all places
     await settle();
     for (let step = 0; step < 25; step++) {
       expect(tiles.running).toHaveLength(8);
-      clock.advance(eachMs);
+      await clock.advance(eachMs);
       tiles.end();
       await settle();
     }
