@@ -93,6 +93,7 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
     gaveBack(asked) {
       nearness.wasted(asked.length);
       line.unshift(...asked);
+      soon();
     },
     surplus: () => nearness.distrust(),
   };

@@ -74,8 +74,7 @@ await section('agents', async () => {
       small.push(await launch(fleet, 1000));
       if (run === 0) many = await rest(fleet);
     });
-  for (let run = 0; run < RUNS; run += 1)
-    large.push(await withFleet(1000, (fleet) => launch(fleet, 10_000)));
+  for (let run = 0; run < RUNS; run += 1) large.push(await withFleet(1000, (fleet) => launch(fleet, 10_000)));
   const values = (runs: readonly Launch[], of: (run: Launch) => number): number[] => runs.map(of);
   const costs = (runs: readonly Launch[]): string =>
     `CPU s: agents ${inWords(median(values(runs, ({ cpu }) => cpu.others)))}, leader ${inWords(median(values(runs, ({ cpu }) => cpu.leader)))}, ` +
