@@ -133,7 +133,6 @@ async function textOf<Row extends object>(context: Context, list: List<Row>, vie
   const whole = isDocument || used.some((field) => list.wholeFields.includes(field));
   const machines = new MachineNames(context.api);
   const namesMachines = (isDocument ? sortedBy : used).some((field) => list.fields[field]?.namesMachines);
-  if (namesMachines) machines.prepare();
   const read = await list.read(context, { whole, all: view.all });
   const machineName = namesMachines && read.length > 0 ? await machines.all() : (id: string) => id;
   const show = { full: view.full, machineName, now: context.clock.now() };

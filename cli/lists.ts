@@ -104,7 +104,8 @@ export const listUnits = listCommand<ListedUnit>({
   ],
   async read({ api }, { whole }) {
     if (!whole) return (await api.states()).map(listedState);
-    return wholeUnits(...(await Promise.all([api.unitReports(), api.stateReports()])));
+    // One after the other: over a tunnel each at once would need its own, and fail with its own words.
+    return wholeUnits(await api.unitReports(), await api.stateReports());
   },
   filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
