@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,23 +117,24 @@ export interface EtcdOptions {
 }
 
 /** Starts a one-member etcd and resolves when it answers that it is healthy. */
-export async function startEtcd(ground: Ground, options: EtcdOptions = {}): Promise<PrivateService> {
+export function startEtcd(ground: Ground, options: EtcdOptions = {}): Promise<PrivateService> {
   const name = options.name ?? 'etcd';
-  const port = options.port ?? (await freePort());
-  const url = `http://127.0.0.1:${port}`;
-  const peer = `http://127.0.0.1:${await freePort()}`;
-  const child = ground.spawn(name, 'etcd', [
-    ...['--name', name, '--data-dir', join(ground.dir, name), '--log-level', 'warn'],
-    ...['--listen-client-urls', url, '--advertise-client-urls', url],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ...['--initial-cluster', `${name}=${peer}`, '--unsafe-no-fsync'],
-    ...(options.flags ?? []),
-  ]);
-  await untilReady(`etcd on port ${port}`, child, async () => {
-    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
-    return ((await answer.json()) as { health: string }).health === 'true';
+  return onFreePort(ground, name, options.port, async (port) => {
+    const url = `http://127.0.0.1:${port}`;
+    const peer = `http://127.0.0.1:${await freePort()}`;
+    const child = ground.spawn(name, 'etcd', [
+      ...['--name', name, '--data-dir', join(ground.dir, name), '--log-level', 'warn'],
+      ...['--listen-client-urls', url, '--advertise-client-urls', url],
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...['--initial-cluster', `${name}=${peer}`, '--unsafe-no-fsync'],
+      ...(options.flags ?? []),
+    ]);
+    await untilReady(`etcd on port ${port}`, child, async () => {
+      const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
+      return ((await answer.json()) as { health: string }).health === 'true';
+    });
+    return { child, url, port };
   });
-  return { child, url, port };
 }
 
 export interface RedisOptions {
@@ -143,20 +144,42 @@ export interface RedisOptions {
 }
 
 /** Starts a Redis with an append-only file and resolves when it accepts connections. */
-export async function startRedis(ground: Ground, options: RedisOptions = {}): Promise<PrivateService> {
+export function startRedis(ground: Ground, options: RedisOptions = {}): Promise<PrivateService> {
   const name = options.name ?? 'redis';
-  const port = options.port ?? (await freePort());
   const dir = join(ground.dir, name);
   mkdirSync(dir, { recursive: true });
-  const child = ground.spawn(name, 'redis-server', [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
-    // A process title is written over the environment, and with it over the ground's mark.
-    ...['--set-proc-title', 'no'],
-    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'],
-    ...(options.flags ?? []),
-  ]);
-  await untilReady(`redis-server on port ${port}`, child, () => ping(port));
-  return { child, url: `redis://127.0.0.1:${port}`, port };
+  return onFreePort(ground, name, options.port, async (port) => {
+    const child = ground.spawn(name, 'redis-server', [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
+      // A process title is written over the environment, and with it over the ground's mark.
+      ...['--set-proc-title', 'no'],
+      ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'],
+      ...(options.flags ?? []),
+    ]);
+    await untilReady(`redis-server on port ${port}`, child, () => ping(port));
+    return { child, url: `redis://127.0.0.1:${port}`, port };
+  });
+}
+
+/**
+ * Starts on the given port, or on a free one; on another where somebody took that before the server did. A process
+ * that listens on any port may: it happened to one etcd in some thousand.
+ */
+async function onFreePort(
+  ground: Ground,
+  name: string,
+  given: number | undefined,
+  start: (port: number) => Promise<PrivateService>,
+): Promise<PrivateService> {
+  if (given !== undefined) return start(given);
+  for (let left = 3; ; left -= 1) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      const log = readFileSync(join(ground.dir, `${name}.log`), 'utf8');
+      if (left === 0 || !/address already in use/i.test(log)) throw error;
+    }
+  }
 }
 
 function ping(port: number): Promise<boolean> {
