@@ -22,6 +22,7 @@ import { silentMeter } from '../../runtime/meter.js';
 import { until } from '../support/until.js';
 import { type Figure, inWords, median } from './support/figures.js';
 import { RUNS, section } from './support/section.js';
+import { undisturbed } from './support/steal.js';
 
 const MOST = 256;
 const FIXED = [8, 16, 32, 64, 128, 256];
@@ -76,10 +77,12 @@ async function measure(): Promise<Figure[]> {
     const tell = (behaviour: Behaviour): boolean => source.send(behaviour);
     for (let run = 0; run < RUNS; run++)
       for (const latencyMs of [50, 0]) {
-        tell({ latencyMs, refused: 0 });
-        console.log(`\nsource answers after ${latencyMs} ms`);
-        const best = await bestFixed(`http://127.0.0.1:${port}`, directory);
-        const adapted = await adaptive(`http://127.0.0.1:${port}`, directory, best, tell, latencyMs);
+        const adapted = await undisturbed(async () => {
+          tell({ latencyMs, refused: 0 });
+          console.log(`\nsource answers after ${latencyMs} ms`);
+          const best = await bestFixed(`http://127.0.0.1:${port}`, directory);
+          return adaptive(`http://127.0.0.1:${port}`, directory, best, tell, latencyMs);
+        });
         found.set(latencyMs, [...(found.get(latencyMs) ?? []), adapted]);
       }
   } finally {

@@ -16,7 +16,8 @@ import { until } from '../support/until.js';
 import { type Figure, inWords, median, ratios, spread } from './support/figures.js';
 import { cpuUse } from './support/processes.js';
 import { type Measured, RUNS, section } from './support/section.js';
-import { type RealTiles, realTiles } from './support/tiles.js';
+import { undisturbed } from './support/steal.js';
+import { manyTimes, type RealTiles, realTiles } from './support/tiles.js';
 
 const IN_FLIGHT = 64;
 /** Either side carries all tiles so often, and the last time is measured: V8 goes on compiling for some ten seconds of work. */
@@ -37,10 +38,18 @@ interface Measurement {
   readonly warm: Pass;
 }
 
+/** One after the other. */
+interface Pair {
+  readonly ours: Measurement;
+  readonly theirs: Measurement;
+}
+
 /** All that both sides use. */
 interface Scene {
   readonly ground: Ground;
   readonly tiles: RealTiles;
+  /** Below the source's /many. */
+  readonly many: RealTiles['images'];
   readonly source: Nginx;
   readonly destination: Nginx;
 }
@@ -52,37 +61,28 @@ async function measure(): Promise<Measured> {
     const source = await startNginx(ground, { name: 'source' });
     const destination = await startNginx(ground, { name: 'destination' });
     symlinkSync(tiles.folder, join(source.root, 'dzis'));
-    mkdirSync(join(source.root, 'many'));
-    for (const { id } of manyOf(tiles.images))
-      for (const end of ['.dzi', '_files'])
-        symlinkSync(
-          join(tiles.folder, id.slice(id.indexOf('-') + 1) + end),
-          join(source.root, 'many', id + end),
-        );
-    const scene: Scene = { ground, tiles, source, destination };
+    const many = manyTimes(tiles, TIMES, join(source.root, 'many'));
+    const scene: Scene = { ground, tiles, many, source, destination };
     const redis = await startRedis(ground);
     const queue = new RedisQueue({ locate: () => Promise.resolve(redis.url), timeoutMs: 5000 });
     const loop = await builtLoop(scene);
-    const ours: Measurement[] = [];
-    const theirs: Measurement[] = [];
-    for (let run = 0; run < RUNS; run++) {
-      ours.push(await worker(scene, queue, redis.url, `copy-${run}`));
-      clear(destination);
-      theirs.push(await bareLoop(scene, loop));
-      clear(destination);
-    }
+    let started = 0;
+    const pairs: Pair[] = [];
+    for (let run = 0; run < RUNS; run++)
+      pairs.push(
+        await undisturbed(async () => {
+          const ours = await worker(scene, queue, redis.url, `copy-${started++}`);
+          clear(destination);
+          const theirs = await bareLoop(scene, loop);
+          clear(destination);
+          return { ours, theirs };
+        }),
+      );
     await queue.close();
-    return { figures: figuresOf(ours, theirs), notes: [notesOf(tiles)] };
+    return { figures: figuresOf(pairs), notes: [notesOf(tiles)] };
   } finally {
     await ground.close();
   }
-}
-
-/** The images as often as they are carried, each time by other ids. */
-function manyOf(images: RealTiles['images']): RealTiles['images'] {
-  return Array.from({ length: TIMES }, (_, time) =>
-    images.map(({ id, geometry }) => ({ id: `${time}-${id}`, geometry })),
-  ).flat();
 }
 
 function clear({ root }: Nginx): void {
@@ -97,19 +97,18 @@ function count({ root }: Nginx, folder: string, expected: number): void {
 
 /** A worker as users start it, and one migration. */
 async function worker(
-  { ground, tiles, source, destination }: Scene,
+  { ground, tiles, many, source, destination }: Scene,
   queue: RedisQueue,
   redisUrl: string,
   name: string,
 ): Promise<Measurement> {
   mkdirSync(join(destination.root, name));
-  const images = manyOf(tiles.images);
   await queue.createMigration({
     ...{ name, source: `${source.url}/many`, destination: `webdav+${destination.davUrl}/${name}` },
     ...{ rangeSize: 1000, maxAttempts: 5, stopAfterFailures: 0.01, stopAfterTiles: 10_000 },
     ...{ serverSide: 'auto', incomplete: 'withhold' },
   });
-  await queue.addImages(name, images);
+  await queue.addImages(name, many);
   await queue.closePlan(name, null);
   const began = performance.now();
   const child = ground.spawn(
@@ -196,7 +195,8 @@ function cpuOf({ pid = 0 }: ChildProcess): number {
   return [...cpuUse([pid]).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
 }
 
-function figuresOf(ours: readonly Measurement[], theirs: readonly Measurement[]): Figure[] {
+function figuresOf(pairs: readonly Pair[]): Figure[] {
+  const [ours, theirs] = [pairs.map((pair) => pair.ours), pairs.map((pair) => pair.theirs)];
   const cpu = (side: readonly Measurement[]): number[] =>
     side.map(({ warm }) => (warm.cpuSeconds / warm.tiles) * 10_000);
   const compare = (

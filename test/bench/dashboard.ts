@@ -13,6 +13,7 @@ import { program } from '../support/programs.js';
 import { startTerminal, type Terminal } from '../support/tmux.js';
 import type { Figure } from './support/figures.js';
 import { RUNS, section } from './support/section.js';
+import { undisturbed } from './support/steal.js';
 
 const UNITS = 1_000;
 const MACHINES = 10;
@@ -78,14 +79,14 @@ async function measure(): Promise<Figure[]> {
   await terminal.untilScreen('the fleet', (lines) => lines.some((line) => line.includes('unit-')), 30_000);
   const shares = { fleet: [] as number[], migration: [] as number[] };
   for (let run = 0; run < RUNS; run++) {
-    shares.fleet.push(await measured(terminal));
+    shares.fleet.push(await undisturbed(() => measured(terminal)));
     await terminal.sendKeys('1');
     await terminal.untilScreen(
       'the migration',
       (lines) => lines.some((line) => line.includes('worker-')),
       30_000,
     );
-    shares.migration.push(await measured(terminal));
+    shares.migration.push(await undisturbed(() => measured(terminal)));
     await terminal.sendKeys('2');
     await terminal.untilScreen('the fleet', (lines) => lines.some((line) => line.includes('unit-')), 30_000);
   }

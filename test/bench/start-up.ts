@@ -16,6 +16,7 @@ import { until } from '../support/until.js';
 import { type Figure, median, ratios } from './support/figures.js';
 import { runToEnd, type Usage } from './support/run-to-end.js';
 import { RUNS, section } from './support/section.js';
+import { undisturbed } from './support/steal.js';
 
 const UNITS = 1_000;
 const MACHINES = 10;
@@ -43,13 +44,16 @@ try {
 async function measureHelp(): Promise<Figure[]> {
   const [ours, bare] = [[] as Usage[], [] as Usage[]];
   for (let run = 0; run < RUNS; run++) {
-    const starts = [[] as Usage[], [] as Usage[]];
-    for (let at = 0; at < STARTS; at++) {
-      starts[0]?.push(await node([program('cli/main.js'), '--help']));
-      starts[1]?.push(await node(['-e', '0']));
-    }
-    ours.push(typical(starts[0] ?? []));
-    bare.push(typical(starts[1] ?? []));
+    const pair = await undisturbed(async () => {
+      const starts = { ours: [] as Usage[], bare: [] as Usage[] };
+      for (let at = 0; at < STARTS; at++) {
+        starts.ours.push(await node([program('cli/main.js'), '--help']));
+        starts.bare.push(await node(['-e', '0']));
+      }
+      return starts;
+    });
+    ours.push(typical(pair.ours));
+    bare.push(typical(pair.bare));
   }
   return (['seconds', 'cpuSeconds'] as const).map((what): Figure => {
     const [our, their] = [ours, bare].map((usages) => usages.map((usage) => usage[what])) as [
@@ -85,9 +89,12 @@ async function measureLists(): Promise<Figure[]> {
     const cpu = LISTS.map(() => [] as number[]);
     for (let run = 0; run < RUNS; run++)
       for (const [at, list] of LISTS.entries()) {
-        const starts: Usage[] = [];
-        for (let start = 0; start < STARTS; start++)
-          starts.push(await node([program('cli/main.js'), ...list.split(' ')], env));
+        const starts = await undisturbed(async () => {
+          const usages: Usage[] = [];
+          for (let start = 0; start < STARTS; start++)
+            usages.push(await node([program('cli/main.js'), ...list.split(' ')], env));
+          return usages;
+        });
         times[at]?.push(typical(starts).seconds * 1000);
         cpu[at]?.push(typical(starts).cpuSeconds * 1000);
       }
@@ -104,9 +111,13 @@ async function measureConvoyd(): Promise<Figure> {
   const etcd = await startEtcd(ground);
   const values: number[] = [];
   const served: number[] = [];
+  let started = 0;
   for (let run = 0; run < RUNS; run++) {
-    const starts: { ready: number; listening: number }[] = [];
-    for (let at = 0; at < STARTS; at++) starts.push(await startConvoyd(ground, etcd.url, `${run}-${at}`));
+    const starts = await undisturbed(async () => {
+      const times: { ready: number; listening: number }[] = [];
+      for (let at = 0; at < STARTS; at++) times.push(await startConvoyd(ground, etcd.url, String(started++)));
+      return times;
+    });
     values.push(median(starts.map(({ ready }) => ready)));
     served.push(median(starts.map(({ listening }) => listening)));
   }

@@ -5,6 +5,7 @@ import { type ImportRun, importRun } from '../support/import-run.js';
 import { cpuUse } from '../support/processes.js';
 import type { Usage } from '../support/run-to-end.js';
 import { RUNS } from '../support/section.js';
+import { undisturbed } from '../support/steal.js';
 import { keysOf, type RealTiles } from '../support/tiles.js';
 import type { Place } from './places.js';
 import { rclone } from './rclone.js';
@@ -94,10 +95,12 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
   const runs: { readonly ours: Run; readonly theirs: Run }[] = [];
   for (let run = 0; run < RUNS; run++) {
     console.log(`${name}: Convoy, then rclone with ${best.transfers} transfers`);
-    runs.push({
-      ours: await further(ours),
-      theirs: await further((copied) => theirs(best.transfers, copied)),
-    });
+    runs.push(
+      await undisturbed(async () => ({
+        ours: await further(ours),
+        theirs: await further((copied) => theirs(best.transfers, copied)),
+      })),
+    );
   }
   return told(way, best.transfers, runs);
 }

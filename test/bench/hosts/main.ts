@@ -33,7 +33,7 @@ const SINGLES = 200;
 const IDLES = Math.min(RUNS, 2);
 const IDLE_MS = 60_000;
 /** After a start there is something to clean up for a while: in Node's memory and in etcd's. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 60_000;
 const SHORT = { CONVOY_TTL: '4s', CONVOY_GRACE: '1s' };
 
 const starts = new Map(STARTS.map(({ size }) => [size, [] as number[]]));

@@ -13,6 +13,7 @@ import type { Claim, ImageGeometry, MigrationDefinition } from '../../../jobs/wo
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
 import { type Measured, RUNS, section } from '../support/section.js';
+import { undisturbed } from '../support/steal.js';
 import type { Settled } from './claims-process.js';
 import { failedTiles, SPREADS, type Spread } from './failures.js';
 import type { Worked } from './jobs-process.js';
@@ -52,8 +53,12 @@ interface OurCost extends Cost {
 async function measure(): Promise<Measured> {
   const [ours, theirs]: [OurCost[], Cost[]] = [[], []];
   for (let run = 0; run < RUNS; run++) {
-    ours.push(await onRedis(claims));
-    theirs.push(await onRedis(jobs));
+    const pair = await undisturbed(async () => ({
+      ours: await onRedis(claims),
+      theirs: await onRedis(jobs),
+    }));
+    ours.push(pair.ours);
+    theirs.push(pair.theirs);
     console.log(`run ${run + 1}: ${JSON.stringify({ ours: ours.at(-1), theirs: theirs.at(-1) })}`);
   }
   const failures: Figure[] = [];

@@ -28,7 +28,11 @@ export function cpuUse(roots: readonly number[]): CpuUse {
   }
   const byName = new Map<string, number>();
   const queue = processes.filter(({ pid }) => roots.includes(pid));
+  const counted = new Set<number>();
   for (let process = queue.pop(); process !== undefined; process = queue.pop()) {
+    // One root may descend from another.
+    if (counted.has(process.pid)) continue;
+    counted.add(process.pid);
     byName.set(process.name, (byName.get(process.name) ?? 0) + process.cpuSeconds);
     queue.push(...(children.get(process.pid) ?? []));
   }
@@ -61,13 +65,20 @@ function readProcesses(): Process[] {
 
 /** All but idle and waiting for disks, since boot. */
 function machineCpuSeconds(): number {
-  const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n');
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = line
-    .trim()
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = machineTicks();
   return (user + nice + system + irq + softIrq) / TICKS_PER_SECOND;
+}
+
+/** What the machine below has given to other guests while this one wanted it, since boot; 0 where there is none. */
+export function stolenSeconds(): number {
+  const [, , , , , , , steal = 0] = machineTicks();
+  return steal / TICKS_PER_SECOND;
+}
+
+/** proc(5), of all processors: user, nice, system, idle, iowait, irq, softirq, steal. */
+function machineTicks(): number[] {
+  const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n');
+  return line.trim().split(/\s+/).slice(1).map(Number);
 }
 
 /** Processes on whose command line this text stands. */

@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Figure, inWords, isMet, tableOf } from './figures.js';
-import { cpuBetween, cpuUse } from './processes.js';
+import { cpuBetween, cpuUse, stolenSeconds } from './processes.js';
+import { inWordsOfReruns } from './steal.js';
 
 const FILE = join(import.meta.dirname, '../../../BENCHMARKS.md');
 
@@ -21,14 +22,16 @@ export interface Measured {
  */
 export async function section(name: string, measure: () => Promise<Measured>): Promise<void> {
   const before = cpuUse([process.pid]);
+  const stolenBefore = stolenSeconds();
   const began = performance.now();
   const { figures, notes = [] } = await measure();
   const seconds = (performance.now() - began) / 1000;
   const { foreign } = cpuBetween(before, cpuUse([process.pid]));
+  const stolen = stolenSeconds() - stolenBefore;
   const text = [
     tableOf(figures),
     '',
-    `${machine()}. ${new Date().toISOString().slice(0, 10)}, ${Math.round(seconds)} s in all; processes that were not ours used ${inWords(foreign / seconds)} cores meanwhile.`,
+    `${machine()}. ${new Date().toISOString().slice(0, 10)}, ${Math.round(seconds)} s in all; processes that were not ours used ${inWords(foreign / seconds)} cores meanwhile, other guests of the machine below ${inWords(stolen / seconds)}${inWordsOfReruns()}.`,
     ...notes.flatMap((note) => ['', note]),
   ].join('\n');
   console.log(text);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -38,6 +38,22 @@ export async function realTiles(): Promise<RealTiles> {
     }),
   );
   return { folder, images, keys: keysOf(images) };
+}
+
+/** The images as often as they are to be carried, each time by other ids, below a folder of links. */
+export function manyTimes(
+  { folder, images }: Pick<RealTiles, 'folder' | 'images'>,
+  times: number,
+  links: string,
+): RealTiles['images'] {
+  mkdirSync(links);
+  return Array.from({ length: times }, (_, time) =>
+    images.map(({ id, geometry }) => {
+      for (const end of ['.dzi', '_files'])
+        symlinkSync(join(folder, id + end), join(links, `${time}-${id}${end}`));
+      return { id: `${time}-${id}`, geometry };
+    }),
+  ).flat();
 }
 
 /** Of all tiles, image by image. */
