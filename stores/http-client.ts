@@ -193,15 +193,15 @@ function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> 
 }
 
 class Answer implements HttpAnswer {
-  readonly length: number | null;
-
   constructor(
     private readonly what: string,
     private readonly method: string,
     private readonly exchange: Exchange,
-  ) {
+  ) {}
+
+  get length(): number | null {
     const text = this.header('content-length');
-    this.length = text !== null && /^\d+$/.test(text) ? Number(text) : null;
+    return text !== null && /^\d+$/.test(text) ? Number(text) : null;
   }
 
   get status(): number {
@@ -221,11 +221,12 @@ class Answer implements HttpAnswer {
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
-    if (this.length === null && this.header('transfer-encoding') === null)
+    const { length } = this;
+    if (length === null && this.header('transfer-encoding') === null)
       throw permanent(`${this.what}: the answer tells no length, a cut could not be seen`, {
         code: 'rejected',
       });
-    if (this.length !== null && this.length > limit) throw this.tooLarge(limit);
+    if (length !== null && length > limit) throw this.tooLarge(limit);
     const bytes = await this.exchange.bytes(limit);
     if (bytes === null) throw this.tooLarge(limit);
     return bytes;

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { aborted, ConvoyError, transient } from '../runtime/errors.js';
-import type { Deadlines } from './http-deadlines.js';
+import type { Place } from './bag.js';
+import type { Deadlines, Due } from './http-deadlines.js';
 import { connectionError } from './http-errors.js';
-import { type Watch, watchOf } from './http-signals.js';
+import { type Abortable, type Watch, watchOf } from './http-signals.js';
 
 /** What the connection lets us do with an answer under way. */
 interface Connection {
@@ -10,6 +11,8 @@ interface Connection {
   resume(): void;
   abort(reason: Error): void;
 }
+
+type Told = IncomingHttpHeaders | (() => IncomingHttpHeaders);
 
 /** A body this large, coming or going, has its time-out anew with each further MiB. */
 const STEP_BYTES = 1024 ** 2;
@@ -23,13 +26,16 @@ const BUFFER_BYTES = 256 * 1024;
  */
 export class Exchange {
   status = 0;
-  headers: IncomingHttpHeaders = {};
   /** Resolves when status and headers are there. */
   readonly head: Promise<void>;
   /** By the steady clock; none while nothing is awaited of the server. */
   dueMs = Number.POSITIVE_INFINITY;
 
+  private told: Told = {};
   private readonly watch: Watch | undefined;
+  /** While it is under way. */
+  private due: Place<Due> | undefined;
+  private watched: Place<Abortable> | undefined;
   private connection: Connection | undefined;
   private chunks: Buffer[] = [];
   private kept = 0;
@@ -58,8 +64,14 @@ export class Exchange {
       return;
     }
     this.restart();
-    deadlines.add(this);
-    this.watch?.join(this);
+    this.due = deadlines.add(this);
+    this.watched = this.watch?.join(this);
+  }
+
+  /** Of the answer, once its head is there. */
+  get headers(): IncomingHttpHeaders {
+    if (typeof this.told === 'function') this.told = this.told();
+    return this.told;
   }
 
   get isOver(): boolean {
@@ -78,10 +90,11 @@ export class Exchange {
     } else this.insist();
   }
 
-  onResponseStart(_: Connection, status: number, headers: IncomingHttpHeaders): void {
+  /** `headers`: or how to read them, if somebody wants to know. */
+  onResponseStart(_: Connection, status: number, headers: Told): void {
     if (status < 200) return;
     this.status = status;
-    this.headers = headers;
+    this.told = headers;
     this.headCame();
   }
 
@@ -222,10 +235,16 @@ export class Exchange {
     const { connection } = this;
     this.connection = undefined;
     this.over = true;
-    this.deadlines.delete(this);
-    this.watch?.leave(this);
+    this.unwatch();
     this.wake?.();
     return connection;
+  }
+
+  private unwatch(): void {
+    if (this.due !== undefined) this.deadlines.delete(this.due);
+    if (this.watched !== undefined) this.watch?.leave(this.watched);
+    this.due = undefined;
+    this.watched = undefined;
   }
 
   private change(): Promise<void> {

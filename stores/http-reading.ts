@@ -51,7 +51,7 @@ export function httpReading(
       return client.send(asked, async (answer) => {
         refuseEncoding(answer, asked.what);
         const bytes = await answer.bytes(limit);
-        return Object.assign(infoOf(answer, bytes.length), { bytes });
+        return { ...infoOf(answer, bytes.length), bytes };
       });
     },
     async readStream(key, offset, signal) {

@@ -1,3 +1,5 @@
+import { Bag, type Place } from './bag.js';
+
 /** What goes on under a signal, and is told when it is given up. */
 export interface Abortable {
   giveUp(): void;
@@ -5,7 +7,7 @@ export interface Abortable {
 
 /** Hears a signal for all that goes on under it: a listener each would cost more than a small request. */
 export class Watch {
-  private readonly under = new Set<Abortable>();
+  private readonly under = new Bag<Abortable>();
   private insists: (() => void) | undefined;
 
   constructor(private readonly signal: AbortSignal) {}
@@ -20,18 +22,20 @@ export class Watch {
     this.insists?.();
   }
 
-  /** Until `leave`, it hears when the signal is given up. */
-  join(one: Abortable): void {
-    this.under.add(one);
+  /** It hears when the signal is given up, until what is answered is handed to `leave`. */
+  join(one: Abortable): Place<Abortable> {
+    const place = this.under.add(one);
     if (this.under.size === 1) this.signal.addEventListener('abort', this.heard, { once: true });
+    return place;
   }
 
-  leave(one: Abortable): void {
-    if (this.under.delete(one) && this.under.size === 0) this.signal.removeEventListener('abort', this.heard);
+  leave(place: Place<Abortable>): void {
+    this.under.remove(place);
+    if (this.under.size === 0) this.signal.removeEventListener('abort', this.heard);
   }
 
   private readonly heard = (): void => {
-    for (const one of this.under) one.giveUp();
+    this.under.forEach((one) => one.giveUp());
   };
 }
 

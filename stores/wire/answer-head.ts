@@ -1,16 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** The head of an answer as HTTP/1.1 has it at its plainest (RFC 9112), and what it says of the bytes after it. */
-export interface AnswerHead {
-  readonly status: number;
-  /** By name in lower case, values as latin1; several of one name in order. */
-  readonly headers: IncomingHttpHeaders;
-  /** Where the body begins. */
-  readonly end: number;
-  /** The body is exactly this long. */
-  readonly length: number;
-  /** How long its connection may be kept without a request, in ms; 0: it is over with this answer. */
-  readonly keepMs: number;
+export class AnswerHead {
+  constructor(
+    readonly status: number,
+    private readonly text: string,
+    /** Where the body begins. */
+    readonly end: number,
+    /** The body is exactly this long. */
+    readonly length: number,
+    /** How long its connection may be kept without a request, in ms; 0: it is over with this answer. */
+    readonly keepMs: number,
+  ) {}
+
+  /** By name in lower case, values as latin1; several of one name in order. Read now: of most writes, nobody wants to know. */
+  headers(): IncomingHttpHeaders {
+    return headersOf(this.text);
+  }
 }
 
 /** A head over this is not read here. */
@@ -53,15 +59,13 @@ export function readAnswerHead(
   const text = bytes.toString('latin1', from, ends);
   const status = Number(text.slice(9, 12));
   if (status < 200) return 'unusual';
-  const headers = headersOf(text);
-  if (headers === null) return 'unusual';
-  const length = lengthOf(headers['content-length']);
-  const isCoded = headers['transfer-encoding'] !== undefined;
-  if (Number.isNaN(length) || (isCoded && length !== null)) return 'unusual';
+  const framing = framingOf(text);
+  const length = lengthOf(framing.length);
+  if (Number.isNaN(length) || (framing.coding !== null && length !== null)) return 'unusual';
   // These end with their heads whatever stands in them (RFC 9112, 6.3).
   const hasNone = bodiless || status === 204 || status === 304;
   if (!hasNone && length === null) return 'unusual';
-  return { status, headers, end: ends, length: hasNone ? 0 : (length ?? 0), keepMs: keepMsOf(headers) };
+  return new AnswerHead(status, text, ends, hasNone ? 0 : (length ?? 0), keepMsOf(framing));
 }
 
 const MORE = -1;
@@ -98,9 +102,44 @@ function lineEnd(bytes: Buffer, from: number, to: number): number {
   return bytes[at + 1] === LF ? at + 2 : UNUSUAL;
 }
 
-/** Of a head whose grammar is right. null: a name that no plain object can have. */
-function headersOf(text: string): IncomingHttpHeaders | null {
-  const headers: Record<string, string | string[] | undefined> = {};
+/** What a head says of the body's end and of the connection's; of a header that comes twice, both with a comma. */
+interface Framing {
+  length: string | null;
+  coding: string | null;
+  connection: string | null;
+  keepAlive: string | null;
+}
+
+/** Of a head whose grammar is right. */
+function framingOf(text: string): Framing {
+  const framing: Framing = { length: null, coding: null, connection: null, keepAlive: null };
+  let end = text.indexOf('\r\n');
+  for (let at = end + 2; at < text.length - 2; at = end + 2) {
+    end = text.indexOf('\r\n', at);
+    // Most names are told apart by their length.
+    if (text.charCodeAt(at + 10) === COLON) {
+      const name = text.slice(at, at + 10).toLowerCase();
+      if (name === 'connection') framing.connection = also(framing.connection, trimmed(text, at + 11, end));
+      if (name === 'keep-alive') framing.keepAlive = also(framing.keepAlive, trimmed(text, at + 11, end));
+    } else if (text.charCodeAt(at + 14) === COLON) {
+      const isLength = text.slice(at, at + 14).toLowerCase() === 'content-length';
+      if (isLength) framing.length = also(framing.length, trimmed(text, at + 15, end));
+    } else if (text.charCodeAt(at + 17) === COLON) {
+      const isCoding = text.slice(at, at + 17).toLowerCase() === 'transfer-encoding';
+      if (isCoding) framing.coding = also(framing.coding, trimmed(text, at + 18, end));
+    }
+  }
+  return framing;
+}
+
+function also(had: string | null, value: string): string {
+  return had === null ? value : `${had},${value}`;
+}
+
+/** Of a head whose grammar is right. */
+function headersOf(text: string): IncomingHttpHeaders {
+  // Without a prototype, whose properties would be found as headers.
+  const headers: Record<string, string | string[] | undefined> = Object.create(null);
   for (let at = text.indexOf('\r\n') + 2; at < text.length - 2; ) {
     const colon = text.indexOf(':', at);
     const end = text.indexOf('\r\n', colon);
@@ -109,8 +148,7 @@ function headersOf(text: string): IncomingHttpHeaders | null {
     const had = headers[name];
     if (had === undefined) headers[name] = value;
     else if (typeof had === 'string') headers[name] = [had, value];
-    else if (Array.isArray(had)) had.push(value);
-    else return null;
+    else had.push(value);
     at = end + 2;
   }
   return headers;
@@ -141,14 +179,14 @@ function isBlank(code: number): boolean {
 }
 
 /** null: none is told. NaN: more than one, or no number that can be counted to. */
-function lengthOf(value: string | string[] | undefined): number | null {
-  if (value === undefined) return null;
-  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+function lengthOf(value: string | null): number | null {
+  if (value === null) return null;
+  return /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
 }
 
-function keepMsOf({ connection, 'keep-alive': hint }: IncomingHttpHeaders): number {
-  if (connection !== undefined && connection.toString().toLowerCase() !== 'keep-alive') return 0;
-  const seconds = hint === undefined ? undefined : /timeout=(\d{1,9})/i.exec(hint.toString())?.[1];
+function keepMsOf({ connection, keepAlive }: Framing): number {
+  if (connection !== null && connection.toLowerCase() !== 'keep-alive') return 0;
+  const seconds = keepAlive === null ? undefined : /timeout=(\d{1,9})/i.exec(keepAlive)?.[1];
   if (seconds === undefined) return KEEP_MS;
   return Math.min(KEEP_MOST_MS, Math.max(0, Number(seconds) * 1000 - SOONER_MS));
 }

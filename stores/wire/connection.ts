@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { type AnswerHead, readAnswerHead } from './answer-head.js';
 import type { Asked } from './asked.js';
 import { write } from './outgoing.js';
+import { roomFor } from './room.js';
 
 /** Who the connection belongs to. Each is told last of all: the connection may be given a new request right away. */
 export interface Keeper {
@@ -32,7 +33,7 @@ export interface Address {
 
 /** A connection that was not used at once is not kept longer than one that was, of a server that says nothing about it. */
 const UNUSED_KEEP_MS = 4_000;
-/** A body up to this comes to lie in one piece, made in its size, of which the exchange gets views that adjoin. */
+/** A body up to this comes to lie in one piece, of which the exchange gets views that adjoin. */
 const ONE_PIECE_BYTES = 256 * 1024;
 /** What was written behind others waits so long in vain, in ms, before it is written elsewhere. */
 const STALLED_MS = 1_000;
@@ -234,9 +235,9 @@ export class Connection {
     const isLong = head.length > ONE_PIECE_BYTES;
     this.answer = head;
     this.left = head.length;
-    this.piece = isLong ? null : Buffer.allocUnsafeSlow(head.length);
+    this.piece = isLong ? null : roomFor(head.length);
     this.keeper.usual(asked, nowMs - asked.writtenMs);
-    if (!asked.exchange.isOver) asked.exchange.onResponseStart(asked, head.status, head.headers);
+    if (!asked.exchange.isOver) asked.exchange.onResponseStart(asked, head.status, () => head.headers());
     if (isLong && this.under.length > 1) this.giveBackBehind();
   }
 
