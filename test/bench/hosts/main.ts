@@ -4,9 +4,8 @@
  * CoreOS fleet 1.0 needed for the same on such a machine.
  */
 import { type Hosts, openHosts } from '../../support/hosts.js';
-import { type Figure, inWords, median, quantile, type Target } from '../support/figures.js';
+import { type Figure, quantile, type Target } from '../support/figures.js';
 import { RUNS, section } from '../support/section.js';
-import { bareEtcd } from './bare-etcd.js';
 import { byApi, byProgram } from './single.js';
 import {
   type Cost,
@@ -14,6 +13,7 @@ import {
   ctl,
   look,
   namesOf,
+  parts,
   secondsOf,
   timed,
   untilJoined,
@@ -29,17 +29,10 @@ const STARTS = [
 ];
 const ALL = 300;
 const SINGLES = 200;
-/** An idle minute is a minute each time. */
-const IDLES = Math.min(RUNS, 2);
-const IDLE_MS = 60_000;
-/** After a start there is something to clean up for a while: in Node's memory and in etcd's. */
-const SETTLE_MS = 60_000;
 const SHORT = { CONVOY_TTL: '4s', CONVOY_GRACE: '1s' };
 
 const starts = new Map(STARTS.map(({ size }) => [size, [] as number[]]));
 const startCosts: Cost[] = [];
-const idleCosts: Cost[] = [];
-const bareSeconds: number[] = [];
 const cuts: number[] = [];
 const shortCuts: number[] = [];
 const singles = { program: [] as number[][], api: [] as number[][] };
@@ -73,7 +66,6 @@ async function measureOnce(hosts: Hosts, run: number): Promise<void> {
     if (size === ALL) startCosts.push(costBetween(before, await look(hosts)));
     else await ctl(first, 'destroy', ...names);
   }
-  if (run <= IDLES) await measureIdle(hosts);
   cuts.push(await powerCut(hosts));
   await ctl(first, 'destroy', ...namesOf(`r${run}-${ALL}`, ALL));
 
@@ -82,20 +74,6 @@ async function measureOnce(hosts: Hosts, run: number): Promise<void> {
   await ctl(first, 'destroy', ...program);
   singles.api.push(await byApi(first, api));
   await ctl(first, 'destroy', ...api);
-}
-
-/** Beside an etcd that nobody has ever spoken to. */
-async function measureIdle(hosts: Hosts): Promise<void> {
-  const bare = await bareEtcd();
-  try {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const [before, bareBefore] = [await look(hosts), bare.cpuSeconds()];
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    bareSeconds.push(bare.cpuSeconds() - bareBefore);
-    idleCosts.push(costBetween(before, await look(hosts)));
-  } finally {
-    await bare.end();
-  }
 }
 
 /** Seconds until all units run on the other hosts; the host is back, without units, when it resolves. */
@@ -138,21 +116,6 @@ function figures(): Figure[] {
       `fleet 1.0: 11.7 s; ${parts(startCosts)}`,
     ),
     figure(
-      `${ALL} units at rest: CPU of all daemons and etcd in ${IDLE_MS / 1000} s`,
-      idleCosts.map((cost) => secondsOf(cost)),
-      's',
-      { atMost: 1 },
-      `fleet 1.0: 6.7 s; ${parts(idleCosts)}`,
-    ),
-    figure('of that, what an etcd needs that nobody speaks to', bareSeconds, 's', null, 'in the same minute'),
-    figure(
-      `${ALL} units at rest: writes to etcd in ${IDLE_MS / 1000} s`,
-      idleCosts.map(({ writes }) => writes),
-      'writes',
-      null,
-      `fleet 1.0: 2,742; reads of ours: ${inWords(median(idleCosts.map(({ reads }) => reads)))}`,
-    ),
-    figure(
       'power cut of a host with 100 units until all run elsewhere, lease 10 s and grace 5 s',
       cuts,
       's',
@@ -179,20 +142,8 @@ function figures(): Figure[] {
   ];
 }
 
-/** `convoyd 1.2, etcd 0.8 ...`, by medians. */
-function parts(costs: readonly Cost[]): string {
-  const [first] = costs;
-  const names = [...(first?.seconds.keys() ?? [])];
-  return names
-    .map((name) => {
-      const value = median(costs.map(({ seconds }) => seconds.get(name) ?? 0));
-      return `${name === 'node' ? 'convoyd' : name} ${value.toFixed(2)}`;
-    })
-    .join(', ');
-}
-
 function notes(): string[] {
   return [
-    `One set of three hosts and one etcd for all runs; each run starts and destroys units of names never seen before. An idle minute begins ${SETTLE_MS / 1000} s after the start of ${ALL} and is measured ${IDLES} times. The power of the third host is cut, which boots again after each.`,
+    `One set of three hosts and one etcd for all runs; each run starts and destroys units of names never seen before. The power of the third host is cut, which boots again after each.`,
   ];
 }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { openClient } from '../../../cli/client.js';
 import type { Host, Hosts } from '../../support/hosts.js';
 import { until } from '../../support/until.js';
+import { median } from '../support/figures.js';
 import { type CpuUse, cpuBetween, cpuUse, pidsNaming } from '../support/processes.js';
 
 /** Of a daemon the name of its process. */
@@ -41,6 +42,18 @@ export function costBetween(before: Look, after: Look): Cost {
 /** CPU seconds of these daemons together. */
 export function secondsOf({ seconds }: Cost, names: readonly Daemon[] = DAEMONS): number {
   return names.reduce((sum, name) => sum + (seconds.get(name) ?? 0), 0);
+}
+
+/** `convoyd 1.2, etcd 0.8 ...`, by medians. */
+export function parts(costs: readonly Cost[]): string {
+  const [first] = costs;
+  const names = [...(first?.seconds.keys() ?? [])];
+  return names
+    .map((name) => {
+      const value = median(costs.map(({ seconds }) => seconds.get(name) ?? 0));
+      return `${name === 'node' ? 'convoyd' : name} ${value.toFixed(2)}`;
+    })
+    .join(', ');
 }
 
 /** Unit NUMBER of one run has a name that no other run has: nothing is known of it anywhere. */
