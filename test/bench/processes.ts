@@ -9,7 +9,7 @@ import { RedisQueue } from '../../jobs/redis-queue.js';
 import { startNginx } from '../support/stores/nginx.js';
 import { type Figure, inWords, median, ratios } from './support/figures.js';
 import { importRun } from './support/import-run.js';
-import { type CpuUse, cpuUse } from './support/processes.js';
+import { type Pace, paceBetween, reached } from './support/progress.js';
 import { RUNS, section } from './support/section.js';
 import { undisturbed } from './support/steal.js';
 import { keysOf, manyTimes, realTiles } from './support/tiles.js';
@@ -22,14 +22,6 @@ const TIMES = 2;
 
 /** Measured between these parts of all: without start and end of the programs, V8's first compiling, and while the limit settles. */
 const [FROM, TO] = [0.6, 0.95];
-const LOOK_MS = 50;
-
-/** Of the part that was measured. */
-interface Pace {
-  readonly rate: number;
-  /** Of all its processes, in s per 10,000 tiles. */
-  readonly cpu: number;
-}
 
 const ground = openGround('convoy-processes');
 try {
@@ -67,6 +59,7 @@ async function measure() {
   });
   const images = manyTimes(tiles, TIMES, join(ground.dir, 'many'));
   const destination = await startNginx(ground, { name: 'destination' });
+  const total = keysOf(images).length;
   let collections = 0;
 
   async function run(processes: number): Promise<Pace> {
@@ -78,35 +71,17 @@ async function measure() {
       ...{ source: `${source.url}/tiles`, destination: `webdav+${destination.davUrl}/${collection}` },
       args: ['--processes', String(processes), '--concurrency', String(CONCURRENCY)],
       onStart(pid, migration) {
-        pace = paceOf(queue, migration, pid);
+        const mark = (part: number) => reached(queue, migration, pid, total * part);
+        pace = Promise.all([mark(FROM), mark(TO)]).then(([from, to]) => paceBetween(from, to));
       },
     });
-    const { rate, cpu } = await pace!;
-    console.log(`${processes}: ${inWords(rate)} tiles/s, CPU ${inWords(cpu)} s per 10,000`);
-    return { rate, cpu };
+    const found = await pace!;
+    console.log(`${processes}: ${inWords(found.rate)} tiles/s, CPU ${inWords(found.cpu)} s per 10,000`);
+    return found;
   }
   const runs: { one: Pace; two: Pace }[] = [];
   for (let at = 0; at < RUNS; at++)
     runs.push(await undisturbed(async () => ({ one: await run(1), two: await run(2) })));
   await queue.close();
-  return { runs, tiles: keysOf(images).length };
-}
-
-async function paceOf(queue: RedisQueue, migration: string, pid: number): Promise<Pace> {
-  const [from, to] = [await reached(FROM), await reached(TO)];
-  const done = to.done - from.done;
-  const cpuSeconds = secondsOf(to.cpu) - secondsOf(from.cpu);
-  return { rate: (done * 1000) / (to.at - from.at), cpu: (cpuSeconds / done) * 10_000 };
-
-  async function reached(part: number) {
-    for (;;) {
-      const { done, total } = (await queue.status(migration))!.tiles;
-      if (done >= total * part) return { done, at: performance.now(), cpu: cpuUse([pid]) };
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-  }
-}
-
-function secondsOf({ byName }: CpuUse): number {
-  return [...byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+  return { runs, tiles: total };
 }
