@@ -32,11 +32,11 @@ export class Bag<T> {
     place.item = undefined;
   }
 
-  /** Each that is there now and still is when its turn comes, some twice; `visit` may take out any, and add more. */
-  forEach(visit: (item: T) => void): void {
+  /** Each that is there now and still is when its turn comes, some twice; meanwhile any may be taken out, and more added. */
+  *[Symbol.iterator](): Generator<T> {
     for (let at = this.places.length - 1; at >= 0; at--) {
       const item = this.places[at]?.item;
-      if (item !== undefined) visit(item);
+      if (item !== undefined) yield item;
     }
   }
 }

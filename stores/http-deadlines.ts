@@ -30,9 +30,7 @@ export class Deadlines {
 
   private readonly sweep = (): void => {
     const now = performance.now();
-    this.under.forEach((one) => {
-      if (one.dueMs <= now) one.expire();
-    });
+    for (const one of this.under) if (one.dueMs <= now) one.expire();
     if (this.under.size > 0) return;
     clearInterval(this.timer);
     this.timer = undefined;

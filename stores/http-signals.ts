@@ -35,7 +35,7 @@ export class Watch {
   }
 
   private readonly heard = (): void => {
-    this.under.forEach((one) => one.giveUp());
+    for (const one of this.under) one.giveUp();
   };
 }
 

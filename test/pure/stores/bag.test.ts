@@ -7,9 +7,7 @@ import { seeded } from '../../support/seed.js';
 const steps = fc.array(fc.option(fc.nat(40), { freq: 2 }), { maxLength: 200 });
 
 function seen(bag: Bag<number>): number[] {
-  const all: number[] = [];
-  bag.forEach((item) => all.push(item));
-  return all.sort((a, b) => a - b);
+  return [...bag].sort((a, b) => a - b);
 }
 
 describe('a bag', () => {
@@ -41,7 +39,7 @@ describe('a bag', () => {
         const bag = new Bag<number>();
         const held = new Map(Array.from({ length: 20 }, (_, item) => [item, bag.add(item)]));
         const shown = new Set<number>();
-        bag.forEach((item) => {
+        for (const item of bag) {
           expect(held.has(item)).toBe(true);
           shown.add(item);
           for (const victim of victims[item] ?? []) {
@@ -49,7 +47,7 @@ describe('a bag', () => {
             if (place !== undefined) bag.remove(place);
             held.delete(victim);
           }
-        });
+        }
         for (const item of held.keys()) expect(shown.has(item)).toBe(true);
       }),
       seeded(),
