@@ -36,7 +36,7 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   };
   await measureWay({
     ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 6), more: images.slice(0, 24), fewer: images.slice(0, 2) },
+    ...{ images: images.slice(0, 6), more: images.slice(0, 12), fewer: images.slice(0, 2) },
     destination: async () => onAzurite(await another(), container()),
     store: { name: 'Azurite', pids: () => (azurite === null ? [] : [azurite.pid]) },
   });
@@ -44,7 +44,7 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   const swift = await startSwift(ground, { headsTellLength: true });
   const swiftStore = { name: 'Swift', pids: () => pidsNaming(join(ground.dir, 'swift')) };
   const fewer = images.slice(0, 1);
-  const held = images.slice(0, 20);
+  const held = images.slice(0, 10);
   const full = onAzurite(await another(), container());
   await createContainer(full);
   await copyOurselves(bench, http, full, held, async () => undefined);
@@ -55,7 +55,7 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   });
   await measureWay({
     ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3 },
-    ...{ images: images.slice(0, 5), more: images.slice(0, 20), fewer },
+    ...{ images: images.slice(0, 5), more: images.slice(0, 10), fewer },
     ...{ destination: async () => onS3(swift, container()), store: swiftStore },
   });
   await queue.close();

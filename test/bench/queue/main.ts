@@ -11,6 +11,7 @@ import { tileCount } from '../../../jobs/pyramid.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { Claim, ImageGeometry, MigrationDefinition } from '../../../jobs/work-queue.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
+import { until } from '../../support/until.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
 import { type Measured, RUNS, section } from '../support/section.js';
 import { undisturbed } from '../support/steal.js';
@@ -217,6 +218,7 @@ async function settledWith({ redis, admin }: Scene, { images, each }: Spread): P
     throw new Error(`${status?.tiles.failed} failures are counted, ${failures} were told`);
   await queue.close();
   await forgetEndedClaims(admin);
+  await until('the table of keys to be small again', async () => await isTableSmall(admin));
   return memory(admin);
 }
 
@@ -229,6 +231,17 @@ async function forgetEndedClaims(admin: Inspector): Promise<void> {
     if (keys.length > 0) await admin.command('DEL', ...keys);
     cursor = next;
   } while (cursor !== '0');
+}
+
+/**
+ * Redis makes its table of keys smaller in the background once less than a tenth of it is in use; until then it is as large as
+ * the claims of a minute made it. An entry takes 40 bytes, a place in the table 8.
+ */
+async function isTableSmall(admin: Inspector): Promise<boolean> {
+  const stats = (await admin.command('MEMORY', 'STATS')) as unknown[];
+  const keyspace = stats[stats.indexOf('db.0') + 1] as unknown[];
+  const bytes = Number(keyspace[keyspace.indexOf('overhead.hashtable.main') + 1]);
+  return bytes <= Number(await admin.command('DBSIZE')) * (40 + 10 * 8) + 1024;
 }
 
 async function settle(queue: RedisQueue, { token, image, first, end }: Claim, each: number): Promise<number> {
