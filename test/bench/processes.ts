@@ -2,7 +2,7 @@
  * Two worker processes against one. The source answers after 20 ms, so that a process does as much as it may have in flight, and
  * two of them fit on two cores.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openGround, startRedis } from '../../agent/ground.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
@@ -22,6 +22,9 @@ const TIMES = 2;
 
 /** Measured between these parts of all: without start and end of the programs, V8's first compiling, and while the limit settles. */
 const [FROM, TO] = [0.6, 0.95];
+
+if (!existsSync('/usr/lib/nginx/modules/ngx_http_echo_module.so'))
+  throw new Error('nginx has no echo (apt-get install --no-install-recommends libnginx-mod-http-echo)');
 
 const ground = openGround('convoy-processes');
 try {
