@@ -56,7 +56,7 @@ async function measure() {
   const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 5_000 });
   const source = await startNginx(ground, {
     name: 'source',
-    modules: ['ndk_http_module', 'ngx_http_echo_module'],
+    modules: ['ngx_http_echo_module'],
     extra: `location ~ ^/tiles/(.*)$ { echo_sleep ${LATENCY_MS / 1000}; echo_exec /ready/$1; }
     location /ready/ { internal; alias ${join(ground.dir, 'many')}/; }`,
   });
