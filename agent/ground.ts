@@ -173,8 +173,9 @@ async function onFreePort(
 ): Promise<PrivateService> {
   if (given !== undefined) return start(given);
   for (let left = 3; ; left -= 1) {
+    const port = await freePort();
     try {
-      return await start(await freePort());
+      return await start(port);
     } catch (error) {
       const log = readFileSync(join(ground.dir, `${name}.log`), 'utf8');
       if (left === 0 || !/address already in use/i.test(log)) throw error;
