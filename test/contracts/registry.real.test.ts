@@ -15,13 +15,13 @@ let count = 0;
 
 registryContract('etcd', async () => {
   const { port, url } = await etcd;
-  const prefix = `/test-${++count}/`;
+  const root = `/test-${++count}`;
   const open: { registry: Registry; proxy: FaultyProxy }[] = [];
   return {
     async client(memory = memoryOfMachine()) {
       const proxy = await startProxy(port);
       const registry = await openEtcdRegistry({
-        ...{ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix, memory },
+        ...{ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix: `${root}/`, memory },
         ...{ clock: systemClock(), log: silentLog },
       });
       open.push({ registry, proxy });
@@ -43,6 +43,8 @@ registryContract('etcd', async () => {
     async close() {
       await Promise.all(open.map(({ registry }) => registry.close()));
       await Promise.all(open.map(({ proxy }) => proxy.close()));
+      // A lease left behind would take its keys with it in the midst of another test, which counts revisions.
+      await rawEtcd(url).removeRange(`${root}/`, `${root}0`);
     },
   };
 });
