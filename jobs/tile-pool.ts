@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import type { Clock } from '../runtime/clock.js';
-import { adaptPace, MERCY, startPace } from './adapt.js';
+import type { Nap } from '../runtime/nap.js';
+import { adaptPace, MERCY, NO_NAPS, napsFor, startPace } from './adapt.js';
 import { shareOut } from './share-out.js';
 
 /** The objects that a worker has in flight for one migration. */
@@ -37,6 +38,8 @@ interface Member {
   /** Objects that could be in flight now. */
   wants(): number;
   allow(places: number): void;
+  /** What it may sleep after an object, in ms. */
+  napMs(): number;
   /** How many it may have at most, by what the others want. */
   most: number;
 }
@@ -48,7 +51,8 @@ interface Entry {
   readonly over: () => void;
 }
 
-export function createTilePools(most: number, clock: Clock): TilePools {
+/** `nap`: asked for after an object, if the stores are slow; null: never. */
+export function createTilePools(most: number, clock: Clock, nap: Nap | null = null): TilePools {
   const members = new Set<Member>();
 
   /** Places are given by what each wants; who has more than its share keeps what is in flight, and starts nothing. */
@@ -84,6 +88,13 @@ export function createTilePools(most: number, clock: Clock): TilePools {
     return true;
   }
 
+  /** As long as all that have something in flight may. */
+  function rest(): void {
+    let ms = Number.POSITIVE_INFINITY;
+    for (const member of members) if (member.running() > 0) ms = Math.min(ms, member.napMs());
+    if (ms > 0 && ms < Number.POSITIVE_INFINITY) nap?.(ms);
+  }
+
   return {
     open() {
       /** Starts and holds lanes, of which each goes through one object after another. */
@@ -94,7 +105,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       /** Under way, or waiting in the queue for a place. */
       let lanes = 0;
       let pace = startPace(most);
-      /** The pace's: paces differ in shape to V8, and this is read with every tile. */
+      /** The pace's with what sleep adds: paces differ in shape to V8, and this is read with every tile. */
       let { limit } = pace;
       let held = false;
       let places = 0;
@@ -102,10 +113,12 @@ export function createTilePools(most: number, clock: Clock): TilePools {
       let settled = 0;
       let mercy = 0;
       let isNew = true;
+      let naps = NO_NAPS;
 
       const member: Member = {
         most,
         running: () => running,
+        napMs: () => naps.ms,
         wants: () => (held ? 0 : waiting() > 0 ? limit : running),
         allow(next) {
           places = Math.min(next, limit);
@@ -151,6 +164,7 @@ export function createTilePools(most: number, clock: Clock): TilePools {
             entry.over();
           }
           moved();
+          if (naps.ms > 0) rest();
         }
         lanes--;
         openLanes();
@@ -176,9 +190,11 @@ export function createTilePools(most: number, clock: Clock): TilePools {
         const before = limit;
         const throttled = mercy / Math.max(1, mercy + settled);
         const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
+        const eachMs = (pace.limit * elapsed) / settled;
         pace = adaptPace(pace, sample, member.most);
+        naps = nap === null || !sample.saturated ? NO_NAPS : napsFor(pace.limit, eachMs, member.most);
         isNew = false;
-        ({ limit } = pace);
+        limit = pace.limit + naps.more;
         begin();
         if (limit !== before) divide();
       }

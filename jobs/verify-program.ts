@@ -1,6 +1,7 @@
 import { systemClock } from '../runtime/clock.js';
 import { aborted, kindOf, permanent, UsageError } from '../runtime/errors.js';
 import { createLog } from '../runtime/log.js';
+import { createNap } from '../runtime/nap.js';
 import {
   type OptionTable,
   parseInteger,
@@ -98,7 +99,7 @@ export async function runVerifyProgram(argv: readonly string[], env: NodeJS.Proc
     log.info({ migration }, `a round of verification is ${answer}: ${manner(wanted)}`);
     worker = createRun({
       ...{ job, lane: 'checks', migration, concurrency, skipExisting: false, untilEmpty: true },
-      ...{ clock, random, log, env },
+      ...{ clock, random, log, env, nap: createNap() },
       ...(maxRps === undefined ? {} : { maxRps }),
       openRoute: (definition, hooks) =>
         openVerifyRoute(definition, {

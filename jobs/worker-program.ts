@@ -1,5 +1,6 @@
 import { systemClock } from '../runtime/clock.js';
 import { createLog } from '../runtime/log.js';
+import { createNap } from '../runtime/nap.js';
 import { parseProgram } from '../runtime/options.js';
 import { createShutdown } from '../runtime/shutdown.js';
 import { type Parent, parentOf } from './child-process.js';
@@ -50,6 +51,7 @@ async function runOne(
   const job = openJob(env, { clock, log, shutdown, count: workCounts(lane) });
   const worker = createRun({
     ...{ job, lane, concurrency, skipExisting, untilEmpty, clock, random, log, env },
+    nap: createNap(),
     ...(migration === undefined ? {} : { migration }),
     ...(maxRps === undefined ? {} : { maxRps: maxRps / (parent?.processes ?? 1) }),
     openRoute: (definition, hooks) =>

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
+import type { Nap } from '../runtime/nap.js';
 import { createLimiter } from '../stores/limiter.js';
 import { createAvoided } from './avoided.js';
 import { createBell } from './bell.js';
@@ -36,6 +37,8 @@ export interface WorkerOptions
   readonly untilEmpty: boolean;
   /** How long a claim lasts without a word of us; 15 s if absent. */
   readonly leaseMs?: number;
+  /** Lets the thread sleep; absent: it wakes for every answer. */
+  readonly nap?: Nap;
 }
 
 export type WorkerState = Omit<WorkerReport, 'worker' | 'lane' | 'unit' | 'machine'>;
@@ -81,7 +84,7 @@ interface Answer {
 export function createWorker(options: WorkerOptions, onChange: () => void = () => undefined): Worker {
   const { queue, lane, clock, random, log } = options;
   const watch = watchQueue({ queue, clock, log, onChange });
-  const pools = createTilePools(options.concurrency, clock);
+  const pools = createTilePools(options.concurrency, clock, options.nap);
   const requests = options.maxRps === undefined ? null : createLimiter(options.maxRps, clock);
   const tally = createTally(clock.steady());
   const latency = createRecentLatency();

@@ -18,12 +18,15 @@ export interface Clock {
 /** One for all: to make an error takes its stack, and loops are woken from their sleep by everything that happens. */
 const ENDED_EARLY = aborted('sleep ended early');
 
-/** How long, in ms of running time, what was read of the uptime is taken for true: `steady` is asked for every tile. */
-const FRESH_MS = 10;
+/** How long, in ms of running time, what was read of the uptime is taken for true at most: `steady` is asked for every tile. */
+const FRESH_MS = 1_000;
+/** Less than this, in ms, the wall clock may go another way than the monotonic one by the coarseness of its reading. */
+const JUMP_MS = 3;
 
 /**
  * How far /proc/uptime, which counts suspended time, is ahead of the monotonic clock, which does not; in ms since the
- * first call, never below 0. Always 0 on a machine without /proc.
+ * first call, never below 0. Always 0 on a machine without /proc. Suspended time makes the wall clock jump, which costs
+ * nothing to see: then, as after any other jump of it, the uptime is read anew at once.
  */
 function suspendedTime(monotonic: () => number): (now: number) => number {
   let file: number;
@@ -40,10 +43,13 @@ function suspendedTime(monotonic: () => number): (now: number) => number {
   const atStart = ahead();
   let known = 0;
   let readAt = monotonic();
+  let wallAhead = Date.now() - readAt;
   return (now) => {
-    if (now - readAt >= FRESH_MS) {
+    const ofWall = Date.now() - now;
+    if (now - readAt >= FRESH_MS || Math.abs(ofWall - wallAhead) >= JUMP_MS) {
       known = Math.max(known, ahead() - atStart);
       readAt = now;
+      wallAhead = ofWall;
     }
     return known;
   };

@@ -9,7 +9,7 @@ import { wireCarrier } from './wire/carrier.js';
 
 /**
  * One server, asked over HTTP/1.1: what all stores share that speak it themselves. No redirect is followed, no body is decoded,
- * and no request lasts longer than its time-out and 50 ms (a streamed body: from one chunk to the next).
+ * and no request lasts longer than its time-out (a streamed body: from one chunk to the next).
  */
 export interface HttpClient {
   /** Ends with `use`, which must have taken or discarded the body; its time counts too. */

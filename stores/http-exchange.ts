@@ -268,6 +268,7 @@ export class Exchange {
 
   private restart(): void {
     this.dueMs = performance.now() + this.timeoutMs;
+    if (this.due !== undefined) this.deadlines.by(this.dueMs);
   }
 
   expire(): void {

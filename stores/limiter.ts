@@ -19,7 +19,7 @@ export interface SettableLimiter extends Limiter {
 }
 
 /** Longer behind its own schedule than this (a frozen process, not a late timer), a limiter does not catch up. */
-const LATE_MS = 20;
+const LATE_MS = 50;
 
 interface Waiter {
   readonly cost: number;

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { silentLog } from '../../../runtime/log.js';
 import { openDestination } from '../../../stores/open.js';
+import { program } from '../../support/programs.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
-import { type ImportRun, importRun } from '../support/import-run.js';
+import { type ImportRun, planMigration } from '../support/import-run.js';
 import { cpuSecondsOf, type Mark, type Pace, paceBetween, reached } from '../support/progress.js';
 import type { Usage } from '../support/run-to-end.js';
 import { RUNS } from '../support/section.js';
@@ -13,9 +15,6 @@ import { rclone } from './rclone.js';
 const TRANSFERS = [8, 16, 32, 64, 128];
 /** Images after which rclone's start and its asking for every object are over. */
 const FIRST = 2;
-/** V8 goes on compiling: our CPU is measured between these parts of all images. */
-const [FROM, TO] = [0.6, 0.95];
-
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
 
 type Images = RealTiles['images'];
@@ -24,14 +23,14 @@ type Images = RealTiles['images'];
 export interface Way {
   readonly name: string;
   readonly source: Place;
-  /** A place of its own, whose container is not there yet. */
+  /** A place of its own, whose container is not there yet; with the credentials of all others. */
   readonly destination: () => Promise<Place>;
   /** Whose CPU time tells whether the store is the limit. */
   readonly store: { readonly name: string; readonly pids: () => readonly number[] };
-  /** Copied in each run: the rates beyond the first `FIRST` of them are compared. */
+  /** Copied in each run: what is beyond the first `FIRST` of them is compared. */
   readonly images: Images;
-  /** What we copy in each run, the same ones first. */
-  readonly more: Images;
+  /** What our worker copies before the first run. */
+  readonly before: Images;
   /** Copied to find rclone's best setting. */
   readonly fewer: Images;
   /** Tiles per second to rclone's; null: for orientation. */
@@ -39,8 +38,6 @@ export interface Way {
   /** CPU seconds to rclone's. */
   readonly cpuAtMost: number;
 }
-
-type Marked = Mark & Pick<Whole, 'storeSeconds'>;
 
 interface Whole extends Usage {
   readonly tiles: number;
@@ -50,8 +47,15 @@ interface Whole extends Usage {
 
 /** What further tiles need, when all has begun. */
 interface Run extends Pace {
-  /** All tiles, from the program's start on. */
+  /** All tiles; of rclone from the program's start on. */
   readonly whole: Whole;
+}
+
+interface Runs {
+  readonly runs: readonly { readonly ours: Run; readonly theirs: Run }[];
+  /** What our worker needed from its own start on, for as many tiles as it copied before the first run. */
+  readonly start: Whole;
+  readonly transfers: number;
 }
 
 export interface Compared {
@@ -61,7 +65,7 @@ export interface Compared {
 
 /** Finds rclone's best number of transfers, then lets both copy the same in turns. */
 export async function compare(bench: Bench, way: Way): Promise<Compared> {
-  const { name, source, store, images, more, fewer } = way;
+  const { name, source, store, images, fewer } = way;
 
   async function created(): Promise<Place> {
     const to = await way.destination();
@@ -91,23 +95,16 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
     };
   }
 
-  async function ourRun(): Promise<Run> {
-    const to = await created();
+  /** Of `copied`, beyond the first `FIRST`. */
+  async function ourRun(worker: OurWorker, to: Place, copied: Images): Promise<Run> {
+    const began: Mark = { done: 0, ms: performance.now(), cpuSeconds: worker.cpuSeconds() };
     const before = cpuSecondsOf(store.pids());
-    const began = performance.now();
-    const tiles = keysOf(more).length;
-    const marks = await copyOurselves(bench, source, to, more, (pid, migration) => {
-      const mark = async (count: number) => {
-        const at = await reached(bench.queue, migration, pid, count);
-        return { ...at, storeSeconds: cpuSecondsOf(store.pids()) - before };
-      };
-      const [first, all] = [images.slice(0, FIRST), images].map((part) => keysOf(part).length);
-      return Promise.all([first!, all!, tiles * FROM, tiles * TO].map(mark));
+    const [first, all] = await worker.copy(source, to, copied, [copied.slice(0, FIRST), copied]);
+    const whole = told({
+      ...{ seconds: (all!.ms - began.ms) / 1000, cpuSeconds: all!.cpuSeconds - began.cpuSeconds },
+      ...{ tiles: all!.done, storeSeconds: cpuSecondsOf(store.pids()) - before },
     });
-    const [first, all, from, end] = marks as [Marked, Marked, Marked, Marked];
-    const seconds = (all.ms - began) / 1000;
-    const whole = told({ ...all, seconds, tiles: all.done });
-    return { rate: paceBetween(first, all).rate, cpu: paceBetween(from, end).cpu, whole };
+    return { ...paceBetween(first!, all!), whole };
   }
 
   function told(whole: Whole): Whole {
@@ -123,26 +120,35 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
     const rate = rateOf(await theirs(transfers, fewer));
     if (rate > best.rate) best = { transfers, rate };
   }
-  const runs: { readonly ours: Run; readonly theirs: Run }[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    console.log(`${name}: Convoy, then rclone with ${best.transfers} transfers`);
-    runs.push(
-      await undisturbed(async () => ({
-        ours: await ourRun(),
-        theirs: await theirRun(best.transfers),
-      })),
-    );
+  console.log(`${name}: the worker, before the first run`);
+  const first = await created();
+  const worker = startWorker(bench, source, first);
+  try {
+    const start = (await ourRun(worker, first, way.before)).whole;
+    const runs: Runs['runs'][number][] = [];
+    for (let run = 0; run < RUNS; run++) {
+      console.log(`${name}: Convoy, then rclone with ${best.transfers} transfers`);
+      runs.push(
+        await undisturbed(async () => ({
+          ours: await ourRun(worker, await created(), images),
+          theirs: await theirRun(best.transfers),
+        })),
+      );
+    }
+    return inFigures(way, { runs, start, transfers: best.transfers });
+  } finally {
+    await worker.end();
   }
-  return inFigures(way, best.transfers, runs);
 }
 
-function inFigures(way: Way, transfers: number, runs: readonly { ours: Run; theirs: Run }[]): Compared {
-  const { name, store, images, more, rateAtLeast, cpuAtMost } = way;
+function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
+  const { name, store, images, rateAtLeast, cpuAtMost } = way;
   const [us, them] = [runs.map(({ ours }) => ours), runs.map(({ theirs }) => theirs)];
   const both = (of: (run: Run) => number): readonly [number[], number[]] => [us.map(of), them.map(of)];
-  const beside = (of: (run: Run) => number, unit: string, ofWhole: (run: Run) => number): string => {
-    const [[ours, theirs], [ourWhole, theirWhole]] = [both(of), both(ofWhole)];
-    return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; from the start on ${inWords(median(ratios(ourWhole, theirWhole)))} x (${inWords(median(ourWhole))} to ${inWords(median(theirWhole))})`;
+  const beside = (of: (run: Run) => number, unit: string, ofWhole: (whole: Whole) => number): string => {
+    const [ours, theirs] = both(of);
+    const theirStart = median(them.map(({ whole }) => ofWhole(whole)));
+    return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; from the start on ${inWords(ofWhole(start))} to ${inWords(theirStart)}`;
   };
   const storeOf = (side: readonly Run[]): string => {
     const perTile = median(side.map(({ whole }) => (whole.storeSeconds / whole.tiles) * 1000));
@@ -154,11 +160,7 @@ function inFigures(way: Way, transfers: number, runs: readonly { ours: Run; thei
       {
         ...{ what: `${name}: tiles/s to rclone's`, unit: 'x', values: ratios(...both(({ rate }) => rate)) },
         target: rateAtLeast === null ? null : { atLeast: rateAtLeast },
-        beside: beside(
-          ({ rate }) => rate,
-          '/s',
-          ({ whole }) => rateOf(whole),
-        ),
+        beside: beside(({ rate }) => rate, '/s', rateOf),
       },
       {
         ...{ what: `${name}: client CPU to rclone's`, unit: 'x', values: ratios(...both(({ cpu }) => cpu)) },
@@ -166,11 +168,11 @@ function inFigures(way: Way, transfers: number, runs: readonly { ours: Run; thei
         beside: beside(
           ({ cpu }) => cpu,
           's per 10,000 tiles',
-          ({ whole }) => (whole.cpuSeconds / whole.tiles) * 10_000,
+          ({ cpuSeconds, tiles }) => (cpuSeconds / tiles) * 10_000,
         ),
       },
     ],
-    note: `${name}: rates of ${keysOf(images).length} tiles without the first ${keysOf(images.slice(0, FIRST)).length}, our CPU of the tiles from ${FROM * 100} to ${TO * 100} % of ${keysOf(more).length}; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
+    note: `${name}: ${keysOf(images).length} tiles a run without the first ${keysOf(images.slice(0, FIRST)).length}, ours by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
   };
 }
 
@@ -179,23 +181,49 @@ function forSide(side: 'SOURCE' | 'DESTINATION', { env }: Place): Record<string,
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [`${side}_${name}`, value]));
 }
 
-/** By the built zh-import-blobs, with its default settings. Answers what `watch` does, which hears of the process. */
-export async function copyOurselves<T>(
-  { ground, queue, redisUrl }: Bench,
-  from: Place,
-  to: Place,
-  images: Images,
-  watch: (pid: number, migration: string) => Promise<T>,
-): Promise<T> {
+/** The built zh-import-blobs with its default settings. */
+interface OurWorker {
+  cpuSeconds(): number;
+  /** A migration of its own; answers when so much of it was done, and rejects if the worker ends before. */
+  copy(from: Place, to: Place, images: Images, parts: readonly Images[]): Promise<readonly Mark[]>;
+  end(): Promise<void>;
+}
+
+/** One for many migrations, as a unit is: V8 has compiled then what they need. `to`: one of its destinations. */
+function startWorker({ ground, queue, redisUrl }: Bench, from: Place, to: Place): OurWorker {
   const env = { ...forSide('SOURCE', from), ...forSide('DESTINATION', to) };
-  let watched: Promise<T> | undefined;
-  await importRun({
-    ...{ ground, queue, redisUrl, images, env, source: from.location, destination: to.location },
-    onStart(pid, migration) {
-      watched = watch(pid, migration);
+  const child = ground.spawn(
+    `worker-${++workers}`,
+    process.execPath,
+    [program('jobs/import-blobs-main.js')],
+    { PATH: process.env.PATH, ...env, REDIS_URL: redisUrl },
+  );
+  const pid = child.pid!;
+  const ended = once(child, 'exit');
+  return {
+    cpuSeconds: () => cpuSecondsOf([pid]),
+    async copy({ location: source }, { location: destination }, images, parts) {
+      const migration = await planMigration({ queue, source, destination, images });
+      const marks = parts.map((part) => reached(queue, migration, pid, keysOf(part).length));
+      const early = ended.then(() => {
+        throw new Error('the worker has ended');
+      });
+      return Promise.race([Promise.all(marks), early]);
     },
-  });
-  return watched!;
+    async end() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+let workers = 0;
+
+/** All of it, by a worker of its own. */
+export async function copyOurselves(bench: Bench, from: Place, to: Place, images: Images): Promise<void> {
+  const worker = startWorker(bench, from, to);
+  await worker.copy(from, to, images, [images]);
+  await worker.end();
 }
 
 export async function createContainer(place: Place): Promise<void> {

@@ -3,7 +3,7 @@
  * its own. Azurite, which slows down with the blobs it holds, is another one each time it is written to.
  */
 import { join } from 'node:path';
-import { type Ground, openGround, startRedis } from '../../../agent/ground.js';
+import { freePort, type Ground, openGround, startRedis } from '../../../agent/ground.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { type Azurite, EMULATOR, startAzurite } from '../../support/stores/azurite.js';
 import { startNginx } from '../../support/stores/nginx.js';
@@ -29,14 +29,15 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   const measureWay = async (way: Way): Promise<void> => void done.push(await compare(bench, way));
 
   let azurite: Azurite | null = null;
+  const azuritePort = await freePort();
   const another = async (): Promise<Azurite> => {
     if (azurite !== null) await ended(azurite.pid);
-    azurite = await startAzurite(ground, EMULATOR);
+    azurite = await startAzurite(ground, EMULATOR, azuritePort);
     return azurite;
   };
   await measureWay({
     ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 6), more: images.slice(0, 12), fewer: images.slice(0, 2) },
+    ...{ images: images.slice(0, 6), before: images.slice(0, 12), fewer: images.slice(0, 2) },
     destination: async () => onAzurite(await another(), container()),
     store: { name: 'Azurite', pids: () => (azurite === null ? [] : [azurite.pid]) },
   });
@@ -47,15 +48,15 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   const held = images.slice(0, 10);
   const full = onAzurite(await another(), container());
   await createContainer(full);
-  await copyOurselves(bench, http, full, held, async () => undefined);
+  await copyOurselves(bench, http, full, held);
   await measureWay({
     ...{ name: 'Azurite -> Swift', source: full, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 4), more: held, fewer },
+    ...{ images: images.slice(0, 4), before: held, fewer },
     ...{ destination: async () => onSwift(swift, container()), store: swiftStore },
   });
   await measureWay({
     ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3 },
-    ...{ images: images.slice(0, 5), more: images.slice(0, 10), fewer },
+    ...{ images: images.slice(0, 5), before: images.slice(0, 10), fewer },
     ...{ destination: async () => onS3(swift, container()), store: swiftStore },
   });
   await queue.close();
@@ -76,7 +77,7 @@ await section('clouds', async () => {
     return {
       figures: compared.flatMap(({ figures }) => figures),
       notes: [
-        `rclone ${version}, told to look nowhere before it copies; that it compares sizes and MD5s afterwards stays as it is by default. Swift tells it the length of what it answers to HEAD of a container, which Debian's leaves out and Go's client stumbles over. Verification, claims and counters are on in Convoy. Compared is what further tiles need, since a migration has millions: of ours within a run, of rclone's, which tells nothing of its progress, by the difference of two runs. What was needed from the start on stands beside it.`,
+        `rclone ${version}, told to look nowhere before it copies; that it compares sizes and MD5s afterwards stays as it is by default. Swift tells it the length of what it answers to HEAD of a container, which Debian's leaves out and Go's client stumbles over. Verification, claims and counters are on in Convoy. Compared is what further tiles need, since a migration has millions: of ours within a run of a worker that goes on from run to run, as a unit does; of rclone's, which tells nothing of its progress, by the difference of two runs. What was needed from a program's start on stands beside it.`,
         ...compared.map(({ note }) => note),
       ],
     };

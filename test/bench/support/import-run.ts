@@ -23,12 +23,13 @@ export interface Imported extends Usage {
   readonly tiles: number;
 }
 
-/**
- * A migration of its own, whose tiles the built zh-import-blobs carries, as a user would have it: claims, counters, digest
- * and verification on, nothing copied by the destination itself. Rejects unless every tile arrived.
- */
-export async function importRun(run: ImportRun): Promise<Imported> {
-  const { ground, queue, redisUrl, source, destination, images, args = [], env = {}, onStart } = run;
+/** A migration of its own with claims, counters, digest and verification on, and nothing copied by the destination itself; planned. */
+export async function planMigration({
+  queue,
+  source,
+  destination,
+  images,
+}: Pick<ImportRun, 'queue' | 'source' | 'destination' | 'images'>): Promise<string> {
   const migration = `bench-${++migrations}`;
   await queue.createMigration({
     ...{ name: migration, source, destination, rangeSize: 1000, maxAttempts: 5, stopAfterFailures: 0.01 },
@@ -36,6 +37,13 @@ export async function importRun(run: ImportRun): Promise<Imported> {
   });
   await queue.addImages(migration, images);
   await queue.closePlan(migration, null);
+  return migration;
+}
+
+/** Such a migration, whose tiles the built zh-import-blobs carries as a user would have it. Rejects unless every tile arrived. */
+export async function importRun(run: ImportRun): Promise<Imported> {
+  const { ground, queue, redisUrl, args = [], env = {}, onStart } = run;
+  const migration = await planMigration(run);
   const usage = await runToEnd(
     ground,
     process.execPath,

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adaptPace, type Pace, startPace } from '../../../jobs/adapt.js';
+import { adaptPace, NO_NAPS, napsFor, type Pace, startPace } from '../../../jobs/adapt.js';
 import { seeded } from '../../support/seed.js';
 
 /** Objects per second that a store gives with so many in flight, and which share of its answers is a refusal. */
@@ -127,4 +128,43 @@ test('one object in trouble is no plea for mercy; an idle pool learns nothing', 
   const pace = run(bound(16), 30).at(-1)!;
   const sample = { tilesPerSecond: 5000, throttled: 0.05, saturated: false };
   expect(adaptPace(pace, sample, 64)).toEqual(pace);
+});
+
+describe('naps', () => {
+  test('of a slow store gather several objects, and as many more are in flight', () => {
+    expect(napsFor(8, 80, 128)).toEqual({ ms: 40, more: 4 });
+    expect(napsFor(16, 40, 128)).toEqual({ ms: 20, more: 8 });
+    expect(napsFor(64, 640, 128)).toEqual({ ms: 40, more: 4 });
+  });
+
+  test('are short where no more may be in flight', () => {
+    expect(napsFor(64, 400, 64)).toEqual({ ms: 10, more: 0 });
+    expect(napsFor(64, 100, 64)).toEqual(NO_NAPS);
+  });
+
+  test('gain nothing of near stores, of single objects, nor of many at once', () => {
+    expect(napsFor(16, 4, 128)).toEqual(NO_NAPS);
+    expect(napsFor(1, 50, 128)).toEqual(NO_NAPS);
+    expect(napsFor(160, 20, 512)).toEqual(NO_NAPS);
+    expect(napsFor(8, Number.POSITIVE_INFINITY, 128)).toEqual(NO_NAPS);
+  });
+
+  test('never ask for more in flight than there may be, nor cost more of the time than more in flight make up for', () => {
+    const cases = fc.tuple(
+      fc.integer({ min: 1, max: 200 }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.double({ min: 1, max: 10_000, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(cases, ([most, part, eachMs]) => {
+        const limit = Math.max(1, Math.floor(part * most));
+        const { ms, more } = napsFor(limit, eachMs, most);
+        expect(limit + more).toBeLessThanOrEqual(most);
+        // What an object takes with its naps, for so many more: at most a fortieth is lost, and the half of a place.
+        const lost = (eachMs + ms) / (limit + more) / (eachMs / limit) - 1;
+        expect(lost).toBeLessThanOrEqual(1 / 40 + 0.5 / limit + 1e-9);
+      }),
+      seeded(1000),
+    );
+  });
 });

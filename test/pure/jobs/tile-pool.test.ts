@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createTilePools, type TilePool } from '../../../jobs/tile-pool.js';
 import { manualClock } from '../../support/clock.js';
 
@@ -135,4 +135,50 @@ test('the first hundreds of objects show how near a store is: it gets all places
     }
     expect(tiles.running).toHaveLength(places);
   }
+});
+
+describe('naps', () => {
+  /** Each of so many objects takes its time, until the first window is over. */
+  async function firstWindow(pool: TilePool, clock: ReturnType<typeof manualClock>, eachMs: number) {
+    const tiles = load(pool, 1_000);
+    await settle();
+    for (let step = 0; step < 25; step++) {
+      await clock.advance(eachMs);
+      tiles.end();
+      await settle();
+    }
+    return tiles;
+  }
+
+  test('of slow stores are asked for after an object, and more are in flight for them', async () => {
+    const [clock, naps] = [manualClock(), [] as number[]];
+    const pool = createTilePools(64, clock, (ms) => naps.push(Math.floor(ms))).open();
+    const tiles = await firstWindow(pool, clock, 40);
+    // 16 by the pace, and half as many for naps of half of the 40 ms.
+    expect(tiles.running).toHaveLength(24);
+    naps.length = 0;
+    tiles.end(1);
+    await settle();
+    expect(naps).toEqual([20]);
+  });
+
+  test('of near stores are not, nor while one of several migrations has such', async () => {
+    const [clock, naps] = [manualClock(), [] as number[]];
+    const pools = createTilePools(64, clock, (ms) => naps.push(Math.floor(ms)));
+    const slow = await firstWindow(pools.open(), clock, 40);
+    const near = load(pools.open(), 1);
+    await settle();
+    slow.end(8);
+    await settle();
+    expect(near.running).toHaveLength(1);
+    naps.length = 0;
+    slow.end(1);
+    await settle();
+    expect(naps).toEqual([]);
+    near.end();
+    await settle();
+    slow.end(1);
+    await settle();
+    expect(naps).toEqual([20]);
+  });
 });

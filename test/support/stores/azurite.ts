@@ -24,12 +24,13 @@ export const EMULATOR = {
   key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
 };
 
-/** Azurite's blob server, in memory, with one account of its own name. It slows down with the blobs it holds. */
+/** Azurite's blob server, in memory, with one account of its own name. It slows down with the blobs it holds. `at`: instead of a free port. */
 export async function startAzurite(
   ground: Ground,
   owner?: Pick<Azurite, 'account' | 'key'>,
+  at?: number,
 ): Promise<Azurite> {
-  const port = await freePort();
+  const port = at ?? (await freePort());
   const { account, key } = owner ?? {
     account: `convoy${port}`,
     key: randomBytes(64).toString('base64'),
