@@ -2,6 +2,7 @@
  * To and from real object stores, against rclone: the same tiles from the same servers, in turns, each time into a container of
  * its own. Azurite, which slows down with the blobs it holds, is another one each time it is written to.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, type Ground, openGround, startRedis } from '../../../agent/ground.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
@@ -63,10 +64,10 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   return done;
 }
 
-/** SIGKILL; resolves when it is gone. */
+/** SIGKILL; resolves when it is gone, and its port free: a process that ends has no name for a while, but its sockets still. */
 async function ended(pid: number): Promise<void> {
   process.kill(pid, 'SIGKILL');
-  await until('Azurite to be gone', () => !pidsNaming('azurite').includes(pid));
+  await until('Azurite to be gone', () => !existsSync(`/proc/${pid}`));
 }
 
 await section('clouds', async () => {
