@@ -66,8 +66,6 @@ const BUSY = 1_000;
 /** In ms. A shorter one gains nothing; a longer one keeps timers and the queue waiting. */
 const SHORTEST_NAP_MS = 4;
 const LONGEST_NAP_MS = 40;
-/** What an object waits for a worker that sleeps: half a nap for each of its answers. */
-const NAPS_PER_OBJECT = 1;
 
 export function startPace(most: number): Pace {
   const limit = Math.min(START, most);
@@ -101,14 +99,15 @@ export const NO_NAPS: Naps = { ms: 0, more: 0 };
 /**
  * A worker that sleeps hears the answers of several objects at once, as a network card spares its host interrupts. Of a slow store
  * they come one by one, and each finds the processor's caches cold: 0.8 ms of CPU for an object of S3 at 120 a second, 0.4 if 6
- * are dealt with together, 0.13 at full speed. `eachMs`: what the stores take for an object with about so many in flight.
+ * are dealt with together, 0.13 at full speed. An object waits half a nap for each of its two answers. `eachMs`: what the
+ * stores take for an object with about so many in flight.
  */
 export function napsFor(limit: number, eachMs: number, most: number): Naps {
-  const room = (most / limit - 1) / NAPS_PER_OBJECT;
+  const room = most / limit - 1;
   const ms = Math.min(LONGEST_NAP_MS, eachMs * Math.min(NAP, NAP_AT_MOST + room));
   const perMs = limit / eachMs;
   if (ms < SHORTEST_NAP_MS || perMs * ms < 1 || perMs * 1000 > BUSY) return NO_NAPS;
-  return { ms, more: Math.min(most - limit, Math.round(perMs * ms * NAPS_PER_OBJECT)) };
+  return { ms, more: Math.min(most - limit, Math.round(perMs * ms)) };
 }
 
 /** One window of hill climbing; `pace` is that of the window. */

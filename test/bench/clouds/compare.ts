@@ -15,6 +15,7 @@ import { rclone } from './rclone.js';
 const TRANSFERS = [8, 16, 32, 64, 128];
 /** Images after which rclone's start and its asking for every object are over. */
 const FIRST = 2;
+
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
 
 type Images = RealTiles['images'];

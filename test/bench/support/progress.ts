@@ -19,7 +19,7 @@ export interface Pace {
   readonly cpu: number;
 }
 
-/** Resolves when so many tiles are done, by what Redis says. `pid`: of the worker, or of its parent. */
+/** Resolves when so many tiles are done, by what Redis says; rejects if one has failed. `pid`: of the worker, or of its parent. */
 export async function reached(
   queue: RedisQueue,
   migration: string,
@@ -27,7 +27,8 @@ export async function reached(
   tiles: number,
 ): Promise<Mark> {
   for (;;) {
-    const { done } = (await queue.status(migration))!.tiles;
+    const { done, failed } = (await queue.status(migration))!.tiles;
+    if (failed > 0) throw new Error(`${migration}: ${failed} tiles have failed`);
     if (done >= tiles) return { done, ms: performance.now(), cpuSeconds: cpuSecondsOf([pid]) };
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

@@ -1,0 +1,71 @@
+import { performance } from 'node:perf_hooks';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock } from '../../../runtime/clock.js';
+
+/** The three clocks of a machine, in ms: suspended, the monotonic one stands still. */
+const machine = { uptime: 5_000, wall: 1_000_000, monotonic: 700, reads: 0 };
+
+vi.mock('node:fs', () => ({
+  openSync: () => 99,
+  readSync: (_file: number, into: Buffer) => {
+    machine.reads++;
+    return into.write(`${(machine.uptime / 1000).toFixed(2)} 1.00\n`);
+  },
+}));
+
+beforeEach(() => {
+  vi.spyOn(Date, 'now').mockImplementation(() => Math.floor(machine.wall));
+  vi.spyOn(performance, 'now').mockImplementation(() => machine.monotonic);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+function pass(ms: number): void {
+  machine.uptime += ms;
+  machine.wall += ms;
+  machine.monotonic += ms;
+}
+function suspend(ms: number): void {
+  machine.uptime += ms;
+  machine.wall += ms;
+}
+
+test('counts the time that the machine was suspended, the moment it is awake', () => {
+  const clock = systemClock();
+  pass(100);
+  expect(clock.steady()).toBeCloseTo(100, 6);
+  suspend(60_000);
+  expect(clock.steady()).toBeCloseTo(60_100, 6);
+  pass(0.5);
+  expect(clock.steady()).toBeCloseTo(60_100.5, 6);
+});
+
+test('counts it within a second of running time, if the wall clock hides it', () => {
+  const clock = systemClock();
+  suspend(60_000);
+  machine.wall -= 60_000;
+  expect(clock.steady()).toBeCloseTo(0, 6);
+  pass(1_000);
+  expect(clock.steady()).toBeCloseTo(61_000, 6);
+});
+
+test('goes on as before when the wall clock is set, there or back', () => {
+  const clock = systemClock();
+  for (const ms of [3_600_000, -7_200_000, 40]) {
+    const before = clock.steady();
+    machine.wall += ms;
+    pass(10);
+    expect(clock.steady()).toBeCloseTo(before + 10, 6);
+  }
+});
+
+test('asks the system once a second at most, as long as nothing jumps', () => {
+  const clock = systemClock();
+  machine.reads = 0;
+  for (let i = 0; i < 10_000; i++) {
+    pass(0.37);
+    clock.steady();
+  }
+  expect(machine.reads).toBe(3);
+});
