@@ -23,29 +23,30 @@ const FRESH_MS = 1_000;
 /** Less than this, in ms, the wall clock may go another way than the monotonic one by the coarseness of its reading. */
 const JUMP_MS = 3;
 
+/** What a machine has of clocks, each in ms. */
+export interface MachineClocks {
+  /** Since the epoch; it may be set, there and back. */
+  wall(): number;
+  /** Never set; it stands still while the machine is suspended. */
+  monotonic(): number;
+  /** Goes on while the machine is suspended; undefined where nobody tells it. */
+  readonly uptime: (() => number) | undefined;
+}
+
 /**
- * How far /proc/uptime, which counts suspended time, is ahead of the monotonic clock, which does not; in ms since the
- * first call, never below 0. Always 0 on a machine without /proc. Suspended time makes the wall clock jump, which costs
- * nothing to see: then, as after any other jump of it, the uptime is read anew at once.
+ * How far the uptime is ahead of the monotonic clock; in ms since this call, never below 0. Suspended time makes the wall
+ * clock jump, which costs nothing to see: then, as after any other jump of it, the uptime is read anew at once.
  */
-function suspendedTime(monotonic: () => number): (now: number) => number {
-  let file: number;
-  try {
-    file = openSync('/proc/uptime', 'r');
-  } catch {
-    return () => 0;
-  }
-  const text = Buffer.alloc(64);
-  const ahead = (): number => {
-    const seconds = Number.parseFloat(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0)));
-    return seconds * 1000 - monotonic();
-  };
+function suspendedTime(clocks: MachineClocks): (now: number) => number {
+  const { uptime } = clocks;
+  if (uptime === undefined) return () => 0;
+  const ahead = (): number => uptime() - clocks.monotonic();
   const atStart = ahead();
   let known = 0;
-  let readAt = monotonic();
-  let wallAhead = Date.now() - readAt;
+  let readAt = clocks.monotonic();
+  let wallAhead = clocks.wall() - readAt;
   return (now) => {
-    const ofWall = Date.now() - now;
+    const ofWall = clocks.wall() - now;
     if (now - readAt >= FRESH_MS || Math.abs(ofWall - wallAhead) >= JUMP_MS) {
       known = Math.max(known, ahead() - atStart);
       readAt = now;
@@ -55,15 +56,30 @@ function suspendedTime(monotonic: () => number): (now: number) => number {
   };
 }
 
-export function systemClock(): Clock {
-  const start = performance.now();
-  const monotonic = (): number => performance.now() - start;
-  const suspended = suspendedTime(monotonic);
+/** /proc/uptime, of which the file stays open; undefined on a machine without it. */
+function procUptime(): (() => number) | undefined {
+  let file: number;
+  try {
+    file = openSync('/proc/uptime', 'r');
+  } catch {
+    return undefined;
+  }
+  const text = Buffer.alloc(64);
+  return () => Number.parseFloat(text.toString('latin1', 0, readSync(file, text, 0, text.length, 0))) * 1000;
+}
+
+function clocksOfThisMachine(): MachineClocks {
+  return { wall: () => Date.now(), monotonic: () => performance.now(), uptime: procUptime() };
+}
+
+export function systemClock(clocks: MachineClocks = clocksOfThisMachine()): Clock {
+  const start = clocks.monotonic();
+  const suspended = suspendedTime(clocks);
   return {
-    now: () => Date.now(),
+    now: () => clocks.wall(),
     steady() {
-      const now = monotonic();
-      return now + suspended(now);
+      const now = clocks.monotonic();
+      return now - start + suspended(now);
     },
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
