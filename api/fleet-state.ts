@@ -1,7 +1,7 @@
 import type { ApiContext } from './context.js';
 import type { Pager } from './page.js';
 import { param, type Route, refuse } from './route.js';
-import { statesToWire, stateToWire } from './wire.js';
+import { byUnit, stateToWire } from './wire.js';
 
 /** Fleet's `/state`: what systemd says of each unit on each machine. */
 export function fleetStateRoutes({ registry }: ApiContext, prefix: string, pager: Pager): Route[] {
@@ -19,9 +19,9 @@ export function fleetStateRoutes({ registry }: ApiContext, prefix: string, pager
           return pager.page(call, 'states', `states\0${unit}\0${machine}`, async () => {
             const states =
               unit === ''
-                ? statesToWire(await registry.readAll(call.signal))
-                : (await registry.readStates(unit, call.signal)).map(stateToWire);
-            return states.filter(({ machineID }) => machine === '' || machineID === machine);
+                ? byUnit((await registry.readAllStates(call.signal)).states)
+                : await registry.readStates(unit, call.signal);
+            return states.filter((state) => machine === '' || state.machine === machine).map(stateToWire);
           });
         },
       },

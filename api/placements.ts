@@ -1,10 +1,11 @@
 import * as v from 'valibot';
 import type { ApiContext } from './context.js';
 import { listed, operation, resource } from './operation.js';
-import { allPlacements, allStates } from './reports.js';
+import { allPlacements } from './reports.js';
 import type { Route } from './route.js';
 import { listOf, Placement, UnitState } from './schemas.js';
 import { unitFilter, unitGlob } from './unit-glob.js';
+import { byUnit } from './wire.js';
 
 const machine = v.optional(v.pipe(v.string(), v.description('The id of a machine.')));
 
@@ -28,8 +29,8 @@ export function placementRoutes({ registry }: ApiContext): Route[] {
     answer: listed(v.strictObject({ states: listOf(UnitState) })),
     errors: [],
     async handle(call, { query }) {
-      const snapshot = await registry.readAll(call.signal);
-      return { json: { states: asked(allStates(snapshot), query) }, revision: snapshot.revision };
+      const { states, revision } = await registry.readAllStates(call.signal);
+      return { json: { states: asked(byUnit(states), query) }, revision };
     },
   });
   return [resource('/v1/placements', { GET: placements }), resource('/v1/states', { GET: states })];

@@ -26,8 +26,9 @@ export function sendJson(
 /** The length is told with HEAD too, which gets no body. */
 function sendText(response: ServerResponse, text: string): void {
   response.setTimeout(STALLED_MS);
-  response.setHeader('content-length', Buffer.byteLength(text));
-  response.end(text);
+  const bytes = Buffer.from(text);
+  response.setHeader('content-length', bytes.length);
+  response.end(bytes);
 }
 
 /** The first line is awaited before the status goes out, so that a log that cannot be had is an error. */

@@ -10,7 +10,7 @@ import {
 import type { ClusterChange, ClusterEvent, UnitView } from '../registry/registry.js';
 import type { Event, EventKind } from './event-schemas.js';
 import type { MachineReport, UnitRecord as RecordReport, UnitReport } from './schemas.js';
-import { isGlobal, sorted } from './wire.js';
+import { byUnit, isGlobal, sorted } from './wire.js';
 
 export function machinesToReport(
   machines: readonly Machine[],
@@ -62,7 +62,7 @@ export function firstReason(states: readonly UnitState[]): string | null {
 /** All units by name, as `readUnit` would answer each. */
 export function unitViews(snapshot: ClusterSnapshot): UnitView[] {
   const states = new Map<string, UnitState[]>();
-  for (const state of allStates(snapshot)) {
+  for (const state of byUnit([...snapshot.states.values()].flatMap((rows) => [...rows.values()]))) {
     const ofUnit = states.get(state.unit);
     if (ofUnit === undefined) states.set(state.unit, [state]);
     else ofUnit.push(state);
@@ -97,17 +97,6 @@ export function recordReport(record: Omit<UnitRecord, 'unit'>): RecordReport {
 /** All placements by unit, then machine. */
 export function allPlacements({ placements }: ClusterSnapshot): Placement[] {
   return byUnit([...placements.values()].flatMap((rows) => [...rows.values()]));
-}
-
-/** All states by unit, then machine. */
-export function allStates({ states }: ClusterSnapshot): UnitState[] {
-  return byUnit([...states.values()].flatMap((rows) => [...rows.values()]));
-}
-
-function byUnit<Row extends { readonly unit: string; readonly machine: string }>(
-  rows: readonly Row[],
-): Row[] {
-  return sorted(rows, ({ unit, machine }) => `${unit}\0${machine}`);
 }
 
 /** Which events are asked for. Null and undefined: no matter which. */

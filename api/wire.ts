@@ -95,12 +95,6 @@ export function stateToWire(state: UnitState): WireState {
   };
 }
 
-/** All states by unit, then machine. */
-export function statesToWire(snapshot: ClusterSnapshot): WireState[] {
-  const states = [...snapshot.states.values()].flatMap((ofMachine) => [...ofMachine.values()]);
-  return sorted(states, ({ unit, machine }) => `${unit}\0${machine}`).map(stateToWire);
-}
-
 /** Live machines by id. */
 export function machinesToWire(machines: readonly Machine[], known: readonly KnownMachine[]): WireMachine[] {
   const knownById = new Map(known.map((machine) => [machine.id, machine]));
@@ -114,6 +108,14 @@ export function machinesToWire(machines: readonly Machine[], known: readonly Kno
   });
 }
 
+/** By unit, then machine. */
+export function byUnit<Row extends { readonly unit: string; readonly machine: string }>(
+  rows: readonly Row[],
+): Row[] {
+  return sorted(rows, ({ unit, machine }) => `${unit}\0${machine}`);
+}
+
 export function sorted<T>(rows: readonly T[], key: (row: T) => string): T[] {
-  return [...rows].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
+  const keyed = rows.map((row) => ({ row, at: key(row) }));
+  return keyed.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)).map(({ row }) => row);
 }

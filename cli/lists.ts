@@ -1,9 +1,8 @@
 import type { UnitState } from '../api/schemas.js';
-import type { MachineReport, UnitReport, WireState, WireUnit } from '../api/wire.js';
+import type { MachineReport, UnitReport, WireState } from '../api/wire.js';
 import { compileGlob } from '../runtime/glob.js';
-import { readConstraints } from '../units/constraints.js';
 import { currentState } from '../units/state.js';
-import { hashOf, type UnitOption, valuesOf } from '../units/unit-file.js';
+import { type UnitOption, valuesOf } from '../units/unit-file.js';
 import type { Context } from './command.js';
 import type { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from './json-output.js';
 import { type Field, listCommand, type Show } from './list-command.js';
@@ -190,38 +189,18 @@ export const listUnitFiles = listCommand<ListedUnitFile>({
   },
   defaultFields: ['unit', 'hash', 'dstate', 'state', 'target'],
   wideFields: ['unit', 'hash', 'dstate', 'state', 'target', 'restarts', 'desc', 'placed', 'reason'],
-  wholeFields: ['restarts', 'placed', 'reason'],
+  wholeFields: [],
   examples: [
     'convoyctl list-unit-files',
     "convoyctl list-unit-files 'web@*' --fields=unit,dstate,reason",
     'convoyctl list-unit-files -o yaml',
   ],
-  async read({ api }, { whole }) {
-    if (whole) return (await api.unitReports()).map(wholeUnitFile);
-    return (await api.units()).map(listedUnitFile);
-  },
+  read: async ({ api }) => (await api.unitReports()).map(listedUnitFile),
   filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
 });
 
-function listedUnitFile({ name, options, ...unit }: WireUnit): ListedUnitFile {
-  const { global } = readConstraints(name, { options }).constraints;
-  return {
-    unit: name,
-    hash: hashOf({ options }),
-    description: descriptionOf(options),
-    desiredState: unit.desiredState,
-    state: global ? null : (unit.currentState ?? null),
-    machine: global ? null : orNull(unit.machineID),
-    global,
-    generation: 0,
-    restarts: 0,
-    placed: null,
-    reason: null,
-  };
-}
-
-function wholeUnitFile({ record, machine, why, states, reason }: UnitReport): ListedUnitFile {
+function listedUnitFile({ record, machine, why, states, reason }: UnitReport): ListedUnitFile {
   const { name, hash, global } = record;
   return {
     unit: name,

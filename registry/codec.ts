@@ -35,6 +35,7 @@ function recordOf<Schema extends v.GenericSchema>(value: Schema) {
   );
 }
 
+const versioned = v.object({ v: v.number() });
 const clusterRecord = v.object({ id: text, format: v.pipe(v.number(), v.integer()) });
 const unitRecord = v.object({
   hash: text,
@@ -92,7 +93,7 @@ export interface ClusterRecord {
 
 /** The record of `cluster` is read before its format is known to be ours: it is the one that tells. */
 export function decodeCluster(json: string): ClusterRecord {
-  return read(clusterRecord, json, 'cluster');
+  return parse(clusterRecord, read(json, 'cluster'), 'cluster');
 }
 export function encodeCluster(record: ClusterRecord): string {
   return JSON.stringify(record);
@@ -204,23 +205,36 @@ function decode<Schema extends v.GenericSchema>(
   json: string,
   key: string,
 ): v.InferOutput<Schema> {
-  const { v: format } = read(v.object({ v: v.number() }), json, key);
+  const record = read(json, key);
+  const { v: format } = parse(versioned, record, key);
   if (Math.floor(format) > FORMAT)
     throw permanent(
       `the record ${key} has format ${format}, this convoyd reads formats up to ${FORMAT}: upgrade it`,
       { code: 'format' },
     );
-  return read(schema, json, key);
+  return parse(schema, record, key);
 }
 
-function read<Schema extends v.GenericSchema>(
+function read(json: string, key: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw unreadable(key, cause);
+  }
+}
+
+function parse<Schema extends v.GenericSchema>(
   schema: Schema,
-  json: string,
+  record: unknown,
   key: string,
 ): v.InferOutput<Schema> {
   try {
-    return v.parse(schema, JSON.parse(json));
+    return v.parse(schema, record);
   } catch (cause) {
-    throw permanent(`the record ${key} cannot be read (${messageOf(cause)})`, { code: 'format', cause });
+    throw unreadable(key, cause);
   }
+}
+
+function unreadable(key: string, cause: unknown): Error {
+  return permanent(`the record ${key} cannot be read (${messageOf(cause)})`, { code: 'format', cause });
 }

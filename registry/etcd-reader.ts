@@ -99,6 +99,15 @@ export function reader({ client, identity, keys }: EtcdContext): RegistryReader 
       return statesOf(name, ids, await getAll(wanted, revision, signal));
     },
 
+    async readAllStates(signal) {
+      const { entries, revision } = await ours(() => client.list(keys.states(), { signal }));
+      const states = entries.flatMap(({ key, value }): UnitState[] => {
+        const at = keys.parse(key);
+        return at?.kind === 'state' ? [decodeState(at.machine, at.unit, value)] : [];
+      });
+      return { states, revision };
+    },
+
     async readMachines(signal) {
       const tables = [{ list: keys.machines }, { list: keys.known }];
       const { listed, revision } = await ours(() => client.txn([], tables, [], { signal }));

@@ -36,6 +36,8 @@ export class Tables {
   private assigned = new Map<string, Assignment>();
   private placements: Rows<Placement> = new Map();
   private states: Rows<UnitState> = new Map();
+  /** Rows of a machine that no snapshot has yet. */
+  private readonly fresh = new Set<unknown>();
   /** Units with their contents, but for those that changed since. */
   private readonly joined = new Map<string, UnitRecord>();
   private readonly unjoined = new Set<string>();
@@ -93,6 +95,7 @@ export class Tables {
     };
     this.last = this.taken;
     this.changed.clear();
+    this.fresh.clear();
     return this.taken;
   }
 
@@ -119,19 +122,18 @@ export class Tables {
         this.assigned.set(at.unit, decodeAssigned(at.unit, value, created, modified));
         return;
       }
-      case 'placement':
+      case 'placement': {
+        const row = decodePlacement(at.machine, at.unit, value, created, modified);
         this.changed.add('placements');
-        setRow(
-          this.placements,
-          at.machine,
-          at.unit,
-          decodePlacement(at.machine, at.unit, value, created, modified),
-        );
+        this.rowsOf(this.placements, at.machine).set(at.unit, row);
         return;
-      case 'state':
+      }
+      case 'state': {
+        const row = decodeState(at.machine, at.unit, value);
         this.changed.add('states');
-        setRow(this.states, at.machine, at.unit, decodeState(at.machine, at.unit, value));
+        this.rowsOf(this.states, at.machine).set(at.unit, row);
         return;
+      }
       case 'cluster':
       case 'leader':
       case 'service':
@@ -168,11 +170,11 @@ export class Tables {
         return;
       case 'placement':
         this.changed.add('placements');
-        deleteRow(this.placements, at.machine, at.unit);
+        this.removeRow(this.placements, at.machine, at.unit);
         return;
       case 'state':
         this.changed.add('states');
-        deleteRow(this.states, at.machine, at.unit);
+        this.removeRow(this.states, at.machine, at.unit);
         return;
       case 'cluster':
       case 'leader':
@@ -189,16 +191,20 @@ export class Tables {
     this.unjoined.add(name);
     this.changed.add('units');
   }
-}
 
-/** Rows of a machine are replaced, never changed: snapshots share them. */
-function setRow<T>(rows: Rows<T>, machine: string, unit: string, row: T): void {
-  rows.set(machine, new Map(rows.get(machine)).set(unit, row));
-}
+  /** Those of one machine, to be changed: snapshots share theirs, so that what one of them has is replaced by a copy first. */
+  private rowsOf<T>(rows: Rows<T>, machine: string): Map<string, T> {
+    const present = rows.get(machine);
+    if (present !== undefined && this.fresh.has(present)) return present;
+    const copy = new Map(present);
+    this.fresh.add(copy);
+    rows.set(machine, copy);
+    return copy;
+  }
 
-function deleteRow<T>(rows: Rows<T>, machine: string, unit: string): void {
-  const left = new Map(rows.get(machine));
-  left.delete(unit);
-  if (left.size > 0) rows.set(machine, left);
-  else rows.delete(machine);
+  private removeRow<T>(rows: Rows<T>, machine: string, unit: string): void {
+    const left = this.rowsOf(rows, machine);
+    left.delete(unit);
+    if (left.size === 0) rows.delete(machine);
+  }
 }

@@ -32,7 +32,8 @@ export interface Keys {
   /** Without a unit: the prefix of all placements; with a machine only: of that machine's. */
   placements(machine?: string): string;
   placement(machine: string, unit: string): string;
-  states(machine: string): string;
+  /** Without a machine: the prefix of all states. */
+  states(machine?: string): string;
   state(machine: string, unit: string): string;
   servicesOf(service: string): string;
   service(service: string, unit: string, machine: string): string;
@@ -65,44 +66,53 @@ export function keysUnder(prefix: string): Keys {
     assigned: (unit) => at('assigned', unit),
     placements: (machine) => `${machine === undefined ? at('placements') : at('placements', machine)}/`,
     placement: (machine, unit) => at('placements', machine, unit),
-    states: (machine) => `${at('states', machine)}/`,
+    states: (machine) => `${machine === undefined ? at('states') : at('states', machine)}/`,
     state: (machine, unit) => at('states', machine, unit),
     servicesOf: (service) => `${at('services', service)}/`,
     service: (service, unit, machine) => at('services', service, unit, machine),
-    parse: (key) =>
-      key.startsWith(root) ? parseParts(key.slice(root.length).split('/').map(decodePart)) : null,
+    parse(key) {
+      if (!key.startsWith(root)) return null;
+      const parts = key.slice(root.length).split('/');
+      return parseParts(key.includes('%') ? parts.map(decodePart) : parts);
+    },
   };
 }
 
 function parseParts(parts: readonly string[]): ParsedKey | null {
   const [table = '', first = '', second = '', third = ''] = parts;
-  switch (`${table} ${parts.length}`) {
-    case 'cluster 1':
-      return { kind: 'cluster' };
-    case 'leader 1':
-      return { kind: 'leader' };
-    case 'units 2':
+  if (parts.length !== PARTS[table]) return null;
+  switch (table) {
+    case 'cluster':
+    case 'leader':
+      return { kind: table };
+    case 'units':
       return { kind: 'unit', unit: first };
-    case 'contents 2':
+    case 'contents':
       return { kind: 'content', hash: first };
-    case 'known 2':
-      return { kind: 'known', machine: first };
-    case 'unjoined 2':
-      return { kind: 'unjoined', machine: first };
-    case 'machines 2':
+    case 'known':
+    case 'unjoined':
+      return { kind: table, machine: first };
+    case 'machines':
       return { kind: 'machine', machine: first };
-    case 'assigned 2':
+    case 'assigned':
       return { kind: 'assigned', unit: first };
-    case 'placements 3':
+    case 'placements':
       return { kind: 'placement', machine: first, unit: second };
-    case 'states 3':
+    case 'states':
       return { kind: 'state', machine: first, unit: second };
-    case 'services 4':
+    case 'services':
       return { kind: 'service', service: first, unit: second, machine: third };
     default:
       return null;
   }
 }
+
+/** Of how many parts the keys of each table are. */
+const PARTS: Readonly<Record<string, number>> = {
+  ...{ cluster: 1, leader: 1 },
+  ...{ units: 2, contents: 2, known: 2, unjoined: 2, machines: 2, assigned: 2 },
+  ...{ placements: 3, states: 3, services: 4 },
+};
 
 const encodePart = (part: string): string => part.replaceAll('%', '%25').replaceAll('/', '%2F');
 const decodePart = (part: string): string => part.replaceAll('%2F', '/').replaceAll('%25', '%');

@@ -36,6 +36,7 @@ const FLEET_TYPES = {
   readStates: 'get',
   readLeader: 'get',
   readAll: 'get_all',
+  readAllStates: 'get_all',
   readMachines: 'get_all',
   readServices: 'get_all',
   submitUnit: 'set',

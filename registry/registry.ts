@@ -66,6 +66,10 @@ export interface RegistryReader {
   readUnit(name: string, signal?: AbortSignal): Promise<(UnitView & { readonly revision: number }) | null>;
   /** The states of one unit by machine, also after it was destroyed. Cost is that of the machines. */
   readStates(name: string, signal?: AbortSignal): Promise<readonly UnitState[]>;
+  /** Those of all units, by machine, then unit. Cost is that of the states. */
+  readAllStates(
+    signal?: AbortSignal,
+  ): Promise<{ readonly states: readonly UnitState[]; readonly revision: number }>;
   readMachines(
     signal?: AbortSignal,
   ): Promise<{ machines: readonly Machine[]; known: readonly KnownMachine[]; revision: number }>;

@@ -1,6 +1,6 @@
 /**
  * How soon programs begin: `convoyctl --help` beside a bare node, lists of 1,000 units, and convoyd until it is ready. The
- * lists' convoyd is the API on a registry in memory, in this process; the one that is started asks a real etcd.
+ * convoyds and their etcd are real, but for the unit managers of those that are listed, which start everything at once.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,10 +9,9 @@ import { join } from 'node:path';
 import { apiSocket } from '../../agent/api-sockets.js';
 import { type Ground, openGround, startEtcd, startRedis } from '../../agent/ground.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
-import { startFakeFleet } from '../support/fake-fleet.js';
 import { program } from '../support/programs.js';
 import { askOver } from '../support/unix-get.js';
-import { until } from '../support/until.js';
+import { openFleet } from './agents/fleet.js';
 import { type Figure, median, ratios } from './support/figures.js';
 import { runToEnd, type Usage } from './support/run-to-end.js';
 import { RUNS, section } from './support/section.js';
@@ -21,20 +20,22 @@ import { undisturbed } from './support/steal.js';
 const UNITS = 1_000;
 const MACHINES = 10;
 const MIGRATIONS = 20;
+/** How often a convoyd that starts is asked whether it is ready: so much too late it is seen at most. */
+const ASK_EACH_MS = 5;
+const READY_WITHIN_MS = 30_000;
 /** One is over in a few ticks of the kernel's account. */
 const STARTS = 20;
 const LISTS = [
   ...['list-units', 'list-units -o wide', 'list-units -o json', 'list-unit-files', 'list-unit-files -o wide'],
   ...['list-machines', 'services', 'migration list'],
 ];
-const OPTIONS = { options: [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep infinity' }] };
 
 const ground = openGround('convoy-bench');
 try {
   await section('start-up', async () => ({
     figures: [...(await measureHelp()), ...(await measureLists()), await measureConvoyd()],
     notes: [
-      `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time. All have no environment but PATH and what the line needs.`,
+      `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, told by the convoyd that leads, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time. All have no environment but PATH and what the line needs.`,
     ],
   }));
 } finally {
@@ -78,13 +79,13 @@ async function measureLists(): Promise<Figure[]> {
       ...{ serverSide: 'auto' as const, incomplete: 'withhold' as const },
     });
   await queue.close();
-  const ids = Array.from({ length: MACHINES }, (_, at) => at.toString(16).repeat(32));
-  const fleet = await startFakeFleet(ids.map((id, at) => ({ id, ip: `10.0.0.${at + 1}`, metadata: {} })));
+  const fleet = await openFleet(MACHINES);
   try {
-    for (let at = 0; at < UNITS; at++)
-      await fleet.registry.submitUnit(`unit-${at}.service`, OPTIONS, 'launched');
-    await fleet.rest();
-    const env = { CONVOY_ENDPOINT: `unix://${fleet.socket}`, REDIS_URL: redis.url };
+    const { observer, socket } = fleet;
+    const launched = observer.reached('all are launched', () => observer.running.size === UNITS, 60_000);
+    await fleet.start(Array.from({ length: UNITS }, (_, at) => `unit-${at}.service`));
+    await launched;
+    const env = { CONVOY_ENDPOINT: `unix://${socket}`, REDIS_URL: redis.url };
     const times = LISTS.map(() => [] as number[]);
     const cpu = LISTS.map(() => [] as number[]);
     for (let run = 0; run < RUNS; run++)
@@ -103,7 +104,7 @@ async function measureLists(): Promise<Figure[]> {
       beside: `CPU ${Math.round(median(cpu[at] ?? []))} ms`,
     }));
   } finally {
-    await fleet.stop();
+    await fleet.close();
   }
 }
 
@@ -146,11 +147,14 @@ async function startConvoyd(
   const child = on.spawn(`convoyd-${name}`, process.execPath, args, { PATH: process.env.PATH });
   const socket = apiSocket(join(dir, 'run'));
   let listening: number | undefined;
-  const ready = await until('convoyd to be ready', async () => {
+  let ready: number | undefined;
+  while (ready === undefined) {
     const answer = await askOver(socket, '/readyz').catch(() => null);
     if (answer !== null) listening ??= since();
-    return answer?.status === 200 ? since() : undefined;
-  });
+    if (answer?.status === 200) ready = since();
+    else if (since() > READY_WITHIN_MS) throw new Error(`convoyd is not ready after ${since()} ms`);
+    else await new Promise((resolve) => setTimeout(resolve, ASK_EACH_MS));
+  }
   child.kill();
   await once(child, 'exit');
   return { ready, listening: listening ?? ready };

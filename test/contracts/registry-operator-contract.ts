@@ -98,7 +98,7 @@ export function operatorContract(use: Use): void {
     });
   });
 
-  describe('states of one unit', () => {
+  describe('states', () => {
     it('are there on every machine, after it was destroyed too, until they are taken back', async () => {
       const [one, two] = [await use().client(), await use().client()];
       const second = await two.registry.join(aMachine('m2'), TTL_MS);
@@ -107,8 +107,12 @@ export function operatorContract(use: Use): void {
       await first.publish([aState('m1', 'a.service'), aState('m1', 'b.service')], []);
       const states = [aState('m1', 'a.service'), aState('m2', 'a.service', 'failed')];
       expect(await one.registry.readStates('a.service')).toEqual(states);
+      const all = await one.registry.readAllStates();
+      expect(all.states).toEqual([states[0], aState('m1', 'b.service'), states[1]]);
+      expect(all.revision).toBe((await one.registry.readAll()).revision);
       await second.publish([], ['a.service']);
       expect(await one.registry.readStates('a.service')).toEqual(states.slice(0, 1));
+      expect((await one.registry.readAllStates()).states).toHaveLength(2);
       expect(await one.registry.readStates('c.service')).toEqual([]);
     });
   });

@@ -19,6 +19,8 @@ const MEMORY = '/dev/shm';
 
 export interface BenchFleet {
   readonly etcdUrl: string;
+  /** The leader's. */
+  readonly socket: string;
   readonly observer: Observer;
   /** From the first start of a convoyd until all machines were there. */
   readonly joinSeconds: number;
@@ -78,7 +80,8 @@ export async function openFleet(agents: number): Promise<BenchFleet> {
     starts.push(spawn(first, Math.min(share, agents - first + 1)));
   await Promise.all(starts);
   const joined = await observer.reached('all machines', () => observer.machines.size === agents, 180_000);
-  const api = openClient(`unix://${apiSocket(runDirOf(ground.dir, 1))}`);
+  const socket = apiSocket(runDirOf(ground.dir, 1));
+  const api = openClient(`unix://${socket}`);
   const leads = await api.leader();
   if (leads?.machine !== machineId(1)) throw new Error('the first machine does not lead');
 
@@ -86,6 +89,7 @@ export async function openFleet(agents: number): Promise<BenchFleet> {
     [...cpuUse([pid ?? 0]).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
   return {
     etcdUrl: etcd.url,
+    socket,
     observer,
     joinSeconds: (joined - began) / 1000,
     start: (names) =>

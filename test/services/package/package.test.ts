@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Host, type Hosts, useHosts } from '../../support/hosts.js';
@@ -28,7 +28,7 @@ beforeAll(async () => {
 }, 180_000);
 
 test('the tarball is small and holds neither sharp nor what only development needs, and says whose the rest is', () => {
-  expect(statSync(join(hosts.shared, 'convoy.tgz')).size).toBeLessThan(10_000_000);
+  expect(statSync(join(hosts.shared, 'convoy.tgz')).size).toBeLessThan(15_000_000);
   const modules = readdirSync(join(ground.dir, 'next/node_modules'));
   expect(modules).toContain('blessed');
   for (const name of ['sharp', '@img', 'typescript', 'vitest', 'etcd3']) expect(modules).not.toContain(name);
@@ -44,6 +44,29 @@ test('every part of the programs can be loaded, also those that few need', () =>
   execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+});
+
+test('the code cache of every part is taken by the Node that built it, and passed by where it is of no use', () => {
+  const chunks = join(ground.dir, 'next/dist/chunks');
+  const parts = readdirSync(chunks).filter((name) => name.endsWith('.js'));
+  const node = (...args: readonly string[]): string =>
+    execFileSync(process.execPath, args, { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  const refused = `const { readFileSync } = require('node:fs');
+    const isRefused = (name) => new (require('node:vm').Script)(require('node:module').wrap(readFileSync(name, 'utf8')),
+      { cachedData: readFileSync(name + '.cache') }).cachedDataRejected;
+    console.log(JSON.stringify(process.argv.slice(1).filter(isRefused)));`;
+  const files = parts.map((name) => join(chunks, name));
+  expect(JSON.parse(node('--eval', refused, ...files))).toEqual([]);
+
+  const list = join(ground.dir, 'next/dist/cli/main.js');
+  const help = node(list, 'help', 'list-units');
+  // Another flag is to V8 as another version.
+  expect(JSON.parse(node('--no-opt', '--eval', refused, ...files))).toEqual(files);
+  expect(node('--no-opt', list, 'help', 'list-units')).toBe(help);
+  for (const file of files) writeFileSync(`${file}.cache`, 'damaged');
+  expect(node(list, 'help', 'list-units')).toBe(help);
+  for (const file of files) rmSync(`${file}.cache`);
+  expect(node(list, 'help', 'list-units')).toBe(help);
 });
 
 test('without root nothing is done', async () => {

@@ -51,6 +51,7 @@ it('asks etcd no more often than each call needs, with 300 units on 3 machines',
     'the same target': await cost(() => registry.setTargetState('u0.service', 'loaded')),
     machines: await cost(() => registry.readMachines()),
     'states of a unit': await cost(() => registry.readStates('u0.service')),
+    'states of all': await cost(() => registry.readAllStates()),
   }).toEqual({
     'a list of all': 'range',
     'a unit with its states': 'txn txn',
@@ -61,5 +62,6 @@ it('asks etcd no more often than each call needs, with 300 units on 3 machines',
     'the same target': 'txn',
     machines: 'txn',
     'states of a unit': 'range txn',
+    'states of all': 'range',
   });
 });

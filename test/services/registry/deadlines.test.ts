@@ -24,6 +24,7 @@ function calls(
     readAll: registry.readAll(),
     readUnit: registry.readUnit('a.service'),
     readStates: registry.readStates('a.service'),
+    readAllStates: registry.readAllStates(),
     readMachines: registry.readMachines(),
     readServices: registry.readServices(),
     readLeader: registry.readLeader(),
