@@ -62,13 +62,18 @@ export function firstReason(states: readonly UnitState[]): string | null {
 /** All units by name, as `readUnit` would answer each. */
 export function unitViews(snapshot: ClusterSnapshot): UnitView[] {
   const states = new Map<string, UnitState[]>();
-  for (const state of byUnit([...snapshot.states.values()].flatMap((rows) => [...rows.values()]))) {
+  for (const state of statesOf(snapshot)) {
     const ofUnit = states.get(state.unit);
     if (ofUnit === undefined) states.set(state.unit, [state]);
     else ofUnit.push(state);
   }
   const records = sorted([...snapshot.units.values()], ({ name }) => name);
   return records.map((record) => viewOf(snapshot, record, states.get(record.name) ?? []));
+}
+
+/** All states by unit, then machine. */
+export function statesOf({ states }: ClusterSnapshot): UnitState[] {
+  return byUnit([...states.values()].flatMap((rows) => [...rows.values()]));
 }
 
 /** One unit as `readUnit` would answer it, or null. */

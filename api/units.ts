@@ -6,9 +6,17 @@ import type { ApiContext } from './context.js';
 import { pendingWords } from './leader.js';
 import { json, listed, nothing, operation, resource, tagged, taggedAt } from './operation.js';
 import { doesNotHold, generationOf, ifMatching, preconditionOf } from './preconditions.js';
-import { unitToReport, unitViews } from './reports.js';
+import { statesOf, unitToReport, unitViews } from './reports.js';
 import { type Call, param, type Route, refuse } from './route.js';
-import { listOf, MoveWish, SubmittedUnit, UnitReport, UnitSubmission, UnitWish } from './schemas.js';
+import {
+  listOf,
+  MoveWish,
+  SubmittedUnit,
+  UnitReport,
+  UnitState,
+  UnitSubmission,
+  UnitWish,
+} from './schemas.js';
 import { checkSubmissions, rehearse, submit } from './submit.js';
 import { unitFilter, unitGlob } from './unit-glob.js';
 
@@ -18,13 +26,13 @@ export function unitRoutes(context: ApiContext): Route[] {
 
   const list = operation({
     id: 'listUnits',
-    summary: 'Everything about units, by name.',
+    summary: 'Everything about units, by name, and the states that destroyed ones still have.',
     query: {
       name: unitGlob,
       target: v.optional(v.picklist(TARGET_STATES)),
       machine: v.optional(v.pipe(v.string(), v.description('Units placed on it, or reported by it.'))),
     },
-    answer: listed(v.strictObject({ units: listOf(UnitReport) })),
+    answer: listed(v.strictObject({ units: listOf(UnitReport), destroyed: listOf(UnitState) })),
     errors: [],
     async handle(call, { query: { name, target, machine } }) {
       const snapshot = await registry.readAll(call.signal);
@@ -39,7 +47,14 @@ export function unitRoutes(context: ApiContext): Route[] {
       );
       const pending = await pendingWords(context, call, views, snapshot);
       const units = views.map((view) => unitToReport(view, pending(view)));
-      return { json: { units }, revision: snapshot.revision };
+      const destroyed = statesOf(snapshot).filter(
+        (state) =>
+          !snapshot.units.has(state.unit) &&
+          isAsked(state.unit) &&
+          target === undefined &&
+          (machine === undefined || state.machine === machine),
+      );
+      return { json: { units, destroyed }, revision: snapshot.revision };
     },
   });
 

@@ -50,14 +50,15 @@ export interface ApiClient {
   units(): Promise<readonly WireUnit[]>;
   /** All states, or those of one unit, with those that a destroyed unit still has. */
   states(unit?: string): Promise<readonly WireState[]>;
-  /** All there is to every state. */
-  stateReports(): Promise<readonly UnitState[]>;
   /** null if there is no such unit. */
   unit(name: string): Promise<UnitReport | null>;
   /** The same, with the revision of the registry it is of. */
   unitAt(name: string): Promise<At<{ readonly unit: UnitReport }> | null>;
   unitReports(): Promise<readonly UnitReport[]>;
-  unitReportsAt(): Promise<At<{ readonly units: readonly UnitReport[] }>>;
+  /** `destroyed`: states that destroyed units still have. */
+  unitReportsAt(): Promise<
+    At<{ readonly units: readonly UnitReport[]; readonly destroyed: readonly UnitState[] }>
+  >;
   changeUnit(name: string, change: UnitChange): Promise<void>;
   restartUnit(name: string): Promise<void>;
   /** Asks for a move; `to` null: to the best other machine. */
@@ -167,7 +168,6 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
         '/fleet/v1/state',
         unit === undefined ? '' : `&unitName=${encodeURIComponent(unit)}`,
       ),
-    stateReports: async () => (await get<{ states: UnitState[] }>('/v1/states')).states,
     unit: (name) => orAbsent(get<UnitReport>(`/v1/units/${encodeURIComponent(name)}`), null),
     changeUnit: (name, wanted) =>
       change('PUT', `/fleet/v1/units/${encodeURIComponent(name)}`, { name, ...wanted }),
@@ -176,8 +176,8 @@ export function openClient(endpoint: string, options: ConnectionOptions = {}): A
       return found === null ? null : { unit: found.value, revision: found.revision };
     },
     async unitReportsAt() {
-      const { value, revision } = await getAt<{ units: UnitReport[] }>('/v1/units');
-      return { units: value.units, revision };
+      const { value, revision } = await getAt<{ units: UnitReport[]; destroyed: UnitState[] }>('/v1/units');
+      return { ...value, revision };
     },
     unitReports: async () => (await get<{ units: UnitReport[] }>('/v1/units')).units,
     moveUnit: (name, to) => change('POST', `/v1/units/${encodeURIComponent(name)}/move`, { to }),

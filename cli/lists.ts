@@ -103,8 +103,7 @@ export const listUnits = listCommand<ListedUnit>({
   ],
   async read({ api }, { whole }) {
     if (!whole) return (await api.states()).map(listedState);
-    // One after the other: over a tunnel each at once would need its own, and fail with its own words.
-    return wholeUnits(await api.unitReports(), await api.stateReports());
+    return wholeUnits(await api.unitReportsAt());
   },
   filter: unitFilter,
   failed: (why) => `Error retrieving list of units from repository: ${why}`,
@@ -133,12 +132,17 @@ function listedState(state: WireState): ListedUnit {
  * Each state with its own reason or what its unit waits for, and a row for each unit that is wanted and nowhere. Of what a
  * destroyed unit still has there is fleet's part only.
  */
-function wholeUnits(units: readonly UnitReport[], states: readonly UnitState[]): ListedUnit[] {
-  const listed: ListedUnit[] = [];
-  const known = new Set(units.map(({ record }) => record.name));
-  for (const state of states)
-    if (!known.has(state.unit))
-      listed.push({ ...wholeUnit(state, null), since: null, exit: null, restarts: 0, reason: null });
+function wholeUnits({
+  units,
+  destroyed,
+}: {
+  readonly units: readonly UnitReport[];
+  readonly destroyed: readonly UnitState[];
+}): ListedUnit[] {
+  const listed: ListedUnit[] = destroyed.map((state) => ({
+    ...wholeUnit(state, null),
+    ...{ since: null, exit: null, restarts: 0, reason: null },
+  }));
   for (const report of units) {
     for (const state of report.states) listed.push(wholeUnit(state, report));
     if (report.states.length === 0 && report.record.target !== 'inactive') listed.push(unitNowhere(report));

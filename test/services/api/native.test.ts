@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { UnitReport } from '../../../api/wire.js';
 import { MOST_WRITES } from '../../../registry/registry.js';
+import { aState } from '../../contracts/registry-contract.js';
 import { type DocumentedClient, openDocumented } from '../../support/documented.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
 import { violations } from '../../support/json-schema.js';
@@ -69,6 +71,24 @@ describe('units', () => {
     const { machine } = (await fleet.registry.readUnit('db.service'))!;
     expect(await names(`?name=db*&machine=${machine}`)).toEqual(['db.service']);
     expect(await names(`?name=db*&machine=${machine === A ? B : A}`)).toEqual([]);
+  });
+
+  test('that were destroyed are listed by the states they still have', async () => {
+    await launch('a.service');
+    const { machineId, publish } = fleet.sessions[1]!;
+    const left = aState(machineId, 'gone.service', 'deactivating');
+    await publish([left], []);
+    const lists = async (query: string): Promise<unknown> => {
+      const { units, destroyed } = (await api.send('GET', `/v1/units${query}`)).body;
+      return { units: units.map(({ record }: UnitReport) => record.name), destroyed };
+    };
+    expect(await lists('')).toEqual({ units: ['a.service'], destroyed: [left] });
+    expect(await lists(`?name=gone*&machine=${B}`)).toEqual({ units: [], destroyed: [left] });
+    expect(await lists(`?name=gone*&machine=${A}`)).toEqual({ units: [], destroyed: [] });
+    expect(await lists('?name=a*')).toEqual({ units: ['a.service'], destroyed: [] });
+    expect(await lists('?target=launched')).toEqual({ units: ['a.service'], destroyed: [] });
+    await publish([], ['gone.service']);
+    expect(await lists('')).toEqual({ units: ['a.service'], destroyed: [] });
   });
 
   test('are created, replaced, left as they are, and changed in their target, by PUT', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Terminal } from '../../../cli/command.js';
 import { ListedMachine, ListedService, ListedUnit, ListedUnitFile } from '../../../cli/json-output.js';
+import { aState } from '../../contracts/registry-contract.js';
 import { commandRunner } from '../../support/commands.js';
 import { type CliResult, convoyctl } from '../../support/convoyctl.js';
 import { type FakeFleet, startFakeFleet } from '../../support/fake-fleet.js';
@@ -142,6 +143,18 @@ describe('tables', () => {
     expect(
       (await out('list-unit-files', '-o', 'wide', 'lost')).split('\n')[1]?.split(/\t+/).slice(2),
     ).toEqual([...['launched', 'inactive', '-', '0', 'A test of lost', '-', PENDING]]);
+  });
+
+  test('-o wide tells of destroyed units what fleet tells', async () => {
+    const { machineId, publish } = fleet.sessions[1]!;
+    await publish(
+      [{ ...aState(machineId, 'gone.service', 'deactivating'), reason: 'it takes its time' }],
+      [],
+    );
+    expect((await out('list-units', '-o', 'wide', 'gone')).split('\n')[1]).toMatch(
+      /^gone\.service\t+22222222\S+\t+loaded\t+deactivating\t+\S+\t+\w+\t+-\t+0\t+-$/,
+    );
+    await publish([], ['gone.service']);
   });
 
   test('columns after wide characters stand under each other', async () => {
