@@ -40,6 +40,13 @@ export interface Listing {
   readonly revision: number;
 }
 
+export interface CountedListing extends Listing {
+  /** How many keys have the prefix, listed or not. */
+  readonly count: number;
+  /** Raft term of the member that answered. */
+  readonly term: string;
+}
+
 /** What a renewal answered. `ttlMs` 0: the lease is gone. `revision` and raft `term` are those of the member that answered. */
 export interface Renewal {
   readonly ttlMs: number;
@@ -77,11 +84,11 @@ export interface EtcdClient {
     key: string,
     options?: CallOptions,
   ): Promise<{ entry: Entry | undefined; revision: number; term: string }>;
-  /** All entries with a prefix, by key, at one revision (`at`, or that of the first page). */
+  /** All entries with a prefix, by key, at one revision (`at`, or that of the first page); of those written after `since` only. */
   list(
     prefix: string,
-    options?: CallOptions & { readonly at?: number; readonly keysOnly?: boolean },
-  ): Promise<Listing>;
+    options?: CallOptions & { readonly at?: number; readonly since?: number; readonly keysOnly?: boolean },
+  ): Promise<CountedListing>;
   /** How many keys a range has and its highest mod revision, at revision `at` or now: one cheap read. */
   measure(range: KeyRange, at?: number): Promise<{ count: number; highest: number; revision: number }>;
   txn(

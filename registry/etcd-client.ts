@@ -106,21 +106,25 @@ export function openEtcdClient(
       const entries: Entry[] = [];
       let key = bytes(prefix);
       let revision = options.at ?? 0;
+      let first: IRangeResponse | undefined;
       for (;;) {
         const request: IRangeRequest = {
           key,
           range_end: endOf(prefix),
           limit: PAGE_ROWS,
           ...(revision > 0 ? { revision } : {}),
+          ...(options.since === undefined ? {} : { min_mod_revision: options.since + 1 }),
           ...(options.keysOnly ? { keys_only: true } : {}),
         };
         const page: IRangeResponse = await call(`listing ${prefix}`, options, (host, o) =>
           host.kv.range(request, o),
         );
+        first ??= page;
         if (revision === 0) revision = Number(page.header.revision);
         for (const kv of page.kvs) entries.push(entryOf(kv));
         const last = page.kvs.at(-1);
-        if (!page.more || last === undefined) return { entries, revision };
+        if (!page.more || last === undefined)
+          return { entries, count: Number(first.count), revision, term: first.header.raft_term };
         key = Buffer.concat([last.key, Buffer.from([0])]);
       }
     },

@@ -10,7 +10,7 @@ import {
 } from './codec.js';
 import type { Entry } from './etcd-calls.js';
 import type { EtcdContext } from './etcd-session.js';
-import { Tables } from './etcd-tables.js';
+import { WholeRegistry } from './etcd-whole.js';
 import type { KnownMachine, Machine, ServiceEntry, UnitState } from './model.js';
 import type { RegistryReader } from './registry.js';
 
@@ -19,6 +19,9 @@ const BATCH = 100;
 
 /** Reads for the API, each of one revision and no dearer than what it is about; of an etcd that is not ours they are refused. */
 export function reader({ client, identity, keys }: EtcdContext): RegistryReader {
+  const whole = new WholeRegistry(client, keys);
+  identity.onAccepted(() => whole.forget());
+
   async function ours<T extends { readonly revision: number }>(read: () => Promise<T>): Promise<T> {
     const judge = identity.answering();
     const found = await read();
@@ -58,8 +61,12 @@ export function reader({ client, identity, keys }: EtcdContext): RegistryReader 
 
   return {
     async readAll(signal) {
-      const { entries, revision } = await ours(() => client.list(keys.root, { signal }));
-      return new Tables(keys, entries, revision).snapshot();
+      try {
+        return await ours(() => whole.read(signal));
+      } catch (error) {
+        whole.forget();
+        throw error;
+      }
     },
 
     async readUnit(name, signal) {

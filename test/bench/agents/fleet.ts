@@ -19,8 +19,8 @@ const MEMORY = '/dev/shm';
 
 export interface BenchFleet {
   readonly etcdUrl: string;
-  /** The leader's. */
-  readonly socket: string;
+  /** The API of a machine, of which the first leads. */
+  socket(machine: number): string;
   readonly observer: Observer;
   /** From the first start of a convoyd until all machines were there. */
   readonly joinSeconds: number;
@@ -80,8 +80,8 @@ export async function openFleet(agents: number): Promise<BenchFleet> {
     starts.push(spawn(first, Math.min(share, agents - first + 1)));
   await Promise.all(starts);
   const joined = await observer.reached('all machines', () => observer.machines.size === agents, 180_000);
-  const socket = apiSocket(runDirOf(ground.dir, 1));
-  const api = openClient(`unix://${socket}`);
+  const socket = (machine: number): string => apiSocket(runDirOf(ground.dir, machine));
+  const api = openClient(`unix://${socket(1)}`);
   const leads = await api.leader();
   if (leads?.machine !== machineId(1)) throw new Error('the first machine does not lead');
 

@@ -1,0 +1,56 @@
+import type { CountedListing, EtcdClient } from './etcd-calls.js';
+import { Tables } from './etcd-tables.js';
+import type { Keys } from './keys.js';
+import type { ClusterSnapshot } from './model.js';
+
+/**
+ * Reads the whole registry, again and again for less: what was read last is kept, and only what was written since is sent.
+ * Deletions show in the number of keys: it is lower than that of those known and created since, and all is read anew then, as
+ * after a new term of etcd, which may be one that was restored.
+ */
+export class WholeRegistry {
+  readonly #client: Pick<EtcdClient, 'list'>;
+  readonly #keys: Keys;
+  #known: (Omit<CountedListing, 'entries'> & { readonly tables: Tables }) | undefined;
+
+  constructor(client: Pick<EtcdClient, 'list'>, keys: Keys) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /** All at one revision, not older than this call. */
+  async read(signal?: AbortSignal): Promise<ClusterSnapshot> {
+    const { root } = this.#keys;
+    if (this.#known !== undefined) {
+      const since = this.#known.revision;
+      const written = await this.#client.list(root, { signal, since });
+      const tables = written.revision < since ? undefined : this.#with(written);
+      if (tables !== undefined) return tables.snapshot();
+    }
+    const { entries, ...listing } = await this.#client.list(root, { signal });
+    const tables = new Tables(this.#keys, entries, listing.revision);
+    this.#known = { ...listing, tables };
+    return tables.snapshot();
+  }
+
+  /** What was read may be of another registry. */
+  forget(): void {
+    this.#known = undefined;
+  }
+
+  /** What is known, brought to the revision of `written`; undefined if more has happened than was written. */
+  #with({ entries, revision, count, term }: CountedListing): Tables | undefined {
+    const known = this.#known;
+    if (known === undefined || known.term !== term) return undefined;
+    // Another call has read more meanwhile.
+    if (revision < known.revision) return known.tables;
+    const created = entries.filter((entry) => entry.created > known.revision).length;
+    if (known.count + created !== count) return undefined;
+    known.tables.apply(
+      entries.map((entry) => ({ kind: 'put', entry })),
+      revision,
+    );
+    this.#known = { ...known, revision, count };
+    return known.tables;
+  }
+}

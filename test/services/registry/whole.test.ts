@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { openEtcdRegistry } from '../../../registry/etcd-registry.js';
+import type { Registry } from '../../../registry/registry.js';
+import { systemClock } from '../../../runtime/clock.js';
+import { silentLog } from '../../../runtime/log.js';
+import { aMachine, aState, aUnit } from '../../contracts/registry-contract.js';
+import { memoryOfMachine } from '../../fakes/memory-registry.js';
+import { seeded } from '../../support/seed.js';
+import { testEtcd, useGround } from '../../support/services.js';
+
+const ground = useGround('registry-whole');
+const UNITS = ['a', 'b', 'c'].map((name) => `${name}.service`);
+
+let url: string;
+beforeAll(async () => {
+  ({ url } = await testEtcd(ground));
+});
+
+async function open(prefix: string, onBytes: (count: number) => void = () => undefined): Promise<Registry> {
+  const registry = await openEtcdRegistry({
+    ...{ endpoints: [url], prefix, memory: memoryOfMachine() },
+    ...{ clock: systemClock(), log: silentLog, onCall: ({ bytesIn }) => onBytes(bytesIn) },
+  });
+  onTestFinished(() => registry.close());
+  return registry;
+}
+
+it('reads all, again and again, as one that reads for the first time does', async () => {
+  const [reader, writer] = [await open('all'), await open('all')];
+  const session = await writer.join(aMachine('m1'), 600_000);
+  let count = 0;
+  const step = fc.tuple(
+    fc.constantFrom('submit', 'destroy', 'publish', 'withdraw', 'label', 'read'),
+    fc.constantFrom(...UNITS),
+    fc.constantFrom('x', 'y'),
+  );
+  const take: Record<string, (unit: string, text: string) => Promise<unknown>> = {
+    submit: (unit, text) => writer.submitUnit(unit, aUnit(text), 'launched'),
+    destroy: (unit) => writer.destroyUnit(unit),
+    publish: (unit) => session.publish([aState('m1', unit, `active-${++count}`)], []),
+    withdraw: (unit) => session.publish([], [unit]),
+    label: (unit) => writer.changeMachine('m1', { metadata: { [unit]: String(++count) } }),
+    read: () => reader.readAll(),
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      for (const [does, unit, text] of steps) await take[does]?.(unit, text);
+      const first = await open('all');
+      expect(await reader.readAll()).toEqual(await first.readAll());
+      await first.close();
+    }),
+    seeded(60),
+  );
+});
+
+it('is sent what changed, and all again after a deletion', async () => {
+  let bytes = 0;
+  const reader = await open('changes', (count) => {
+    bytes += count;
+  });
+  const writer = await open('changes');
+  for (const name of Array.from({ length: 100 }, (_, i) => `u${i}.service`))
+    await writer.submitUnit(name, aUnit(name), 'launched');
+  async function cost(): Promise<number> {
+    const before = bytes;
+    await reader.readAll();
+    return bytes - before;
+  }
+  expect(await cost()).toBeGreaterThan(10_000);
+  expect(await cost()).toBeLessThan(200);
+  await writer.setTargetState('u7.service', 'loaded');
+  expect(await cost()).toBeLessThan(500);
+  await writer.destroyUnit('u8.service');
+  expect(await cost()).toBeGreaterThan(10_000);
+  expect(await cost()).toBeLessThan(200);
+});
