@@ -6,6 +6,7 @@ import {
   parseChoice,
   parseDuration,
   parseListen,
+  parsePath,
   parseSwitch,
   parseText,
 } from '../runtime/options.js';
@@ -97,14 +98,14 @@ export const daemonTable = {
     flag: '--run-dir <dir>',
     env: 'CONVOY_RUN_DIR',
     help: 'sockets and what a reboot may clear',
-    parse: parseText,
+    parse: parsePath,
     default: '/run/convoy',
   },
   stateDir: {
     flag: '--state-dir <dir>',
     env: 'CONVOY_STATE_DIR',
     help: 'what has to survive a reboot',
-    parse: parseText,
+    parse: parsePath,
     default: '/var/lib/convoy',
   },
   unitManager: {
@@ -143,7 +144,7 @@ export const daemonTable = {
     flag: '--unit-root <dir>',
     env: 'CONVOY_UNIT_ROOT',
     help: "where %E, %S, %t of the supervisor's units begin",
-    parse: parseText,
+    parse: parsePath,
     default: '/',
   },
   ttl: {

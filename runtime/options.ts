@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { messageOf, UsageError } from './errors.js';
 import type { ListenAddress } from './web-server.js';
@@ -135,6 +136,8 @@ export function parseProgram<Table extends OptionTable>(
 
 /** Parsers for the table's `parse`. */
 export const parseText = (text: string): string => text;
+/** Counted from where the program was started: what it starts itself is elsewhere. */
+export const parsePath = (text: string): string => resolve(text);
 export const parseSwitch = (text: string): boolean => {
   if (/^(1|true|yes|on)$/i.test(text)) return true;
   if (/^(0|false|no|off)$/i.test(text)) return false;

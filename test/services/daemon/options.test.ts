@@ -127,3 +127,13 @@ test('nothing that convoyd starts knows the password', async () => {
   );
   expect(await supervisorEnvironment(dir)).not.toContain('hidden');
 });
+
+test('folders may be relative to where convoyd is started, though what it starts is elsewhere', async () => {
+  const folders = ['--run-dir', 'relative', '--state-dir', 'relative', '--unit-root', 'relative'];
+  ground.spawn('relative', 'sh', [
+    ...['-c', 'cd "$0" && exec "$@"', ground.dir, process.execPath, program('agent/daemon-main.js')],
+    ...['--etcd', 'http://127.0.0.1:1', '--unit-manager', 'supervisor', '--public-ip', '127.0.0.1'],
+    ...['--machine-id', 'd'.repeat(32), ...folders],
+  ]);
+  expect(await supervisorEnvironment(join(ground.dir, 'relative'))).toContain('PATH=');
+});
