@@ -43,8 +43,6 @@ export interface Listing {
 export interface CountedListing extends Listing {
   /** How many keys have the prefix, listed or not. */
   readonly count: number;
-  /** Raft term of the member that answered. */
-  readonly term: string;
 }
 
 /** What a renewal answered. `ttlMs` 0: the lease is gone. `revision` and raft `term` are those of the member that answered. */
@@ -80,6 +78,8 @@ export interface KeyRange {
 }
 
 export interface EtcdClient {
+  /** How often a call or a watch has failed: since then etcd may have been started again, on other data. */
+  readonly breaks: number;
   get(
     key: string,
     options?: CallOptions,

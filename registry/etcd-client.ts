@@ -51,6 +51,7 @@ export function openEtcdClient(
   /** How to end the watches on each host. */
   const streams = hosts.map(() => new Set<(error: Error) => void>());
   let current = 0;
+  let breaks = 0;
   let closed = false;
 
   /** Runs one call on the present endpoint with a deadline, and turns to the next one if it did not answer. */
@@ -75,7 +76,10 @@ export function openEtcdClient(
     } catch (error) {
       if (closed) throw aborted('the registry is closed', { cause: error });
       const ours = translate(error, `etcd at ${hosts[index]!.endpoint}: ${what}`);
-      if (ours.kind === 'transient' || ours.code === 'tls') turnFrom(index);
+      if (ours.kind === 'transient' || ours.code === 'tls') {
+        breaks += 1;
+        turnFrom(index);
+      }
       throw ours;
     }
   }
@@ -90,6 +94,10 @@ export function openEtcdClient(
   }
 
   return {
+    get breaks() {
+      return breaks;
+    },
+
     async get(key, options = {}) {
       const answer = await call(`reading ${key}`, options, (host, o) =>
         host.kv.range({ key: bytes(key) }, o),
@@ -123,8 +131,7 @@ export function openEtcdClient(
         if (revision === 0) revision = Number(page.header.revision);
         for (const kv of page.kvs) entries.push(entryOf(kv));
         const last = page.kvs.at(-1);
-        if (!page.more || last === undefined)
-          return { entries, count: Number(first.count), revision, term: first.header.raft_term };
+        if (!page.more || last === undefined) return { entries, count: Number(first.count), revision };
         key = Buffer.concat([last.key, Buffer.from([0])]);
       }
     },
@@ -187,6 +194,7 @@ export function openEtcdClient(
       const end = (error: Error | undefined): void => {
         if (ended) return;
         ended = true;
+        if (error !== undefined) breaks += 1;
         streams[index]!.delete(end);
         signal.removeEventListener('abort', give);
         stop();

@@ -6,14 +6,16 @@ import type { ClusterSnapshot } from './model.js';
 /**
  * Reads the whole registry, again and again for less: what was read last is kept, and only what was written since is sent.
  * Deletions show in the number of keys: it is lower than that of those known and created since, and all is read anew then, as
- * after a new term of etcd, which may be one that was restored.
+ * after the connection broke: etcd may have been restored meanwhile.
  */
 export class WholeRegistry {
-  readonly #client: Pick<EtcdClient, 'list'>;
+  readonly #client: Pick<EtcdClient, 'list' | 'breaks'>;
   readonly #keys: Keys;
-  #known: (Omit<CountedListing, 'entries'> & { readonly tables: Tables }) | undefined;
+  #known:
+    | (Omit<CountedListing, 'entries'> & { readonly tables: Tables; readonly breaks: number })
+    | undefined;
 
-  constructor(client: Pick<EtcdClient, 'list'>, keys: Keys) {
+  constructor(client: Pick<EtcdClient, 'list' | 'breaks'>, keys: Keys) {
     this.#client = client;
     this.#keys = keys;
   }
@@ -21,15 +23,16 @@ export class WholeRegistry {
   /** All at one revision, not older than this call. */
   async read(signal?: AbortSignal): Promise<ClusterSnapshot> {
     const { root } = this.#keys;
-    if (this.#known !== undefined) {
+    const { breaks } = this.#client;
+    if (this.#known?.breaks === breaks) {
       const since = this.#known.revision;
       const written = await this.#client.list(root, { signal, since });
-      const tables = written.revision < since ? undefined : this.#with(written);
+      const tables = written.revision < since ? undefined : this.#with(written, breaks);
       if (tables !== undefined) return tables.snapshot();
     }
     const { entries, ...listing } = await this.#client.list(root, { signal });
     const tables = new Tables(this.#keys, entries, listing.revision);
-    this.#known = { ...listing, tables };
+    this.#known = { ...listing, tables, breaks };
     return tables.snapshot();
   }
 
@@ -39,9 +42,9 @@ export class WholeRegistry {
   }
 
   /** What is known, brought to the revision of `written`; undefined if more has happened than was written. */
-  #with({ entries, revision, count, term }: CountedListing): Tables | undefined {
+  #with({ entries, revision, count }: CountedListing, breaks: number): Tables | undefined {
     const known = this.#known;
-    if (known === undefined || known.term !== term) return undefined;
+    if (known?.breaks !== breaks) return undefined;
     // Another call has read more meanwhile.
     if (revision < known.revision) return known.tables;
     const created = entries.filter((entry) => entry.created > known.revision).length;

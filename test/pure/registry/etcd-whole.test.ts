@@ -16,18 +16,17 @@ function machine(id: string, modified: number, created = modified): Entry {
 function lab() {
   const asked: (number | 'all')[] = [];
   const waiting: ((listing: CountedListing) => void)[] = [];
-  const client: Pick<EtcdClient, 'list'> = {
-    list: (_, { since } = {}) => {
-      asked.push(since ?? 'all');
-      return new Promise((resolve) => waiting.push(resolve));
-    },
+  const list: EtcdClient['list'] = (_, { since } = {}) => {
+    asked.push(since ?? 'all');
+    return new Promise((resolve) => waiting.push(resolve));
   };
+  const client = { breaks: 0, list };
   const whole = new WholeRegistry(client, keys);
   const machines = (revision: number, ...ids: readonly string[]) => ({ revision, ids });
   return {
-    ...{ asked, whole, machines },
-    answer(entries: readonly Entry[], revision: number, count: number, term = '2'): void {
-      waiting.shift()!({ entries, revision, count, term });
+    ...{ asked, whole, machines, client },
+    answer(entries: readonly Entry[], revision: number, count: number): void {
+      waiting.shift()!({ entries, revision, count });
     },
     /** What is read next. */
     async read() {
@@ -48,19 +47,30 @@ async function afterOne(): Promise<ReturnType<typeof lab>> {
 
 describe('all is read anew', () => {
   it.each([
-    { why: 'a key went', count: 1, revision: 12, term: '2', entries: [] },
-    { why: 'a key went and another came', count: 2, revision: 12, term: '2', entries: [machine('c', 12)] },
-    { why: 'a key went and came again', count: 2, revision: 12, term: '2', entries: [machine('a', 12)] },
-    { why: 'etcd has a new term', count: 2, revision: 12, term: '3', entries: [machine('a', 12, 5)] },
-    { why: 'etcd has gone back', count: 2, revision: 9, term: '2', entries: [] },
-  ])('when $why', async ({ count, revision, term, entries }) => {
+    { why: 'a key went', count: 1, revision: 12, entries: [] },
+    { why: 'a key went and another came', count: 2, revision: 12, entries: [machine('c', 12)] },
+    { why: 'a key went and came again', count: 2, revision: 12, entries: [machine('a', 12)] },
+    { why: 'etcd has gone back', count: 2, revision: 9, entries: [] },
+  ])('when $why', async ({ count, revision, entries }) => {
     const at = await afterOne();
     const read = at.read();
-    at.answer(entries, revision, count, term);
+    at.answer(entries, revision, count);
     await Promise.resolve();
-    at.answer([machine('z', 3)], revision, 1, term);
+    at.answer([machine('z', 3)], revision, 1);
     expect(await read).toEqual(at.machines(revision, 'z@3'));
     expect(at.asked).toEqual(['all', 10, 'all']);
+  });
+
+  it('when the connection has broken, whatever the new one would tell', async () => {
+    const at = await afterOne();
+    at.client.breaks += 1;
+    const read = at.read();
+    at.answer([machine('z', 3)], 11, 2);
+    expect(await read).toEqual(at.machines(11, 'z@3'));
+    const again = at.read();
+    at.answer([], 11, 2);
+    expect(await again).toEqual(at.machines(11, 'z@3'));
+    expect(at.asked).toEqual(['all', 'all', 11]);
   });
 
   it('when what was read is to be forgotten, be it while more is read', async () => {

@@ -6,20 +6,26 @@ import { systemClock } from '../../../runtime/clock.js';
 import { silentLog } from '../../../runtime/log.js';
 import { aMachine, aState, aUnit } from '../../contracts/registry-contract.js';
 import { memoryOfMachine } from '../../fakes/memory-registry.js';
+import { startProxy } from '../../support/proxy.js';
 import { seeded } from '../../support/seed.js';
-import { testEtcd, useGround } from '../../support/services.js';
+import { type TestServer, testEtcd, useGround } from '../../support/services.js';
+import { until } from '../../support/until.js';
 
 const ground = useGround('registry-whole');
 const UNITS = ['a', 'b', 'c'].map((name) => `${name}.service`);
 
-let url: string;
+let etcd: TestServer;
 beforeAll(async () => {
-  ({ url } = await testEtcd(ground));
+  etcd = await testEtcd(ground);
 });
 
-async function open(prefix: string, onBytes: (count: number) => void = () => undefined): Promise<Registry> {
+async function open(
+  prefix: string,
+  onBytes: (count: number) => void = () => undefined,
+  { port }: Pick<TestServer, 'port'> = etcd,
+): Promise<Registry> {
   const registry = await openEtcdRegistry({
-    ...{ endpoints: [url], prefix, memory: memoryOfMachine() },
+    ...{ endpoints: [`http://127.0.0.1:${port}`], prefix, memory: memoryOfMachine() },
     ...{ clock: systemClock(), log: silentLog, onCall: ({ bytesIn }) => onBytes(bytesIn) },
   });
   onTestFinished(() => registry.close());
@@ -54,11 +60,14 @@ it('reads all, again and again, as one that reads for the first time does', asyn
   );
 });
 
-it('is sent what changed, and all again after a deletion', async () => {
+it('is sent what changed, and all again after a deletion or a lost connection', async () => {
   let bytes = 0;
-  const reader = await open('changes', (count) => {
+  const proxy = await startProxy(etcd.port);
+  onTestFinished(() => proxy.close());
+  const counted = (count: number): void => {
     bytes += count;
-  });
+  };
+  const reader = await open('changes', counted, proxy);
   const writer = await open('changes');
   for (const name of Array.from({ length: 100 }, (_, i) => `u${i}.service`))
     await writer.submitUnit(name, aUnit(name), 'launched');
@@ -74,4 +83,15 @@ it('is sent what changed, and all again after a deletion', async () => {
   await writer.destroyUnit('u8.service');
   expect(await cost()).toBeGreaterThan(10_000);
   expect(await cost()).toBeLessThan(200);
+
+  // As every convoyd it watches: by that it sees a connection break between two calls.
+  const view = reader.openPlacementView('m1');
+  await until('the view is there', () => !('reason' in view.snapshot()));
+  proxy.cut();
+  await until('it has noticed', async () => {
+    proxy.restore();
+    return reader.readMachines().catch(() => null);
+  });
+  expect(await cost()).toBeGreaterThan(10_000);
+  await view.close();
 });
