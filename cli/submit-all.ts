@@ -2,23 +2,27 @@ import type { SubmittedUnit, UnitSubmission } from '../api/schemas.js';
 import { MOST_WRITES } from '../registry/registry.js';
 import { ConvoyError, messageOf } from '../runtime/errors.js';
 import type { Context } from './command.js';
+import { sideBySide } from './side-by-side.js';
 
 /**
- * Submits units, as many in one transaction as the API takes: of those either all are written or none. The first lot that is refused
- * ends it; its error says how many were written before.
+ * Submits units, as many in one transaction as the API takes: of those either all are written or none. Several lots are under way
+ * at a time, so that the leader places, and a machine reads and starts, many units together. After one that is refused none is
+ * begun; its error says how many units are written all the same.
  */
 export async function submitAll(
   { api }: Pick<Context, 'api'>,
   units: readonly UnitSubmission[],
 ): Promise<void> {
-  for (let at = 0; at < units.length; at += MOST_WRITES) {
-    try {
-      await api.submitUnits(units.slice(at, at + MOST_WRITES), false);
-    } catch (error) {
-      if (!(error instanceof ConvoyError) || at === 0) throw error;
-      const before = `${at} units before these were written already`;
-      throw new ConvoyError(error.kind, `${messageOf(error)} (${before})`, { cause: error });
-    }
+  let written = 0;
+  try {
+    await sideBySide(lotsOf(units), async (lot) => {
+      await api.submitUnits(lot, false);
+      written += lot.length;
+    });
+  } catch (error) {
+    if (!(error instanceof ConvoyError) || written === 0) throw error;
+    const others = `${written} of the ${units.length} units were written all the same`;
+    throw new ConvoyError(error.kind, `${messageOf(error)} (${others})`, { cause: error });
   }
 }
 
@@ -27,8 +31,11 @@ export async function rehearseAll(
   { api }: Context,
   units: readonly UnitSubmission[],
 ): Promise<readonly SubmittedUnit[]> {
-  const lots: (readonly SubmittedUnit[])[] = [];
-  for (let at = 0; at < units.length; at += MOST_WRITES)
-    lots.push(await api.submitUnits(units.slice(at, at + MOST_WRITES), true));
-  return lots.flat();
+  return (await sideBySide(lotsOf(units), (lot) => api.submitUnits(lot, true))).flat();
+}
+
+function lotsOf(units: readonly UnitSubmission[]): readonly UnitSubmission[][] {
+  return Array.from({ length: Math.ceil(units.length / MOST_WRITES) }, (_, lot) =>
+    units.slice(lot * MOST_WRITES, (lot + 1) * MOST_WRITES),
+  );
 }

@@ -24,7 +24,7 @@ export interface BenchFleet {
   readonly observer: Observer;
   /** From the first start of a convoyd until all machines were there. */
   readonly joinSeconds: number;
-  /** Submits units to be launched as `convoyctl start` does: lots of 50, one after another, to one machine's socket. */
+  /** Submits units to be launched as `convoyctl start` does: lots of 50, several at a time, to one machine's socket. */
   start(names: readonly string[]): Promise<void>;
   /** CPU seconds so far. */
   cpu(): { readonly etcd: number; readonly leader: number; readonly others: number };

@@ -123,7 +123,7 @@ await section('agents', async () => {
       ...atRest(100, many!),
     ],
     notes: [
-      'Each unit has a text of its own. They are submitted to the API of one convoyd, 50 in a transaction, as `convoyctl start` does. ' +
+      'Each unit has a text of its own. They are submitted to the API of one convoyd, 50 in a transaction and up to 16 of these at a time, as `convoyctl start` does. ' +
         'etcd, all agents and whoever measures share the machine; four processes have the agents, one has the leader. The lease is 10 s. ' +
         'Machines join ten at a time in each process, as they share its thread; what they write down is in memory, as they would share the disk.',
     ],
