@@ -1,3 +1,4 @@
+import { Channel, type ChannelCredentials, type ChannelOptions, status } from '@grpc/grpc-js';
 import { noop } from 'cockatiel';
 import { Etcd3 } from 'etcd3';
 import type { Clock } from '../runtime/clock.js';
@@ -52,6 +53,8 @@ export function openHost(endpoint: string, clock: Clock, { tls, auth, onCall }: 
   /** The token that calls carry; empty if etcd has no users. */
   let header = '';
   let token: Promise<void> | undefined;
+  /** What etcd3 makes connections for now share; undefined once a call failed, for which it may have closed what it had. */
+  let channel: Channel | undefined;
 
   const etcd = new Etcd3({
     hosts: endpoint,
@@ -68,8 +71,16 @@ export function openHost(endpoint: string, clock: Clock, { tls, auth, onCall }: 
       // A watch on a dead connection hears nothing; only pings tell. etcd refuses more than one in 5 s.
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
-      // etcd3 has its own way to ask for tokens, but never closes the connections it asks on.
+      channelFactoryOverride(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
+        // etcd3 would connect for reads and writes, for leases and for watches apart.
+        channel ??= new Channel(address, credentials, options);
+        return channel;
+      },
       callInvocationTransformer(call: Invocation) {
+        call.call.on('status', ({ code }) => {
+          if (code !== status.OK) channel = undefined;
+        });
+        // etcd3 has its own way to ask for tokens, but never closes the connections it asks on.
         if (header !== '') call.metadata.set('token', header);
         if (onCall !== undefined) measure(call, clock, onCall);
         const { callback } = call;

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiSocket } from '../../agent/api-sockets.js';
-import { type Ground, openGround, startEtcd, startRedis } from '../../agent/ground.js';
+import { openGround, startEtcd, startRedis } from '../../agent/ground.js';
 import { RedisQueue } from '../../jobs/redis-queue.js';
 import { program } from '../support/programs.js';
 import { askOver } from '../support/unix-get.js';
@@ -85,23 +85,26 @@ async function measureLists(): Promise<Figure[]> {
     const launched = observer.reached('all are launched', () => observer.running.size === UNITS, 60_000);
     await fleet.start(Array.from({ length: UNITS }, (_, at) => `unit-${at}.service`));
     await launched;
-    const listed = (list: string, machine: number): Promise<Usage> =>
+    const listed = (list: string, socket: string): Promise<Usage> =>
       node([program('cli/main.js'), ...list.split(' ')], {
-        CONVOY_ENDPOINT: `unix://${fleet.socket(machine)}`,
+        CONVOY_ENDPOINT: `unix://${socket}`,
         REDIS_URL: redis.url,
       });
-    // It has read all for each lot of units that it was sent.
-    const LEADER = 1;
     const first: number[] = [];
-    for (let machine = LEADER + 1; machine <= MACHINES; machine++)
-      first.push((await listed('list-unit-files', machine)).seconds * 1000);
+    for (let run = 0; run < RUNS; run++) {
+      const convoyd = await startConvoyd(fleet.etcdUrl, `first-${run}`);
+      first.push((await listed('list-unit-files', convoyd.socket)).seconds * 1000);
+      await convoyd.end();
+    }
+    const leader = fleet.socket(1);
+    await listed('list-unit-files', leader);
     const times = LISTS.map(() => [] as number[]);
     const cpu = LISTS.map(() => [] as number[]);
     for (let run = 0; run < RUNS; run++)
       for (const [at, list] of LISTS.entries()) {
         const starts = await undisturbed(async () => {
           const usages: Usage[] = [];
-          for (let start = 0; start < STARTS; start++) usages.push(await listed(list, LEADER));
+          for (let start = 0; start < STARTS; start++) usages.push(await listed(list, leader));
           return usages;
         });
         times[at]?.push(typical(starts).seconds * 1000);
@@ -114,7 +117,7 @@ async function measureLists(): Promise<Figure[]> {
         beside: `CPU ${Math.round(median(cpu[at] ?? []))} ms`,
       })),
       {
-        ...{ what: '`convoyctl list-unit-files`, the first list that a convoyd is asked for', values: first },
+        ...{ what: '`convoyctl list-unit-files`, the first list that a new convoyd is asked for', values: first },
         ...{ ...limit, beside: 'it reads the whole registry, and later what was written since' },
       },
     ];
@@ -131,7 +134,11 @@ async function measureConvoyd(): Promise<Figure> {
   for (let run = 0; run < RUNS; run++) {
     const starts = await undisturbed(async () => {
       const times: { ready: number; listening: number }[] = [];
-      for (let at = 0; at < STARTS; at++) times.push(await startConvoyd(ground, etcd.url, String(started++)));
+      for (let at = 0; at < STARTS; at++) {
+        const convoyd = await startConvoyd(etcd.url, String(started++));
+        times.push(convoyd);
+        await convoyd.end();
+      }
       return times;
     });
     values.push(median(starts.map(({ ready }) => ready)));
@@ -144,13 +151,17 @@ async function measureConvoyd(): Promise<Figure> {
   };
 }
 
-/** ms from its start until its socket answers, and until it is ready. Ended again. */
-async function startConvoyd(
-  on: Ground,
-  etcd: string,
-  name: string,
-): Promise<{ ready: number; listening: number }> {
-  const dir = join(on.dir, `convoyd-${name}`);
+interface StartedConvoyd {
+  /** ms from its start until it was ready, and until its socket answered. */
+  readonly ready: number;
+  readonly listening: number;
+  readonly socket: string;
+  end(): Promise<void>;
+}
+
+/** A new machine's. */
+async function startConvoyd(etcd: string, name: string): Promise<StartedConvoyd> {
+  const dir = join(ground.dir, `convoyd-${name}`);
   for (const folder of ['run', 'state', 'root']) mkdirSync(join(dir, folder), { recursive: true });
   const began = performance.now();
   const since = (): number => performance.now() - began;
@@ -159,7 +170,7 @@ async function startConvoyd(
     ...['--public-ip', '127.0.0.1', '--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state')],
     ...['--unit-manager', 'supervisor', '--unit-root', join(dir, 'root'), '--peer-listen', '127.0.0.1:0'],
   ];
-  const child = on.spawn(`convoyd-${name}`, process.execPath, args, { PATH: process.env.PATH });
+  const child = ground.spawn(`convoyd-${name}`, process.execPath, args, { PATH: process.env.PATH });
   const socket = apiSocket(join(dir, 'run'));
   let listening: number | undefined;
   let ready: number | undefined;
@@ -170,9 +181,13 @@ async function startConvoyd(
     else if (since() > READY_WITHIN_MS) throw new Error(`convoyd is not ready after ${since()} ms`);
     else await new Promise((resolve) => setTimeout(resolve, ASK_EACH_MS));
   }
-  child.kill();
-  await once(child, 'exit');
-  return { ready, listening: listening ?? ready };
+  return {
+    ...{ ready, listening: listening ?? ready, socket },
+    async end() {
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
 }
 
 function node(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Usage> {
