@@ -65,7 +65,7 @@ const NAP_AT_MOST = 1 / 40;
 const BUSY = 1_000;
 /** In ms. A shorter one gains nothing; a longer one keeps timers and the queue waiting. */
 const SHORTEST_NAP_MS = 4;
-const LONGEST_NAP_MS = 40;
+const LONGEST_NAP_MS = 100;
 
 export function startPace(most: number): Pace {
   const limit = Math.min(START, most);

@@ -134,7 +134,7 @@ describe('naps', () => {
   test('of a slow store gather several objects, and as many more are in flight', () => {
     expect(napsFor(8, 80, 128)).toEqual({ ms: 40, more: 4 });
     expect(napsFor(16, 40, 128)).toEqual({ ms: 20, more: 8 });
-    expect(napsFor(64, 640, 128)).toEqual({ ms: 40, more: 4 });
+    expect(napsFor(64, 640, 128)).toEqual({ ms: 100, more: 10 });
   });
 
   test('are short where no more may be in flight', () => {
