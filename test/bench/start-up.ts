@@ -117,7 +117,10 @@ async function measureLists(): Promise<Figure[]> {
         beside: `CPU ${Math.round(median(cpu[at] ?? []))} ms`,
       })),
       {
-        ...{ what: '`convoyctl list-unit-files`, the first list that a new convoyd is asked for', values: first },
+        ...{
+          what: '`convoyctl list-unit-files`, the first list that a new convoyd is asked for',
+          values: first,
+        },
         ...{ ...limit, beside: 'it reads the whole registry, and later what was written since' },
       },
     ];
