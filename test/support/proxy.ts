@@ -17,6 +17,8 @@ export interface Proxy {
   blackHoleAfterBytes(count: number): void;
   /** Bytes passed from server to client so far. */
   readonly received: number;
+  /** Open now. */
+  readonly connections: number;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,9 @@ export async function startProxy(target: number | string, listen: string | null 
     },
     get received() {
       return received;
+    },
+    get connections() {
+      return pairs.size;
     },
     async close() {
       mode = 'cut';
