@@ -15,8 +15,7 @@ const LIMITS = {
   headersTimeout: 5_000,
   /** To the end of the body. */
   requestTimeout: 60_000,
-  /** How late either may be found to be over: a server that nobody speaks to wakes up for nothing else. */
-  connectionsCheckingInterval: 5_000,
+  connectionsCheckingInterval: 1_000,
   handshakeTimeout: 5_000,
   maxHeaderSize: 16 * 1024,
   /** A caller whose machine has vanished is noticed in the minutes after this. */
