@@ -97,6 +97,7 @@ async function measureLists(): Promise<Figure[]> {
       await convoyd.end();
     }
     const leader = fleet.socket(1);
+    // Its first, which is told apart.
     await listed('list-unit-files', leader);
     const times = LISTS.map(() => [] as number[]);
     const cpu = LISTS.map(() => [] as number[]);
