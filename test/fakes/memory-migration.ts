@@ -82,7 +82,8 @@ export class MemoryMigration {
     return (
       this.#planClosed &&
       this.state !== 'cancelled' &&
-      [...tiles, ...descriptors].every((items) => items.every(isSettled))
+      tiles.every((items) => items.every(isSettled)) &&
+      descriptors.every((items) => items.every(isSettled))
     );
   }
 
@@ -102,13 +103,14 @@ export class MemoryMigration {
   /** After every change: what is finished now, and a reading of the counters now and then. */
   note(): void {
     const now = this.#clock.now();
-    this.#finishedAt = this.finished ? (this.#finishedAt ?? now) : null;
+    const { finished } = this;
+    this.#finishedAt = finished ? (this.#finishedAt ?? now) : null;
     if (this.#round !== null && this.#roundFinished) this.#round.finishedAt ??= now;
     const last = this.#samples.at(-1);
+    if (last !== undefined && now - last.at < SAMPLE_MS) return;
     const { done, skipped, failed } = countStates(this.items.tiles.flat());
     const settled = done + skipped + failed;
-    if (last !== undefined && (now - last.at < SAMPLE_MS || (this.finished && last.settled === settled)))
-      return;
+    if (last !== undefined && finished && last.settled === settled) return;
     const kept = this.#samples.filter(({ at }) => at > now - SAMPLES_KEPT_MS);
     this.#samples = [...kept, { at: now, settled, bytes: this.#sum(({ bytes }) => bytes) }];
   }

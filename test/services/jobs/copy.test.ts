@@ -186,11 +186,11 @@ describe('a migration', () => {
     expect(existsSync(join(h.directory, 'a.dzi'))).toBe(false);
   });
 
-  test('a wrong base URL pauses the migration within 20,000 tiles, with the reason', async () => {
-    const h = await harness({ rangeSize: 500 });
+  test('a wrong base URL pauses the migration within twice the tiles it looks at, with the reason', async () => {
+    const h = await harness({ rangeSize: 100, stopAfterTiles: 1000 });
     const wrong = { ...h.definition, name: 'wrong', source: `${h.source.url}/no/such/base` };
     await h.queue.createMigration(wrong);
-    const image = { width: 1600, height: 1600, tileSize: 10, overlap: 0, format: 'jpg' };
+    const image = { width: 1600, height: 1600, tileSize: 30, overlap: 0, format: 'jpg' };
     await h.queue.addImages('wrong', [{ id: 'a', geometry: image }]);
     h.start('tiles');
     const status = await until(
@@ -199,10 +199,11 @@ describe('a migration', () => {
         const now = await h.queue.status('wrong');
         return now?.state === 'paused' && now.tiles.claimed === 0 ? now : null;
       },
-      60_000,
+      20_000,
     );
-    expect(status.tiles.total).toBeGreaterThan(30_000);
-    expect(status.tiles.failed).toBeLessThanOrEqual(20_000);
+    expect(status.tiles.total).toBeGreaterThan(3000);
+    expect(status.tiles.failed).toBeGreaterThanOrEqual(1000);
+    expect(status.tiles.failed).toBeLessThanOrEqual(2000);
     expect(status.tiles.done).toBe(0);
     expect(status.reason).toContain('http-404');
   });

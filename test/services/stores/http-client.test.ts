@@ -189,10 +189,10 @@ describe('time-outs', () => {
       const more = setInterval(() => {
         response.write(Buffer.alloc(MIB, 1));
         if (--left === 0) clearInterval(more);
-      }, 200);
+      }, 600);
     });
     const size = await client.send(
-      { ...get, timeoutMs: 500 },
+      { ...get, timeoutMs: 2000 },
       async (answer) => (await answer.bytes(1e8)).length,
     );
     expect(size).toBe(4 * MIB);
@@ -204,11 +204,13 @@ describe('time-outs', () => {
       request.on('data', (data: Buffer) => {
         got += data.length;
         request.pause();
-        setTimeout(() => request.resume(), 1);
+        setTimeout(() => request.resume(), 4);
       });
       request.on('end', () => response.end());
     });
-    await client.send({ ...put, body: new Uint8Array(24 * MIB), timeoutMs: 250 }, () => undefined);
+    const begun = performance.now();
+    await client.send({ ...put, body: new Uint8Array(24 * MIB), timeoutMs: 1000 }, () => undefined);
+    expect(performance.now() - begun).toBeGreaterThan(1000);
     expect(got).toBe(24 * MIB);
   });
 
