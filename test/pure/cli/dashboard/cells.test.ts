@@ -77,7 +77,8 @@ describe('a line', () => {
       fc.property(anyText.map(clean), fc.integer({ min: 2, max: 40 }), (text, cells) => {
         const lines = wrap(plain(text), cells);
         for (const line of lines) expect(lineWidth(line)).toBeLessThanOrEqual(cells);
-        expect(lines.map(textOf).join('').replaceAll(' ', '')).toBe(text.replaceAll(' ', ''));
+        // Not only ASCII's: a line may end in an em space as well.
+        expect(lines.map(textOf).join('').replace(/\s/gu, '')).toBe(text.replace(/\s/gu, ''));
       }),
       seeded(1000),
     );
