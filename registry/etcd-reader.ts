@@ -9,9 +9,9 @@ import {
   decodeUnit,
 } from './codec.js';
 import type { Entry } from './etcd-calls.js';
+import { KeptTables } from './etcd-kept.js';
 import type { EtcdContext } from './etcd-session.js';
-import { WholeRegistry } from './etcd-whole.js';
-import type { KnownMachine, Machine, ServiceEntry, UnitState } from './model.js';
+import type { ClusterSnapshot, KnownMachine, Machine, ServiceEntry, UnitState } from './model.js';
 import type { RegistryReader } from './registry.js';
 
 /** Keys read in one transaction; etcd allows 128. */
@@ -19,14 +19,24 @@ const BATCH = 100;
 
 /** Reads for the API, each of one revision and no dearer than what it is about; of an etcd that is not ours they are refused. */
 export function reader({ client, identity, keys }: EtcdContext): RegistryReader {
-  const whole = new WholeRegistry(client, keys);
-  identity.onAccepted(() => whole.forget());
+  const whole = new KeptTables(client, keys, keys.root);
+  const allStates = new KeptTables(client, keys, keys.states());
+  for (const kept of [whole, allStates]) identity.onAccepted(() => kept.forget());
 
   async function ours<T extends { readonly revision: number }>(read: () => Promise<T>): Promise<T> {
     const judge = identity.answering();
     const found = await read();
     await judge(found.revision);
     return found;
+  }
+
+  async function readKept(kept: KeptTables, signal: AbortSignal | undefined): Promise<ClusterSnapshot> {
+    try {
+      return await ours(() => kept.read(signal));
+    } catch (error) {
+      kept.forget();
+      throw error;
+    }
   }
 
   /** Entries of single keys at one revision, in order. */
@@ -60,14 +70,7 @@ export function reader({ client, identity, keys }: EtcdContext): RegistryReader 
     );
 
   return {
-    async readAll(signal) {
-      try {
-        return await ours(() => whole.read(signal));
-      } catch (error) {
-        whole.forget();
-        throw error;
-      }
-    },
+    readAll: (signal) => readKept(whole, signal),
 
     async readUnit(name, signal) {
       const first = [
@@ -107,12 +110,8 @@ export function reader({ client, identity, keys }: EtcdContext): RegistryReader 
     },
 
     async readAllStates(signal) {
-      const { entries, revision } = await ours(() => client.list(keys.states(), { signal }));
-      const states = entries.flatMap(({ key, value }): UnitState[] => {
-        const at = keys.parse(key);
-        return at?.kind === 'state' ? [decodeState(at.machine, at.unit, value)] : [];
-      });
-      return { states, revision };
+      const { states, revision } = await readKept(allStates, signal);
+      return { states: [...states.values()].flatMap((rows) => [...rows.values()]), revision };
     },
 
     async readMachines(signal) {

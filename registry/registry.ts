@@ -61,12 +61,12 @@ export interface UnitView {
 }
 
 export interface RegistryReader {
-  /** Everything, at one revision. Cost is that of the whole registry: for lists, never for one unit. */
+  /** Everything, at one revision. Cost is that of the whole registry, the first time: for lists, never for one unit. */
   readAll(signal?: AbortSignal): Promise<ClusterSnapshot>;
   readUnit(name: string, signal?: AbortSignal): Promise<(UnitView & { readonly revision: number }) | null>;
   /** The states of one unit by machine, also after it was destroyed. Cost is that of the machines. */
   readStates(name: string, signal?: AbortSignal): Promise<readonly UnitState[]>;
-  /** Those of all units, by machine, then unit. Cost is that of the states. */
+  /** Those of all units, in no order. Cost is that of the states, the first time. */
   readAllStates(
     signal?: AbortSignal,
   ): Promise<{ readonly states: readonly UnitState[]; readonly revision: number }>;

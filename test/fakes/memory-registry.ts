@@ -2,7 +2,7 @@
  * The registry in memory: one `MemoryCluster` is the shared state, each `client()` is a whole `Registry` as one
  * convoyd has it. It passes the contract suite of the real one. Leases run on the given clock.
  */
-import type { Decision, KnownMachine, UnitState } from '../../registry/model.js';
+import type { Decision, KnownMachine } from '../../registry/model.js';
 import type {
   ClusterView,
   Hold,
@@ -186,8 +186,7 @@ function openClient(tables: MemoryTables, clock: Clock, memory: RegistryMemory):
     async readAllStates(signal) {
       await reach(signal);
       const states = [...tables.snapshot().states.values()].flatMap((rows) => [...rows.values()]);
-      const at = ({ machine, unit }: UnitState): string => `${machine}\0${unit}`;
-      return { states: states.sort((a, b) => (at(a) < at(b) ? -1 : 1)), revision: tables.revision };
+      return { states, revision: tables.revision };
     },
     async readMachines(signal) {
       await reach(signal);

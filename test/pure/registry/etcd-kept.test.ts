@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeKnown } from '../../../registry/codec.js';
 import type { CountedListing, Entry, EtcdClient } from '../../../registry/etcd-calls.js';
-import { WholeRegistry } from '../../../registry/etcd-whole.js';
+import { KeptTables } from '../../../registry/etcd-kept.js';
 import { keysUnder } from '../../../registry/keys.js';
 
 const keys = keysUnder('/convoy/');
@@ -21,16 +21,16 @@ function lab() {
     return new Promise((resolve) => waiting.push(resolve));
   };
   const client = { breaks: 0, list };
-  const whole = new WholeRegistry(client, keys);
+  const kept = new KeptTables(client, keys, keys.root);
   const machines = (revision: number, ...ids: readonly string[]) => ({ revision, ids });
   return {
-    ...{ asked, whole, machines, client },
+    ...{ asked, kept, machines, client },
     answer(entries: readonly Entry[], revision: number, count: number): void {
       waiting.shift()!({ entries, revision, count });
     },
     /** What is read next. */
     async read() {
-      const { revision, known } = await whole.read();
+      const { revision, known } = await kept.read();
       return machines(revision, ...[...known.values()].map(({ id, firstSeen }) => `${id}@${firstSeen}`));
     },
   };
@@ -76,7 +76,7 @@ describe('all is read anew', () => {
   it('when what was read is to be forgotten, be it while more is read', async () => {
     const at = await afterOne();
     const read = at.read();
-    at.whole.forget();
+    at.kept.forget();
     at.answer([], 10, 2);
     await Promise.resolve();
     at.answer([machine('z', 3)], 11, 1);
@@ -88,7 +88,7 @@ describe('all is read anew', () => {
 describe('what was written since is asked for', () => {
   it('and added to what is known, which earlier readers keep as it was', async () => {
     const at = await afterOne();
-    const first = at.whole.read();
+    const first = at.kept.read();
     at.answer([], 10, 2);
     const before = await first;
     const second = at.read();

@@ -4,33 +4,35 @@ import type { Keys } from './keys.js';
 import type { ClusterSnapshot } from './model.js';
 
 /**
- * Reads the whole registry, again and again for less: what was read last is kept, and only what was written since is sent.
- * Deletions show in the number of keys: it is lower than that of those known and created since, and all is read anew then, as
- * after the connection broke: etcd may have been restored meanwhile.
+ * Reads the registry or a table of it, again and again for less: what was read last is kept, and only what was written since is
+ * sent. Deletions show in the number of keys: it is lower than that of those known and created since, and all is read anew then,
+ * as after the connection broke: etcd may have been restored meanwhile.
  */
-export class WholeRegistry {
+export class KeptTables {
   readonly #client: Pick<EtcdClient, 'list' | 'breaks'>;
   readonly #keys: Keys;
+  readonly #prefix: string;
   #known:
     | (Omit<CountedListing, 'entries'> & { readonly tables: Tables; readonly breaks: number })
     | undefined;
 
-  constructor(client: Pick<EtcdClient, 'list' | 'breaks'>, keys: Keys) {
+  /** Of all keys that begin with `prefix`; the other tables of a snapshot are empty. */
+  constructor(client: Pick<EtcdClient, 'list' | 'breaks'>, keys: Keys, prefix: string) {
     this.#client = client;
     this.#keys = keys;
+    this.#prefix = prefix;
   }
 
   /** All at one revision, not older than this call. */
   async read(signal?: AbortSignal): Promise<ClusterSnapshot> {
-    const { root } = this.#keys;
     const { breaks } = this.#client;
     if (this.#known?.breaks === breaks) {
       const since = this.#known.revision;
-      const written = await this.#client.list(root, { signal, since });
+      const written = await this.#client.list(this.#prefix, { signal, since });
       const tables = written.revision < since ? undefined : this.#with(written, breaks);
       if (tables !== undefined) return tables.snapshot();
     }
-    const { entries, ...listing } = await this.#client.list(root, { signal });
+    const { entries, ...listing } = await this.#client.list(this.#prefix, { signal });
     const tables = new Tables(this.#keys, entries, listing.revision);
     this.#known = { ...listing, tables, breaks };
     return tables.snapshot();

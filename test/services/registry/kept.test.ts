@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { byUnit } from '../../../api/wire.js';
 import { openEtcdRegistry } from '../../../registry/etcd-registry.js';
 import type { Registry } from '../../../registry/registry.js';
 import { systemClock } from '../../../runtime/clock.js';
@@ -11,7 +12,7 @@ import { seeded } from '../../support/seed.js';
 import { type TestServer, testEtcd, useGround } from '../../support/services.js';
 import { until } from '../../support/until.js';
 
-const ground = useGround('registry-whole');
+const ground = useGround('registry-kept');
 const UNITS = ['a', 'b', 'c'].map((name) => `${name}.service`);
 
 let etcd: TestServer;
@@ -32,12 +33,12 @@ async function open(
   return registry;
 }
 
-it('reads all, again and again, as one that reads for the first time does', async () => {
+it('reads all, or all states, again and again, as one that reads for the first time does', async () => {
   const [reader, writer] = [await open('all'), await open('all')];
   const session = await writer.join(aMachine('m1'), 600_000);
   let count = 0;
   const step = fc.tuple(
-    fc.constantFrom('submit', 'destroy', 'publish', 'withdraw', 'label', 'read'),
+    fc.constantFrom('submit', 'destroy', 'publish', 'withdraw', 'label', 'read', 'read states'),
     fc.constantFrom(...UNITS),
     fc.constantFrom('x', 'y'),
   );
@@ -48,12 +49,18 @@ it('reads all, again and again, as one that reads for the first time does', asyn
     withdraw: (unit) => session.publish([], [unit]),
     label: (unit) => writer.changeMachine('m1', { metadata: { [unit]: String(++count) } }),
     read: () => reader.readAll(),
+    'read states': () => reader.readAllStates(),
+  };
+  const statesOf = async (registry: Registry) => {
+    const { states, revision } = await registry.readAllStates();
+    return { states: byUnit(states), revision };
   };
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       for (const [does, unit, text] of steps) await take[does]?.(unit, text);
       const first = await open('all');
       expect(await reader.readAll()).toEqual(await first.readAll());
+      expect(await statesOf(reader)).toEqual(await statesOf(first));
       await first.close();
     }),
     seeded(60),
@@ -94,4 +101,28 @@ it('is sent what changed, and all again after a deletion or a lost connection', 
   });
   expect(await cost()).toBeGreaterThan(10_000);
   await view.close();
+});
+
+it('is sent of states alone what changed of them', async () => {
+  let bytes = 0;
+  const reader = await open('states', (count) => {
+    bytes += count;
+  });
+  const writer = await open('states');
+  const session = await writer.join(aMachine('m1'), 600_000);
+  const units = Array.from({ length: 100 }, (_, i) => `u${i}.service`);
+  await session.publish(
+    units.map((unit) => aState('m1', unit)),
+    [],
+  );
+  async function cost(): Promise<number> {
+    const before = bytes;
+    expect((await reader.readAllStates()).states).toHaveLength(units.length);
+    return bytes - before;
+  }
+  expect(await cost()).toBeGreaterThan(10_000);
+  await writer.submitUnit('u1.service', aUnit('x'), 'launched');
+  expect(await cost()).toBeLessThan(200);
+  await session.publish([aState('m1', 'u7.service', 'failed')], []);
+  expect(await cost()).toBeLessThan(600);
 });
