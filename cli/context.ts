@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import { systemClock } from '../runtime/clock.js';
 import type { Context, Terminal } from './command.js';
 
@@ -14,7 +15,8 @@ export function contextOf({ api, ssh, env, fleet, version }: Surroundings): Cont
         process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
       }),
     terminal: { out: terminalOf(process.stdout, env), err: terminalOf(process.stderr, env) },
-    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : null,
+    // Not asked of `process.stdin`, which would open it.
+    ask: isatty(0) && isatty(2) ? ask : null,
     interrupted,
     clock: systemClock(),
     cwd: process.cwd(),

@@ -8,19 +8,26 @@ import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 
 /** What a file of CommonJS is loaded by: not documented, and used by all that make or change code as it is loaded. */
-interface Compiled {
-  exports: object;
+interface Compiled extends NodeJS.Module {
   _compile(code: string, filename: string, ...rest: readonly unknown[]): unknown;
 }
 type Wrapped = (
-  exports: object,
+  exports: unknown,
   require: NodeJS.Require,
-  module: Compiled,
+  module: NodeJS.Module,
   filename: string,
   folder: string,
 ) => unknown;
 
 const CHUNKS = join(import.meta.dirname, '../chunks');
+/** Of Node's own, those that take milliseconds to load, and are not used in every run of what imports them. */
+const LATER = ['node:child_process', 'node:crypto', 'node:tls'];
+
+const requireAny = createRequire(join(CHUNKS, 'any.js'));
+const requireByChunk: NodeJS.Require = Object.assign((name: string): unknown => {
+  if (name.startsWith('./')) return chunk(join(CHUNKS, name));
+  return LATER.includes(name) ? whenUsed(name) : requireAny(name);
+}, requireAny);
 
 const loaded = Module.prototype as unknown as Compiled;
 const compile = loaded._compile;
@@ -29,8 +36,45 @@ loaded._compile = function (code, filename, ...rest) {
   const cachedData = readCache(filename);
   if (cachedData === null) return compile.call(this, code, filename, ...rest);
   const run = new Script(Module.wrap(code), { filename, cachedData }).runInThisContext() as Wrapped;
-  return run.call(this.exports, this.exports, createRequire(filename), this, filename, dirname(filename));
+  return run.call(this.exports, this.exports, requireByChunk, this, filename, CHUNKS);
 };
+
+/** One that another one asks for is where its name says: Node looks for each as if it might be anywhere. */
+function chunk(filename: string): unknown {
+  const { cache } = requireAny;
+  const module = cache[filename] ?? new Module(filename);
+  if (cache[filename] === undefined) {
+    cache[filename] = module;
+    module.filename = filename;
+    try {
+      (module as Compiled)._compile(readFileSync(filename, 'utf8'), filename);
+    } catch (error) {
+      delete cache[filename];
+      throw error;
+    }
+    module.loaded = true;
+  }
+  return module.exports;
+}
+
+/** The module, loaded when something of it is first looked at. */
+function whenUsed(name: string): object {
+  let module: object | undefined;
+  const load = (): object => (module ??= requireAny(name) as object);
+  return new Proxy(
+    {},
+    {
+      get: (_, key) => Reflect.get(load(), key),
+      has: (_, key) => Reflect.has(load(), key),
+      ownKeys: () => Reflect.ownKeys(load()),
+      // A proxy may not call fixed what its target does not have.
+      getOwnPropertyDescriptor: (_, key) => ({
+        ...Reflect.getOwnPropertyDescriptor(load(), key),
+        configurable: true,
+      }),
+    },
+  );
+}
 
 /** null where there is none, and where stacks are told by source maps, which Node's own way alone looks at. */
 function readCache(filename: string): Buffer | null {
