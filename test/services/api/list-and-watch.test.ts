@@ -94,6 +94,7 @@ function watch(shown: Shown, after: number, cuts: readonly number[], stop: Abort
         if (isEnd(frame)) throw new Error(`the stream ended: ${JSON.stringify(frame.data)}`);
         apply(shown, frame.data as Event);
       }
+      stop.removeEventListener('abort', stream.cut);
       lastId = stream.lastId();
     }
   })();
