@@ -41,13 +41,14 @@ export function machinesToReport(
 const NOT_THERE = { ip: '', metadata: {}, apiAddress: '', version: '', bootId: '' };
 
 export function unitToReport(view: UnitView, pending: string | null): UnitReport {
-  const { record, machine, why, states } = view;
+  const { record, machine, why } = view;
   const { unit } = record;
+  const states = sorted(view.states, (state) => state.machine);
   return {
     record: { ...recordReport(record), global: isGlobal(record), options: unit.options },
     machine,
     why,
-    states: sorted(states, (state) => state.machine),
+    states,
     pending,
     reason: pending ?? firstReason(states),
   };
@@ -59,21 +60,25 @@ export function firstReason(states: readonly UnitState[]): string | null {
   return summaries.find((summary) => summary !== '') ?? null;
 }
 
-/** All units by name, as `readUnit` would answer each. */
+/** All units by name, as `readUnit` would answer each, but for the order of their states. */
 export function unitViews(snapshot: ClusterSnapshot): UnitView[] {
   const states = new Map<string, UnitState[]>();
-  for (const state of statesOf(snapshot)) {
-    const ofUnit = states.get(state.unit);
-    if (ofUnit === undefined) states.set(state.unit, [state]);
-    else ofUnit.push(state);
-  }
+  for (const rows of snapshot.states.values())
+    for (const state of rows.values()) {
+      const ofUnit = states.get(state.unit);
+      if (ofUnit === undefined) states.set(state.unit, [state]);
+      else ofUnit.push(state);
+    }
   const records = sorted([...snapshot.units.values()], ({ name }) => name);
   return records.map((record) => viewOf(snapshot, record, states.get(record.name) ?? []));
 }
 
-/** All states by unit, then machine. */
-export function statesOf({ states }: ClusterSnapshot): UnitState[] {
-  return byUnit([...states.values()].flatMap((rows) => [...rows.values()]));
+/** States of units that are there no more, by unit, then machine. */
+export function destroyedStates({ states, units }: ClusterSnapshot): UnitState[] {
+  const left: UnitState[] = [];
+  for (const rows of states.values())
+    for (const state of rows.values()) if (!units.has(state.unit)) left.push(state);
+  return byUnit(left);
 }
 
 /** One unit as `readUnit` would answer it, or null. */

@@ -6,7 +6,7 @@ import type { ApiContext } from './context.js';
 import { pendingWords } from './leader.js';
 import { json, listed, nothing, operation, resource, tagged, taggedAt } from './operation.js';
 import { doesNotHold, generationOf, ifMatching, preconditionOf } from './preconditions.js';
-import { statesOf, unitToReport, unitViews } from './reports.js';
+import { destroyedStates, unitToReport, unitViews } from './reports.js';
 import { type Call, param, type Route, refuse } from './route.js';
 import {
   listOf,
@@ -38,21 +38,18 @@ export function unitRoutes(context: ApiContext): Route[] {
       const snapshot = await registry.readAll(call.signal);
       const isAsked = unitFilter(name);
       const views = unitViews(snapshot).filter(
-        ({ record, ...view }) =>
-          isAsked(record.name) &&
-          (target === undefined || record.target === target) &&
+        (view) =>
+          isAsked(view.record.name) &&
+          (target === undefined || view.record.target === target) &&
           (machine === undefined ||
             view.machine === machine ||
             view.states.some((state) => state.machine === machine)),
       );
       const pending = await pendingWords(context, call, views, snapshot);
       const units = views.map((view) => unitToReport(view, pending(view)));
-      const destroyed = statesOf(snapshot).filter(
+      const destroyed = destroyedStates(snapshot).filter(
         (state) =>
-          !snapshot.units.has(state.unit) &&
-          isAsked(state.unit) &&
-          target === undefined &&
-          (machine === undefined || state.machine === machine),
+          isAsked(state.unit) && target === undefined && (machine === undefined || state.machine === machine),
       );
       return { json: { units, destroyed }, revision: snapshot.revision };
     },

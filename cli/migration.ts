@@ -7,6 +7,7 @@ import { imageLines } from './migration-images.js';
 import { shownMigration } from './migration-json.js';
 import { failureCount, stateWords, statusLines } from './migration-text.js';
 import { statusOf, withQueue } from './queue.js';
+import { sideBySide } from './side-by-side.js';
 import { formatTable } from './table.js';
 import { TEXT_OR_JSON } from './text-or-json.js';
 
@@ -69,12 +70,16 @@ async function eachMigration(
   let code = 0;
   const names = await queue.migrations();
   if (names.length === 0) context.err('There is no migration');
-  for (const name of names) {
-    try {
-      show(await statusOf(queue, name));
-    } catch (error) {
-      if (!(error instanceof ConvoyError) || error.code !== 'lost') throw error;
-      context.err(`convoyctl: ${messageOf(error)}`);
+  const found = await sideBySide(names, (name) =>
+    statusOf(queue, name).catch((error: unknown) => {
+      if (error instanceof ConvoyError && error.code === 'lost') return error;
+      throw error;
+    }),
+  );
+  for (const status of found) {
+    if (!(status instanceof ConvoyError)) show(status);
+    else {
+      context.err(`convoyctl: ${messageOf(status)}`);
       code = 1;
     }
   }

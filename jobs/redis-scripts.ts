@@ -31,7 +31,12 @@ export type Script = keyof typeof SCRIPTS;
  * migration is a function, so that what it changed of the migration's record is written wherever it returns.
  */
 export function loadScripts(): ReadonlyMap<Script, string> {
-  const read = (name: string): string => readFileSync(ownFile(`jobs/scripts/${name}.lua`), 'utf8');
+  const texts = new Map<string, string>();
+  const read = (name: string): string => {
+    const text = texts.get(name) ?? readFileSync(ownFile(`jobs/scripts/${name}.lua`), 'utf8');
+    texts.set(name, text);
+    return text;
+  };
   return new Map(
     (Object.keys(SCRIPTS) as Script[]).map((name) => {
       const text = read(name);

@@ -21,12 +21,12 @@ type Wrapped = (
 
 const CHUNKS = join(import.meta.dirname, '../chunks');
 /** Of Node's own, those that take milliseconds to load, and are not used in every run of what imports them. */
-const LATER = ['node:child_process', 'node:crypto', 'node:tls'];
+const LATER = /^(node:)?(child_process|crypto|tls)$/;
 
 const requireAny = createRequire(join(CHUNKS, 'any.js'));
 const requireByChunk: NodeJS.Require = Object.assign((name: string): unknown => {
   if (name.startsWith('./')) return chunk(join(CHUNKS, name));
-  return LATER.includes(name) ? whenUsed(name) : requireAny(name);
+  return LATER.test(name) ? whenUsed(name) : requireAny(name);
 }, requireAny);
 
 const loaded = Module.prototype as unknown as Compiled;
