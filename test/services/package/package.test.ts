@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -44,6 +44,24 @@ test('every part of the programs can be loaded, also those that few need', () =>
   execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+});
+
+test('what a command does not use of Node is not loaded for it', () => {
+  const tell = join(ground.dir, 'tell.cjs');
+  writeFileSync(tell, "process.on('exit', () => console.log(JSON.stringify(process.moduleLoadList)));");
+  const program = join(ground.dir, 'next/dist/cli/main.js');
+  const loadedFor = (endpoint: string): string[] => {
+    const args = ['--require', tell, program, '--endpoint', endpoint, 'list-machines'];
+    const { stdout } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH },
+    });
+    return ['http', 'child_process', 'crypto', 'tls'].filter((name) =>
+      (JSON.parse(stdout) as string[]).includes(`NativeModule ${name}`),
+    );
+  };
+  expect(loadedFor('unix:///nobody')).toEqual(['http']);
+  expect(loadedFor('https://127.0.0.1:1')).toEqual(['http', 'crypto', 'tls']);
 });
 
 test('the code cache of every part is taken by the Node that built it, and passed by where it is of no use', () => {
