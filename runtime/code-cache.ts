@@ -1,6 +1,7 @@
 /**
- * Begins every built program (`build.js` puts it there): what is loaded from dist/chunks is not compiled any more, as the
- * build has kept V8's byte code of it beside it. V8 refuses what another version of it made, and compiles then.
+ * Begins every built program (`build.js` puts it there), and loads what that has in dist/chunks: found by its name alone, not
+ * compiled any more, as the build has kept V8's byte code of it beside it, and without those of Node's own modules that are
+ * dear until they are used. V8 refuses what another version of it made, and compiles then.
  */
 import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
