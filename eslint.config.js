@@ -21,7 +21,7 @@ const PURE = [
   'units/*.ts',
   'registry/{model,keys,codec,cluster-events}.ts',
   'scheduler/{place,plan,seats,occupancy,absences,lease-bound,rank,decision,transfers,changes,rebalance,explain,departures,waits,candidates,resident,patterns,couplings,planner}.ts',
-  'agent/{desired,reconcile,restart,service-section,service-settings,service-values}.ts',
+  'agent/{desired,ports,reconcile,restart,service-section,service-settings,service-values}.ts',
   'agent/{command,environment-file,fleet-conf,specifiers,words}.ts',
   'agent/supervisor/order.ts',
   'agent/systemd/{states,unit-text}.ts',

@@ -119,9 +119,9 @@ export function startAgent(options: AgentOptions): Agent {
       ...{ CONVOY_API: options.apiForUnits, CONVOY_MACHINE: machine.id, CONVOY_UNIT: name },
       ...(leaseBound ? { CONVOY_FENCE: String(fence) } : {}),
     };
-    if (offers()?.get(name)?.port !== 'auto') return about;
-    const taken = new Set((await manager.list()).map(({ environment: { PORT } }) => Number(PORT)));
-    return { ...about, PORT: String(await choosePort(taken)) };
+    const offered = offers();
+    if (offered?.get(name)?.port !== 'auto') return about;
+    return { ...about, PORT: String(choosePort(name, offered, await manager.list())) };
   }
 
   function offers(): ReadonlyMap<string, Offer> | null {

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { permanent, transient } from '../runtime/errors.js';
+import { identify } from './supervisor/processes.js';
 
 /**
  * Private etcd and Redis under a temporary folder: what `convoyd --dev`, the demo and the tests stand on.
@@ -25,9 +26,10 @@ export interface Ground {
 export const GROUND_MARK = 'CONVOY_GROUND';
 
 /**
- * Reads the pids of what was started, until the pipe ends. Then kills, by pid and until nothing is left: those and what
+ * Reads `PID=START` of what was started, until the pipe ends. Then kills, by pid and until nothing is left: those and what
  * carries the mark in its environment, with all their children and everything in their sessions (a server that sets
- * a process title has written over its environment). Removes the folder last.
+ * a process title has written over its environment). Removes the folder last. A pid that is used again, by a process with
+ * another start time, is a stranger's: where pids end at 32768, that is a matter of minutes.
  */
 const REAPER = `
 started=$(cat | tr '\\n' ' ')
@@ -37,10 +39,13 @@ while :; do
     if grep -zqsxF "${GROUND_MARK}=$1" "$proc/environ"; then marked="$marked \${proc#/proc/}"; fi
   done
   victims=$(cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\\([0-9]*\\) (.*) /\\1 /' | awk -v seeds="$started$marked" -v self=$$ '
-    { state[$1] = $2; parent[$1] = $3; session[$1] = $5 }
+    { state[$1] = $2; parent[$1] = $3; session[$1] = $5; start[$1] = $21 }
     END {
       count = split(seeds, seed)
-      for (i = 1; i <= count; i++) chosen[seed[i]] = 1
+      for (i = 1; i <= count; i++) {
+        split(seed[i], was, "=")
+        if (!(was[1] in start) || was[2] == "" || was[2] == start[was[1]]) chosen[was[1]] = 1
+      }
       do {
         grown = 0
         for (pid in state)
@@ -79,7 +84,8 @@ export function openGround(prefix: string): Ground {
         detached: true,
         env: { ...extra, ...mark },
       });
-      if (child.pid !== undefined) reaper.stdin.write(`${child.pid}\n`);
+      const identity = child.pid === undefined ? null : identify(child.pid);
+      if (identity !== null) reaper.stdin.write(`${identity.pid}=${identity.startTime}\n`);
       return child;
     },
     async close() {

@@ -48,7 +48,8 @@ export function parseMetadata(text: string): Record<string, string> {
   return metadata;
 }
 
-function readText(path: string): string | undefined {
+/** `undefined` where there is no such file. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

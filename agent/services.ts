@@ -2,9 +2,11 @@ import { connect } from 'node:net';
 import type { ServiceEntry } from '../registry/model.js';
 import type { MachineSession } from '../registry/registry.js';
 import type { Clock } from '../runtime/clock.js';
+import { transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import { startLoop } from '../runtime/loop.js';
-import { freePort } from './ground.js';
+import { readText } from './identity.js';
+import { choosePort, localPorts } from './ports.js';
 import { createAttempts } from './session.js';
 import type { ManagedUnit } from './unit-manager.js';
 
@@ -133,13 +135,26 @@ function acceptsConnection(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** Chooses ports for `Port=auto`: free now, and given to no other unit. */
-export function createPortChooser(): (taken: ReadonlySet<number>) => Promise<number> {
-  const given = new Set<number>();
-  return async (taken) => {
-    let port = await freePort();
-    while (taken.has(port) || given.has(port)) port = await freePort();
-    given.add(port);
+/**
+ * Chooses ports for `Port=auto`: no socket of this machine has it, and no other unit that offers a service was given it. Throws
+ * where none is left.
+ */
+export function createPortChooser(): (
+  unit: string,
+  offers: ReadonlyMap<string, Offer>,
+  loaded: readonly ManagedUnit[],
+) => number {
+  const given = new Map<string, number>();
+  return (unit, offers, loaded) => {
+    for (const other of given.keys()) if (!offers.has(other)) given.delete(other);
+    const ofUnits = loaded.map(({ environment: { PORT } }) => Number(PORT));
+    const port = choosePort(new Set([...portsInUse(), ...ofUnits, ...given.values()]), Math.random());
+    if (port === null) throw transient('no port is free for Port=auto');
+    given.set(unit, port);
     return port;
   };
+}
+
+function portsInUse(): number[] {
+  return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => localPorts(readText(table) ?? ''));
 }

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, it, test } from 'vitest';
 import { startRedis } from '../../../agent/ground.js';
 import { useGround } from '../../support/services.js';
 
@@ -29,6 +31,14 @@ PATH='${path}' exec redis-server "$@"
   process.env.PATH = `${dir}:${path}`;
   return { starts: () => readFileSync(starts, 'utf8') };
 }
+
+test('a pid that is used again is a stranger’s, and left alone', async () => {
+  const script = join(import.meta.dirname, 'pid-again-process.ts');
+  const { stdout } = await promisify(execFile)('unshare', [
+    ...['--pid', '--fork', '--mount-proc', '--kill-child', process.execPath, '--import', 'tsx', script],
+  ]);
+  expect(stdout).toMatch(/^(\d+) \1 alive\n$/);
+});
 
 describe('a server whose port was taken before it could listen', () => {
   it('starts on another', async () => {

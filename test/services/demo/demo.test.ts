@@ -101,7 +101,11 @@ test('a migration of one’s own: verified, failures named, nothing left behind'
 test.each(['SIGKILL', 'SIGINT'] as const)('%s in the middle leaves nothing behind', async (signal) => {
   const source = await aSource();
   const demo = startDemo('--source', source.url, '--ids', source.ids);
-  await until('units to run', () => demo.output().includes('$ convoyctl services'), 60_000);
+  const running = until('units to run', () => demo.output().includes('$ convoyctl services'), 60_000);
+  // What it says tells why, where it ends too early or never comes so far.
+  await Promise.race([running, demo.ended.then((code) => expect.fail(`ended with ${code}`))]).catch((error) =>
+    expect.fail(`${error.message}\n${demo.output()}`),
+  );
   expect(marked(demo.temporary).length).toBeGreaterThan(4);
   demo.child.kill(signal);
   await demo.ended;

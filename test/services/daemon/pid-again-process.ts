@@ -1,0 +1,28 @@
+/**
+ * In a pid namespace of its own, whose next pid can be set: a program of a ground ends, a stranger gets its pid, the ground is
+ * closed. Prints the pid, the stranger's, and whether the stranger is `alive` or `dead`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { openGround } from '../../../agent/ground.js';
+import { alive } from '../../support/supervisor.js';
+
+function startWithPid(pid: number): ChildProcess {
+  for (let left = 100; left > 0; left -= 1) {
+    writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+    const child = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
+    if (child.pid === pid) return child;
+    // A thread of this process took it.
+    child.kill('SIGKILL');
+  }
+  throw new Error(`pid ${pid} was not to be had`);
+}
+
+const ground = openGround('convoy-pid-again');
+const short = ground.spawn('short', 'true', []);
+await once(short, 'exit');
+const stranger = startWithPid(short.pid as number);
+await ground.close();
+console.log(short.pid, stranger.pid, alive(stranger.pid as number) ? 'alive' : 'dead');
+stranger.kill('SIGKILL');
