@@ -31,6 +31,8 @@ const TURNOVER = 2;
 const FIRST = 200;
 /** ... save that a plea for mercy is heard as often as this. */
 const MERCY_MS = 500;
+/** In each step. */
+const FADE = 1.005;
 
 interface Member {
   /** Objects in flight. */
@@ -113,7 +115,11 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
       let settled = 0;
       let mercy = 0;
       let isNew = true;
+      /** So many objects still tell of the limit before. */
+      let ramp = 0;
       let naps = NO_NAPS;
+      /** What the stores took for an object at the least, in ms; fades, as they may have become slower for good. */
+      let leastMs = Number.POSITIVE_INFINITY;
 
       const member: Member = {
         most,
@@ -133,6 +139,7 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
         since = clock.steady();
         settled = 0;
         mercy = 0;
+        ramp = 0;
       };
       /** Alone, as workers mostly are with one migration that has work, nothing need be divided at each step. */
       const moved = (): void => {
@@ -177,9 +184,15 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
 
       function adapt(): void {
         const elapsed = clock.steady() - since;
-        const isLong = elapsed >= WINDOW_MS || (isNew && settled >= FIRST);
-        const isDue = isLong && settled >= TURNOVER * limit;
-        if (isDue || (isBegging() && elapsed >= MERCY_MS)) step(elapsed);
+        if (isBegging()) {
+          if (elapsed >= MERCY_MS) step(elapsed);
+        } else if (ramp > 0) {
+          if (settled < ramp) return;
+          begin();
+        } else {
+          const isLong = elapsed >= WINDOW_MS || (isNew && settled >= FIRST);
+          if (isLong && settled >= TURNOVER * limit) step(elapsed);
+        }
       }
 
       function isBegging(): boolean {
@@ -187,15 +200,18 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
       }
 
       function step(elapsed: number): void {
-        const before = limit;
+        const [before, was] = [limit, pace.limit];
         const throttled = mercy / Math.max(1, mercy + settled);
         const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
         const eachMs = (pace.limit * elapsed) / settled;
+        if (sample.saturated) leastMs = Math.min(leastMs * FADE, eachMs);
         pace = adaptPace(pace, sample, member.most);
-        naps = nap === null || !sample.saturated ? NO_NAPS : napsFor(pace.limit, eachMs, member.most);
+        naps =
+          nap === null || !sample.saturated ? NO_NAPS : napsFor(pace.limit, eachMs, leastMs, member.most);
         isNew = false;
         limit = pace.limit + naps.more;
         begin();
+        if (pace.limit !== was) ramp = before;
         if (limit !== before) divide();
       }
 

@@ -60,6 +60,9 @@ function randomOf(seed: number): () => number {
   };
 }
 
+/** No knee: each doubling gives a fifth more, as Swift does of its four processes. */
+const slowlyRising: SimulatedStore = (limit) => ({ rate: 50 * limit ** 0.26 });
+
 describe('the limit', () => {
   test('reaches what latency allows within seconds, and no more than the most', () => {
     const paces = run(latencyBound, 60, { most: 200 });
@@ -90,6 +93,15 @@ describe('the limit', () => {
       settled.push(median(limits(paces)));
     }
     expect(median(settled)).toBeLessThanOrEqual(128);
+  });
+
+  test('in noise of 15 % climbs where each doubling gives a fifth more', () => {
+    const { seed } = seeded();
+    for (let i = 0; i < 20; i++) {
+      const paces = run(slowlyRising, 300, { noise: 0.15, random: randomOf(seed + i), most: 128 });
+      const best = slowlyRising(128).rate;
+      expect(share(slowlyRising, paces.slice(30), best), `round ${i}`).toBeGreaterThan(0.85);
+    }
   });
 
   test('stays below where a store begins to refuse', () => {
@@ -132,21 +144,26 @@ test('one object in trouble is no plea for mercy; an idle pool learns nothing', 
 
 describe('naps', () => {
   test('of a slow store gather several objects, and as many more are in flight', () => {
-    expect(napsFor(8, 80, 128)).toEqual({ ms: 40, more: 4 });
-    expect(napsFor(16, 40, 128)).toEqual({ ms: 20, more: 8 });
-    expect(napsFor(64, 640, 128)).toEqual({ ms: 100, more: 10 });
+    expect(napsFor(8, 80, 80, 128)).toEqual({ ms: 40, more: 4 });
+    expect(napsFor(16, 40, 40, 128)).toEqual({ ms: 20, more: 8 });
+    expect(napsFor(64, 640, 640, 128)).toEqual({ ms: 100, more: 10 });
   });
 
   test('are short where no more may be in flight', () => {
-    expect(napsFor(64, 400, 64)).toEqual({ ms: 10, more: 0 });
-    expect(napsFor(64, 100, 64)).toEqual(NO_NAPS);
+    expect(napsFor(64, 400, 400, 64)).toEqual({ ms: 10, more: 0 });
+    expect(napsFor(64, 100, 100, 64)).toEqual(NO_NAPS);
+  });
+
+  test('are longer there if an object waits in the store behind others', () => {
+    expect(napsFor(64, 400, 100, 64)).toEqual({ ms: 47.5, more: 0 });
+    expect(napsFor(128, 900, 90, 128)).toEqual({ ms: 100, more: 0 });
   });
 
   test('gain nothing of near stores, of single objects, nor of many at once', () => {
-    expect(napsFor(16, 4, 128)).toEqual(NO_NAPS);
-    expect(napsFor(1, 50, 128)).toEqual(NO_NAPS);
-    expect(napsFor(160, 20, 512)).toEqual(NO_NAPS);
-    expect(napsFor(8, Number.POSITIVE_INFINITY, 128)).toEqual(NO_NAPS);
+    expect(napsFor(16, 4, 4, 128)).toEqual(NO_NAPS);
+    expect(napsFor(1, 50, 50, 128)).toEqual(NO_NAPS);
+    expect(napsFor(160, 20, 20, 512)).toEqual(NO_NAPS);
+    expect(napsFor(8, Number.POSITIVE_INFINITY, 50, 128)).toEqual(NO_NAPS);
   });
 
   test('never ask for more in flight than there may be, nor cost more of the time than more in flight make up for', () => {
@@ -158,7 +175,7 @@ describe('naps', () => {
     fc.assert(
       fc.property(cases, ([most, part, eachMs]) => {
         const limit = Math.max(1, Math.floor(part * most));
-        const { ms, more } = napsFor(limit, eachMs, most);
+        const { ms, more } = napsFor(limit, eachMs, eachMs, most);
         expect(limit + more).toBeLessThanOrEqual(most);
         // What an object takes with its naps, for so many more: at most a fortieth is lost, and the half of a place.
         const lost = (eachMs + ms) / (limit + more) / (eachMs / limit) - 1;

@@ -137,6 +137,25 @@ test('the first hundreds of objects show how near a store is: it gets all places
   }
 });
 
+test('a step of the limit is judged when what was in flight before it has ended', async () => {
+  const clock = manualClock();
+  const pool = createTilePools(64, clock).open();
+  const tiles = load(pool, 2_000);
+  const rounds = async (count: number, eachMs: number, atOnce: number): Promise<void> => {
+    for (let round = 0; round < count; round++) {
+      await clock.advance(eachMs);
+      tiles.end(atOnce);
+      await settle();
+    }
+  };
+  await settle();
+  await rounds(25, 40, 8);
+  expect(tiles.running).toHaveLength(16);
+  await rounds(1, 5_000, 8);
+  await rounds(25, 40, 16);
+  expect(tiles.running).toHaveLength(32);
+});
+
 describe('naps', () => {
   /** Each of so many objects takes its time, until the first window is over. */
   async function firstWindow(pool: TilePool, clock: ReturnType<typeof manualClock>, eachMs: number) {
