@@ -20,11 +20,55 @@ export const etcdProtos = {
     build.onLoad({ filter: /^/, namespace }, () => ({
       contents: `import protobuf from 'protobufjs/light.js';
         const root = protobuf.Root.fromJSON(${JSON.stringify(readProtos())});
+        ${readKeysDirectly}
+        readKeysDirectly(root);
         export const loadSync = ${servicesOf}(root, ${JSON.stringify(SERVICES)});`,
       resolveDir: dirname(loader),
     }));
   },
 };
+
+/**
+ * Runs in the programs. A list of a thousand units is 3,000 keys, each with four numbers of 64 bits, which protobufjs makes
+ * objects of, and then strings: here a key is read into what it is for etcd3 at once.
+ */
+function readKeysDirectly(root) {
+  const type = root.lookupType('mvccpb.KeyValue');
+  const none = Buffer.alloc(0);
+
+  /** Of seven bits a byte, the lowest first: 49 bits as a number, and what is beyond. */
+  function decimal(reader) {
+    const { buf } = reader;
+    let [at, low, high, byte] = [reader.pos, 0, 0, 128];
+    for (let scale = 1; byte >= 128 && scale < 2 ** 49; scale *= 128) {
+      byte = buf[at++];
+      low += (byte & 127) * scale;
+    }
+    for (let scale = 1; byte >= 128; scale *= 128) {
+      byte = buf[at++];
+      high += (byte & 127) * scale;
+    }
+    reader.pos = at;
+    return high === 0 ? String(low) : String(BigInt.asIntN(64, (BigInt(high) << 49n) | BigInt(low)));
+  }
+
+  type.decode = (reader, length) => {
+    const end = reader.pos + length;
+    let [key, value, created, modified, version, lease] = [none, none, '0', '0', '0', '0'];
+    while (reader.pos < end) {
+      const tag = reader.uint32();
+      if (tag === 10) key = reader.bytes();
+      else if (tag === 16) created = decimal(reader);
+      else if (tag === 24) modified = decimal(reader);
+      else if (tag === 32) version = decimal(reader);
+      else if (tag === 42) value = reader.bytes();
+      else if (tag === 48) lease = decimal(reader);
+      else reader.skipType(tag & 7);
+    }
+    return { key, create_revision: created, mod_revision: modified, version, value, lease };
+  };
+  type.toObject = (read) => read;
+}
 
 /** Runs in the programs. As @grpc/proto-loader does: services by name, with how to write and read their messages. */
 function servicesOf(root, services) {
