@@ -37,7 +37,7 @@ export function eventRoutes({ registry, clock }: ApiContext): Route[] {
     async handle(call, { query: { after, unit, machine, kind } }) {
       const filter = { isUnit: unit === undefined ? null : unitFilter(unit), machine, kinds: kind };
       const stop = new AbortController();
-      const signal = AbortSignal.any([call.signal, stop.signal]);
+      const signal = AbortSignal.any([call.ending, stop.signal]);
       const changes = registry.openEvents(lastEventId(call) ?? after ?? null, signal);
       return frames(
         changes,

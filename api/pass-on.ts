@@ -39,6 +39,7 @@ export async function passOn(
   if (!apiAddress.startsWith(SCHEME))
     throw unreachable(`machine ${id} answers no requests of other machines: give this command there`);
   const dispatcher = await call.peers.dispatcher();
+  const signal = patient ? call.ending : call.signal;
   try {
     const { statusCode, body } = await dispatcher.request({
       origin: `https://${apiAddress.slice(SCHEME.length)}`,
@@ -47,7 +48,7 @@ export async function passOn(
       headers: { [PASSED_ON]: id, [VOUCHED]: vouchFor(call.caller) },
       headersTimeout: patient ? 0 : ANSWER_MS,
       bodyTimeout: 0,
-      signal: call.signal,
+      signal,
     });
     if (statusCode === WRONG_MACHINE || statusCode === 401) {
       await body.dump();
@@ -59,6 +60,7 @@ export async function passOn(
   } catch (cause) {
     if (cause instanceof ConvoyError) throw cause;
     if (call.signal.aborted) throw aborted('the caller has gone', { cause });
+    if (signal.aborted) throw aborted('convoyd stops', { cause });
     throw whyNot(machine, cause);
   }
 }

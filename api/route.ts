@@ -45,8 +45,10 @@ export interface Call {
   readonly peers: Peers;
   /** Another convoyd sent this on: it is answered here or not at all. */
   readonly passedOn: boolean;
-  /** Fires when the caller has gone or the server stops. */
+  /** Fires when the caller has gone. */
   readonly signal: AbortSignal;
+  /** Fires when the caller has gone or the server stops: for what may never end by itself. */
+  readonly ending: AbortSignal;
 }
 
 /**

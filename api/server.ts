@@ -141,8 +141,8 @@ async function answer(
   let beganAt: number | null = null;
   let isGone = false;
   try {
-    const signal = AbortSignal.any([gone.signal, stopping]);
-    const reply = await dispatch(serving, dialect, request, asked, signal);
+    const signals = { signal: gone.signal, ending: AbortSignal.any([gone.signal, stopping]) };
+    const reply = await dispatch(serving, dialect, request, asked, signals);
     beganAt = serving.clock.steady();
     if ('location' in reply) redirect(response, reply.location);
     else if ('lines' in reply) await sendLines(response, reply, gone.signal);
@@ -186,7 +186,7 @@ async function dispatch(
   dialect: Route['dialect'],
   request: IncomingMessage,
   known: Known,
-  signal: AbortSignal,
+  signals: Pick<Call, 'signal' | 'ending'>,
 ): Promise<Reply | { readonly location: string }> {
   const target = request.url ?? '/';
   const query = target.indexOf('?');
@@ -230,7 +230,7 @@ async function dispatch(
     peers: serving.peers,
     body: async () => body,
     passedOn: caller.through !== undefined || meant !== undefined,
-    signal,
+    ...signals,
   };
   return handler(call);
 }

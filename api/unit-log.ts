@@ -74,7 +74,7 @@ async function readLog(
     const where = asked === '' ? 'anywhere' : `on a machine ${asked}`;
     throw refuse(409, 'not-placed', `unit ${name} is not loaded ${where}`);
   }
-  if (machine === context.machineId) return refusing(context.localLog(name, options, call.signal));
+  if (machine === context.machineId) return refusing(context.localLog(name, options, call.ending));
   if (call.passedOn) throw refuse(409, 'not-placed', `unit ${name} is not on this machine`);
 
   const { machines } = await context.registry.readMachines(call.signal);

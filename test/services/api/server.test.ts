@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, request } from 'undici';
@@ -44,6 +45,38 @@ async function launch(name: string, unit = SLEEP, machines = 1): Promise<void> {
     return states.filter(({ active }) => active === 'active').length === machines;
   });
 }
+
+test.each(['/fleet/v1/state', '/v1/units'])(
+  '%s in hand as the server stops gets its answer',
+  async (path) => {
+    const events = new EventEmitter();
+    const [began, goesOn] = [once(events, 'began'), once(events, 'goes on')];
+    /** Waits as for an etcd, and gives up when it is told to. */
+    const slowly =
+      <T>(read: () => Promise<T>) =>
+      async (signal?: AbortSignal): Promise<T> => {
+        events.emit('began');
+        await goesOn;
+        signal?.throwIfAborted();
+        return read();
+      };
+    const { registry } = fleet;
+    const other = await fleet.serve({
+      registry: {
+        ...registry,
+        readAll: slowly(() => registry.readAll()),
+        readAllStates: slowly(() => registry.readAllStates()),
+      },
+      tcp: [{ host: '127.0.0.1', port: 0, role: 'read' }],
+    });
+    const answer = get(path, other.addresses[0]);
+    await began;
+    const stopped = other.stop();
+    events.emit('goes on');
+    expect(await answer).toMatchObject({ status: 200 });
+    await stopped;
+  },
+);
 
 describe('addresses', () => {
   test('a socket is open to owner and group only', () => {
