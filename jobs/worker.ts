@@ -243,13 +243,17 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
     return null;
   }
 
-  /** Until there is a reason to ask again: time, or a migration is wanted that was not when nothing was found. */
+  /**
+   * Until there is a reason to ask again: time, a migration is wanted that was not when nothing was found, or a claim has
+   * ended that may have barred others (of what may kill a worker it has one at a time).
+   */
   async function rest({ got, except }: Answer & { got: Idle }, signal: AbortSignal): Promise<void> {
     const until = clock.steady() + Math.min(IDLE_MS, Math.max(10, got.dueInMs ?? IDLE_MS));
+    const held = claims.size;
     while (!signal.aborted && clock.steady() < until) {
       await bell.wait(until - clock.steady(), signal);
       const now = unwanted();
-      if (except.some((name) => !now.includes(name))) return;
+      if (claims.size < held || except.some((name) => !now.includes(name))) return;
     }
   }
 

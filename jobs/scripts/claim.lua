@@ -29,6 +29,50 @@ local function show(token, claim)
   return answer
 end
 
+-- What workers may have died of: lost twice with nothing settled, or given out tile by tile.
+local function isSuspect(losses, alone)
+  return alone == 1 or losses >= POISON_LOSSES - 1
+end
+
+local function holdsSuspect(worker)
+  for _, token in ipairs(redis.call('ZRANGE', K.leases, 0, -1)) do
+    if workerOf(token) == worker then
+      local claim = readClaim(token)
+      if isSuspect(claim.losses, claim.alone) then return true end
+    end
+  end
+  return false
+end
+
+-- Takes a range from the front of ready, or nil if none of the first items is for this worker: of suspects it holds one at
+-- most, as what it held beside one that kills would be blamed with it.
+local LOOK_AT = 100
+local function takeRange(lane, worker)
+  local ready, held, aside, range = K[lane .. 'Ready'], nil, {}, nil
+  while not range and #aside < LOOK_AT do
+    local item = redis.call('LPOP', ready)
+    if not item and lane == 'checks' then
+      fillChecks()
+      item = redis.call('LPOP', ready)
+    end
+    if not item then break end
+    local i = unpack36(item)
+    local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
+    if isSuspect(losses, alone) and held == nil then held = holdsSuspect(worker) end
+    if isSuspect(losses, alone) and held then
+      aside[#aside + 1] = item
+    else
+      local size = math.min(left, alone == 1 and 1 or tonumber(get('rangeSize')))
+      if size < left then
+        redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
+      end
+      range = {image = image, cursor = first, ['end'] = first + size, attempt = attempt, losses = losses, alone = alone}
+    end
+  end
+  for index = #aside, 1, -1 do redis.call('LPUSH', ready, aside[index]) end
+  return range
+end
+
 local function give(token, lane, lease, migration)
   fetch('state', 'definition', 'rangeSize', 'limit.requests', 'limit.bytes', 'startedAt', lane .. '.ready',
     lane .. '.claimed')
@@ -50,29 +94,17 @@ local function give(token, lane, lease, migration)
   end
   if state == 'paused' then return {state} end
 
-  local ready = K[lane .. 'Ready']
-  local item = redis.call('LPOP', ready)
-  if not item and lane == 'checks' then
-    fillChecks()
-    item = redis.call('LPOP', ready)
-  end
-  if not item then
+  local claim = takeRange(lane, workerOf(token))
+  if not claim then
     local next = redis.call('ZRANGE', K[lane .. 'Delayed'], 0, 0, 'WITHSCORES')
     if not next[2] then return {'empty'} end
     return {'empty', math.max(0, next[2] - now())}
   end
-  local i = unpack36(item)
-  local image, first, left, attempt, losses, alone = i[1], i[2], i[3], i[4] or 0, i[5] or 0, i[6] or 0
-  local size = math.min(left, alone == 1 and 1 or tonumber(get('rangeSize')))
-  if size < left then
-    redis.call('LPUSH', ready, packItem(image, first + size, left - size, attempt, losses, alone))
-  end
+  local size, time = claim['end'] - claim.cursor, now()
   move(lane, 'ready', -size)
   move(lane, 'claimed', size)
-  local time = now()
   if lane ~= 'checks' and not get('startedAt') then set('startedAt', time) end
-  local claim = {lane = lane, image = image, cursor = first, ['end'] = first + size, attempt = attempt, losses = losses,
-    alone = alone, lease = lease, sequence = 0, migration = migration}
+  claim.lane, claim.lease, claim.sequence, claim.migration = lane, lease, 0, migration
   writeClaim(token, claim)
   redis.call('ZADD', K.leases, time + lease, token)
   return show(token, claim)

@@ -8,19 +8,19 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', time, 'LIMI
   local claim = readClaim(token)
   local lane, image, left = claim.lane, claim.image, claim['end'] - claim.cursor
   local losses = claim.losses + 1
-  local final = state == 'cancelled' or (losses >= POISON_LOSSES and left == 1)
+  local poisonous = losses >= POISON_LOSSES and claim.alone == 1
   local attempt = {first = claim.cursor, count = left, reason = 'worker-died', status = 0, attempt = claim.attempt + 1}
   countLoss(claim)
-  remember(time, lane, image, {attempt}, final, '')
-  if losses < POISON_LOSSES then
-    giveBack(claim, losses, claim.alone)
-  elseif left > 1 then
-    giveBack(claim, 0, 1)
-  else
+  remember(time, lane, image, {attempt}, poisonous or state == 'cancelled', '')
+  if poisonous then
     move(lane, 'claimed', -1)
     fail(lane, image, {attempt}, '')
     if lane == 'tiles' then tilesMoved(image, 0, 1) end
     if lane == 'checks' then checksMoved(image, 1, 1, false, false, nil, false) end
+  elseif losses < POISON_LOSSES then
+    giveBack(claim, losses, claim.alone)
+  else
+    giveBack(claim, 0, 1)
   end
   forgetClaim(token)
   moved = moved + 1

@@ -169,6 +169,58 @@ export function queueClaims(open: OpenQueue): void {
       expect((await status(queue)).tiles).toMatchObject({ done: 8, failed: 1, ready: 0 });
     });
 
+    it.each([1, 3])(
+      'blames nothing that a worker held beside what killed it, in ranges of %i',
+      async (rangeSize) => {
+        const { queue, pass } = await small(open, { rangeSize });
+        const poisonous = 4;
+        let workers = 0;
+        /** A worker takes all it may have, and settles nothing before it dies of the poisonous tile, if it has it. */
+        const live = async (): Promise<q.Claim[]> => {
+          const worker = `worker${++workers}`;
+          const held: q.Claim[] = [];
+          for (;;) {
+            const answer = await queue.claim(request({ token: `${worker}-${held.length}`, leaseMs: SHORT }));
+            if ('kind' in answer) break;
+            held.push(answer);
+          }
+          if (held.some(({ first, end }) => first <= poisonous && poisonous < end)) await pass(SHORT);
+          else
+            for (const { token, first, end } of held)
+              expect(await tell(queue, token, point(1, end, { done: end - first }))).toBe('ended');
+          await queue.reclaim(100);
+          return held;
+        };
+        for (let times = 0; times < 2; times++) expect(await live()).toHaveLength(9 / rangeSize);
+        while ((await status(queue)).tiles.ready > 0) expect(await live()).toHaveLength(1);
+        expect(await all(queue)).toMatchObject([{ first: poisonous, count: 1, reason: 'worker-died' }]);
+        expect((await status(queue)).tiles).toMatchObject({ done: 8, failed: 1, ready: 0 });
+      },
+    );
+
+    it('gives a worker one of those that may kill it, and all others', async () => {
+      const { queue, pass } = await small(open);
+      await add(queue, 'b', SMALL);
+      for (let times = 0; times < 2; times++) {
+        for (let count = 0; count < 2; count++) await claim(queue, { leaseMs: SHORT });
+        await pass(SHORT);
+        await queue.reclaim(100);
+      }
+      await add(queue, 'c', SMALL);
+      const take = async (token: string): Promise<string> => {
+        const answer = await queue.claim(request({ token }));
+        return 'kind' in answer ? answer.why : answer.image.id;
+      };
+      const suspect = await take('one-1');
+      expect(['a', 'b']).toContain(suspect);
+      expect([await take('one-2'), await take('one-3')]).toEqual(['c', 'empty']);
+      expect([suspect, await take('two-1')].sort()).toEqual(['a', 'b']);
+      // What was settled of it clears it.
+      await tell(queue, 'two-1', point(1, 4, { done: 4 }));
+      await tell(queue, 'one-1', point(1, 0, { release: true }));
+      expect(await take('two-2')).toBe(suspect);
+    });
+
     it('keeps counting the attempts of tiles it gives out one by one', async () => {
       const { queue, pass } = await small(open);
       const { token } = await claim(queue);
@@ -180,7 +232,11 @@ export function queueClaims(open: OpenQueue): void {
         if (times < 3) expect(await claim(queue, { leaseMs: SHORT })).toMatchObject({ end: 9, attempt: 1 });
       }
       for (let first = 0; first < 9; first++)
-        expect(await claim(queue)).toMatchObject({ first, end: first + 1, attempt: 1 });
+        expect(await claim(queue, { token: `w${first}-1` })).toMatchObject({
+          first,
+          end: first + 1,
+          attempt: 1,
+        });
     });
 
     it('forgives losses once the cursor has moved', async () => {

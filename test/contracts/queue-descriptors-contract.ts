@@ -108,7 +108,7 @@ export function queueDescriptors(open: OpenQueue): void {
       const { queue, pass } = await small(open, { incomplete: 'publish' });
       const { token } = await claim(queue);
       await tell(queue, token, point(1, 8, { done: 8, release: true }));
-      for (let times = 0; times < 3; times++) {
+      for (let times = 0; times < 6; times++) {
         await claim(queue, { leaseMs: SHORT });
         await pass(SHORT);
         await queue.reclaim(100);

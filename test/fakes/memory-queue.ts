@@ -108,7 +108,7 @@ export class MemoryQueue implements q.WorkQueue {
       if (migration.state === 'cancelled' || migration.isOver(request.lane)) continue;
       open.push(migration);
       if (migration.state === 'paused') continue;
-      const next = this.#nextReady(migration, request.lane);
+      const next = this.#nextReady(migration, request);
       if (next !== null) return this.take(request, name, next.image, next.first, next.end);
     }
     const running = open.filter((migration) => migration.state === 'running');
@@ -128,6 +128,8 @@ export class MemoryQueue implements q.WorkQueue {
     const head = items[0];
     if (head?.state !== 'ready' || items.some((item) => !alike(item, head)))
       throw new Error(`items ${first}..${end} of image ${image} are not ready alike`);
+    if (isSuspect(head) && this.#holdsSuspect(name, request.token))
+      throw new Error('the worker holds a suspect already');
     if (end - first > (head.alone ? 1 : migration.definition.rangeSize)) throw new Error('range too large');
     const held: HeldClaim = {
       migration: name,
@@ -239,18 +241,17 @@ export class MemoryQueue implements q.WorkQueue {
       this.#lose(migration, held);
       this.#claims.delete(token);
       const losses = held.losses + 1;
-      const single = held.end - held.cursor === 1;
-      const final = migration.state === 'cancelled' || (single && losses >= POISON_LOSSES);
+      const poisonous = held.alone && losses >= POISON_LOSSES;
+      const final = migration.state === 'cancelled' || poisonous;
       const failure: Failure = { reason: 'worker-died', status: 0, attempt: held.attempt + 1 };
       const tiles = { first: held.cursor, count: held.end - held.cursor, ...failure };
       const image = migration.images[held.image]!.id;
       migration.remember([{ lane: held.lane, image, ...tiles, final, worker: '' }]);
-      if (losses < POISON_LOSSES) this.#giveBack(held, losses, held.alone);
-      else if (!single) this.#giveBack(held, 0, true);
-      else {
+      if (poisonous) {
         migration.put(held.lane, held.image, held.cursor, held.end, () => ({ state: 'failed', failure }));
         migration.settled(held.lane, held.image);
-      }
+      } else if (losses < POISON_LOSSES) this.#giveBack(held, losses, held.alone);
+      else this.#giveBack(held, 0, true);
       if (migration.state === 'cancelled') migration.drop();
     }
     return moved;
@@ -389,10 +390,11 @@ export class MemoryQueue implements q.WorkQueue {
 
   #nextReady(
     { items, definition }: MemoryMigration,
-    lane: q.Lane,
+    { token, lane }: q.ClaimRequest,
   ): { image: number; first: number; end: number } | null {
+    const full = this.#holdsSuspect(definition.name, token);
     for (const [image, ofImage] of items[lane].entries()) {
-      const first = ofImage.findIndex(({ state }) => state === 'ready');
+      const first = ofImage.findIndex((item) => item.state === 'ready' && !(full && isSuspect(item)));
       const head = ofImage[first];
       if (head?.state !== 'ready') continue;
       const most = first + (head.alone ? 1 : definition.rangeSize);
@@ -401,6 +403,13 @@ export class MemoryQueue implements q.WorkQueue {
       return { image, first, end };
     }
     return null;
+  }
+
+  #holdsSuspect(migration: string, token: string): boolean {
+    return [...this.#claims].some(
+      ([other, held]) =>
+        held.migration === migration && workerOf(other) === workerOf(token) && isSuspect(held),
+    );
   }
 
   #lose(migration: MemoryMigration, { lane, cursor, end }: HeldClaim): void {
@@ -414,6 +423,11 @@ export class MemoryQueue implements q.WorkQueue {
       migration.state === 'cancelled' ? { state: 'dropped' } : { state: 'ready', attempt, losses, alone },
     );
   }
+}
+
+/** What workers may have died of, of which each has one at most. */
+function isSuspect({ losses, alone }: { readonly losses: number; readonly alone: boolean }): boolean {
+  return alone || losses >= POISON_LOSSES - 1;
 }
 
 /** A token is its worker's id and a counter. */

@@ -6,23 +6,27 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { openGround } from '../../../agent/ground.js';
+import { type Identity, identify } from '../../../agent/supervisor/processes.js';
 import { alive } from '../../support/supervisor.js';
 
-function startWithPid(pid: number): ChildProcess {
+/** A stranger with that pid. The kernel's start times are in hundredths of a second: it starts in another one. */
+async function startAgain({ pid, startTime }: Identity): Promise<ChildProcess> {
   for (let left = 100; left > 0; left -= 1) {
     writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
     const child = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
-    if (child.pid === pid) return child;
-    // A thread of this process took it.
+    if (child.pid === pid && identify(pid)?.startTime !== startTime) return child;
+    // A thread of this process took the pid, or it is too early.
     child.kill('SIGKILL');
+    await once(child, 'exit');
   }
   throw new Error(`pid ${pid} was not to be had`);
 }
 
 const ground = openGround('convoy-pid-again');
 const short = ground.spawn('short', 'true', []);
+const identity = identify(short.pid as number);
 await once(short, 'exit');
-const stranger = startWithPid(short.pid as number);
+const stranger = await startAgain(identity as Identity);
 await ground.close();
 console.log(short.pid, stranger.pid, alive(stranger.pid as number) ? 'alive' : 'dead');
 stranger.kill('SIGKILL');
