@@ -15,6 +15,7 @@ import { type Nginx, startNginx } from '../support/stores/nginx.js';
 import { until } from '../support/until.js';
 import { type Figure, inWords, median, ratios, spread } from './support/figures.js';
 import { cpuUse } from './support/processes.js';
+import { profiled, requirePerf, type Shares, whereItGoes } from './support/profile.js';
 import { type Measured, RUNS, section } from './support/section.js';
 import { undisturbed } from './support/steal.js';
 import { manyTimes, type RealTiles, realTiles } from './support/tiles.js';
@@ -38,6 +39,10 @@ interface Measurement {
   readonly warm: Pass;
 }
 
+/** How the last time is carried, with more to it than its own work. */
+type Watch = <T>(pid: number, during: () => Promise<T>) => Promise<T>;
+const unwatched: Watch = (_, during) => during();
+
 /** One after the other. */
 interface Pair {
   readonly ours: Measurement;
@@ -55,6 +60,7 @@ interface Scene {
 }
 
 async function measure(): Promise<Measured> {
+  requirePerf();
   const tiles = await realTiles();
   const ground = openGround('convoy-bench');
   try {
@@ -71,15 +77,24 @@ async function measure(): Promise<Measured> {
     for (let run = 0; run < RUNS; run++)
       pairs.push(
         await undisturbed(async () => {
-          const ours = await worker(scene, queue, redis.url, `copy-${started++}`);
+          const ours = await worker(scene, queue, redis.url, `copy-${started++}`, unwatched);
           clear(destination);
-          const theirs = await bareLoop(scene, loop);
+          const theirs = await bareLoop(scene, loop, unwatched);
           clear(destination);
           return { ours, theirs };
         }),
       );
+    const spent: Shares[] = [];
+    const watch: Watch = async (pid, during) => {
+      const { result, shares } = await profiled(pid, join(ground.dir, 'perf.data'), during);
+      spent.push(shares);
+      return result;
+    };
+    await worker(scene, queue, redis.url, `copy-${started++}`, watch);
+    clear(destination);
+    await bareLoop(scene, loop, watch);
     await queue.close();
-    return { figures: figuresOf(pairs), notes: [notesOf(tiles)] };
+    return { figures: figuresOf(pairs), notes: [whereOf(pairs, spent), notesOf(tiles)] };
   } finally {
     await ground.close();
   }
@@ -101,6 +116,7 @@ async function worker(
   queue: RedisQueue,
   redisUrl: string,
   name: string,
+  watch: Watch,
 ): Promise<Measurement> {
   mkdirSync(join(destination.root, name));
   await queue.createMigration({
@@ -131,7 +147,7 @@ async function worker(
     const each = tiles.keys.length;
     const cold = await reached(each);
     const before = await reached(each * (TIMES - 1));
-    const after = await reached(each * TIMES);
+    const after = await watch(child.pid!, () => reached(each * TIMES));
     count(destination, name, each * TIMES);
     const warm = {
       tiles: after.tiles - before.tiles,
@@ -164,7 +180,11 @@ async function builtLoop({ ground, tiles }: Scene): Promise<string> {
   return outfile;
 }
 
-async function bareLoop({ ground, tiles, source, destination }: Scene, file: string): Promise<Measurement> {
+async function bareLoop(
+  { ground, tiles, source, destination }: Scene,
+  file: string,
+  watch: Watch,
+): Promise<Measurement> {
   const began = performance.now();
   const child = spawn(process.execPath, [file, `${source.url}/dzis`, join(ground.dir, 'keys')], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -185,7 +205,7 @@ async function bareLoop({ ground, tiles, source, destination }: Scene, file: str
       cpuSeconds: cpuOf(child),
     };
     for (let time = 1; time < TIMES - 1; time++) await carry(String(time));
-    return { cold, warm: await carry(String(TIMES - 1)) };
+    return { cold, warm: await watch(child.pid!, () => carry(String(TIMES - 1))) };
   } finally {
     await ended(child);
   }
@@ -195,10 +215,13 @@ function cpuOf({ pid = 0 }: ChildProcess): number {
   return [...cpuUse([pid]).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
 }
 
+/** Of each run, client CPU seconds for 10,000 tiles. */
+function cpu(side: readonly Measurement[]): number[] {
+  return side.map(({ warm }) => (warm.cpuSeconds / warm.tiles) * 10_000);
+}
+
 function figuresOf(pairs: readonly Pair[]): Figure[] {
   const [ours, theirs] = [pairs.map((pair) => pair.ours), pairs.map((pair) => pair.theirs)];
-  const cpu = (side: readonly Measurement[]): number[] =>
-    side.map(({ warm }) => (warm.cpuSeconds / warm.tiles) * 10_000);
   const compare = (
     what: string,
     of: (measurement: Measurement) => number,
@@ -228,6 +251,14 @@ function figuresOf(pairs: readonly Pair[]): Figure[] {
       ...{ target: { atMost: 1.7 }, beside: `Convoy ${spread(cpu(ours), 's')}` },
     },
   ];
+}
+
+/** By one more pair of runs, beside a profiler. */
+function whereOf(pairs: readonly Pair[], [ours, theirs]: readonly Shares[]): string {
+  return whereItGoes('where the client’s CPU goes, 10,000 tiles, by `perf` in one more pair of runs', [
+    { name: 'Convoy', seconds: median(cpu(pairs.map((pair) => pair.ours))), shares: ours! },
+    { name: 'bare loop', seconds: median(cpu(pairs.map((pair) => pair.theirs))), shares: theirs! },
+  ]);
 }
 
 function notesOf({ folder, keys }: RealTiles): string {
