@@ -320,3 +320,19 @@ test('a worker told to stop finishes what is in flight and gives the rest back',
   expect(tiles.done + tiles.ready).toBe(tiles.total);
   expect(reclaimed).toBe(0);
 });
+
+test('a worker takes the next of the tiles that may kill it as soon as one is settled', async () => {
+  const h = await harness({ rangeSize: 1000 });
+  await plan(h, 'a');
+  for (let times = 1; times <= 3; times++) {
+    await h.queue.claim({ token: `lost${times}-1`, lane: 'tiles', leaseMs: 1 });
+    await until('the claim to be lost', async () => (await h.queue.reclaim(1)) === 1);
+  }
+  h.start('tiles');
+  // Were it asleep between two of them as it is where there is nothing to do, it would take most of a minute.
+  await until(
+    'all tiles to be copied',
+    async () => (await h.queue.status('m'))?.tiles.done === keysOf('a', IMAGE).length - 1,
+    20_000,
+  );
+});
