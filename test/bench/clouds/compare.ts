@@ -15,6 +15,8 @@ import { rclone } from './rclone.js';
 const TRANSFERS = [8, 16, 32, 64, 128];
 /** Images after which rclone's start and its asking for every object are over. */
 const FIRST = 2;
+/** And of ours at the end, when fewer and fewer are in flight: in the difference of two runs of rclone neither end is counted. */
+const LAST = 1;
 
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
 
@@ -26,9 +28,9 @@ export interface Way {
   readonly source: Place;
   /** A place of its own, whose container is not there yet; with the credentials of all others. */
   readonly destination: () => Promise<Place>;
-  /** Whose CPU time tells whether the store is the limit. */
-  readonly store: { readonly name: string; readonly pids: () => readonly number[] };
-  /** Copied in each run: what is beyond the first `FIRST` of them is compared. */
+  /** Whose CPU time tells whether the stores are the limit. */
+  readonly servers: readonly { readonly name: string; readonly pids: () => readonly number[] }[];
+  /** Copied in each run: what is beyond the first `FIRST` of them is compared, of ours without the last `LAST`. */
   readonly images: Images;
   /** What our worker copies before the first run. */
   readonly before: Images;
@@ -42,8 +44,8 @@ export interface Way {
 
 interface Whole extends Usage {
   readonly tiles: number;
-  /** CPU time of the store meanwhile. */
-  readonly storeSeconds: number;
+  /** CPU time of each server meanwhile. */
+  readonly serverSeconds: readonly number[];
 }
 
 /** What further tiles need, when all has begun. */
@@ -66,7 +68,8 @@ export interface Compared {
 
 /** Finds rclone's best number of transfers, then lets both copy the same in turns. */
 export async function compare(bench: Bench, way: Way): Promise<Compared> {
-  const { name, source, store, images, fewer } = way;
+  const { name, source, servers, images, fewer } = way;
+  const serversNow = (): number[] => servers.map(({ pids }) => cpuSecondsOf(pids()));
 
   async function created(): Promise<Place> {
     const to = await way.destination();
@@ -76,11 +79,11 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
 
   async function theirs(transfers: number, copied: Images): Promise<Whole> {
     const to = await created();
-    const before = cpuSecondsOf(store.pids());
+    const before = serversNow();
     const usage = await rclone(bench.ground, source.remote, to.remote, keysOf(copied), transfers);
     return told({
       ...{ ...usage, tiles: keysOf(copied).length },
-      storeSeconds: cpuSecondsOf(store.pids()) - before,
+      serverSeconds: differences(before, serversNow()),
     });
   }
 
@@ -96,21 +99,23 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
     };
   }
 
-  /** Of `copied`, beyond the first `FIRST`. */
+  /** Of `copied`, between the first `FIRST` and the last `LAST`. */
   async function ourRun(worker: OurWorker, to: Place, copied: Images): Promise<Run> {
     const began: Mark = { done: 0, ms: performance.now(), cpuSeconds: worker.cpuSeconds() };
-    const before = cpuSecondsOf(store.pids());
-    const [first, all] = await worker.copy(source, to, copied, [copied.slice(0, FIRST), copied]);
+    const before = serversNow();
+    const parts = [copied.slice(0, FIRST), copied.slice(0, -LAST), copied];
+    const [first, last, all] = await worker.copy(source, to, copied, parts);
     const whole = told({
       ...{ seconds: (all!.ms - began.ms) / 1000, cpuSeconds: all!.cpuSeconds - began.cpuSeconds },
-      ...{ tiles: all!.done, storeSeconds: cpuSecondsOf(store.pids()) - before },
+      ...{ tiles: all!.done, serverSeconds: differences(before, serversNow()) },
     });
-    return { ...paceBetween(first!, all!), whole };
+    return { ...paceBetween(first!, last!), whole };
   }
 
   function told(whole: Whole): Whole {
+    const used = servers.map(({ name }, i) => `${name} ${inWords(whole.serverSeconds[i]!)} s`).join(', ');
     console.log(
-      `  ${whole.tiles} tiles: ${inWords(rateOf(whole))} /s, CPU ${inWords(whole.cpuSeconds)} s, ${store.name} ${inWords(whole.storeSeconds)} s of ${inWords(whole.seconds)}`,
+      `  ${whole.tiles} tiles: ${inWords(rateOf(whole))} /s, CPU ${inWords(whole.cpuSeconds)} s, ${used} of ${inWords(whole.seconds)}`,
     );
     return whole;
   }
@@ -143,7 +148,7 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
 }
 
 function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
-  const { name, store, images, rateAtLeast, cpuAtMost } = way;
+  const { name, servers, images, rateAtLeast, cpuAtMost } = way;
   const [us, them] = [runs.map(({ ours }) => ours), runs.map(({ theirs }) => theirs)];
   const both = (of: (run: Run) => number): readonly [number[], number[]] => [us.map(of), them.map(of)];
   const beside = (of: (run: Run) => number, unit: string, ofWhole: (whole: Whole) => number): string => {
@@ -151,10 +156,15 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
     const theirStart = median(them.map(({ whole }) => ofWhole(whole)));
     return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; from the start on ${inWords(ofWhole(start))} to ${inWords(theirStart)}`;
   };
-  const storeOf = (side: readonly Run[]): string => {
-    const perTile = median(side.map(({ whole }) => (whole.storeSeconds / whole.tiles) * 1000));
-    const cores = median(side.map(({ whole }) => whole.storeSeconds / whole.seconds));
-    return `${inWords(perTile)} ms a tile and ${inWords(cores)} cores`;
+  /** What a tile cost the machine's processors, in ms, by whom. */
+  const shares = (side: readonly Run[], client: string): string => {
+    const perTile = (of: (whole: Whole) => number): string =>
+      inWords(median(side.map(({ whole }) => (of(whole) / whole.tiles) * 1000)));
+    const parts = servers.map((server, i) => `${server.name} ${perTile((whole) => whole.serverSeconds[i]!)}`);
+    const all = ({ cpuSeconds, serverSeconds }: Whole): number =>
+      serverSeconds.reduce((sum, seconds) => sum + seconds, cpuSeconds);
+    const cores = inWords(median(side.map(({ whole }) => all(whole) / whole.seconds)));
+    return `${parts.join(', ')}, ${client} ${perTile(({ cpuSeconds }) => cpuSeconds)}, in all ${perTile(all)} (${cores} cores)`;
   };
   return {
     figures: [
@@ -173,7 +183,7 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
         ),
       },
     ],
-    note: `${name}: ${keysOf(images).length} tiles a run without the first ${keysOf(images.slice(0, FIRST)).length}, ours by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ${store.name} needed ${storeOf(us)} under Convoy, ${storeOf(them)} under rclone.`,
+    note: `${name}: ${keysOf(images).length} tiles a run without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us, 'itself')}; with rclone ${shares(them, 'itself')}.`,
   };
 }
 
@@ -231,6 +241,10 @@ export async function createContainer(place: Place): Promise<void> {
   const store = await openDestination(place.location, { log: silentLog, env: forSide('DESTINATION', place) });
   await store.createContainer();
   await store.close();
+}
+
+function differences(before: readonly number[], after: readonly number[]): number[] {
+  return after.map((seconds, i) => seconds - before[i]!);
 }
 
 function rateOf({ tiles, seconds }: Whole): number {

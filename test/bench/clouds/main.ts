@@ -30,6 +30,7 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   const measureWay = async (way: Way): Promise<void> => void done.push(await compare(bench, way));
 
   let azurite: Azurite | null = null;
+  const azuriteServer = { name: 'Azurite', pids: () => (azurite === null ? [] : [azurite.pid]) };
   const azuritePort = await freePort();
   const another = async (): Promise<Azurite> => {
     if (azurite !== null) await ended(azurite.pid);
@@ -38,13 +39,13 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   };
   await measureWay({
     ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 6), before: images.slice(0, 12), fewer: images.slice(0, 2) },
+    ...{ images: images.slice(0, 7), before: images.slice(0, 12), fewer: images.slice(0, 2) },
     destination: async () => onAzurite(await another(), container()),
-    store: { name: 'Azurite', pids: () => (azurite === null ? [] : [azurite.pid]) },
+    servers: [azuriteServer],
   });
 
   const swift = await startSwift(ground, { headsTellLength: true });
-  const swiftStore = { name: 'Swift', pids: () => pidsNaming(join(ground.dir, 'swift')) };
+  const swiftServer = { name: 'Swift', pids: () => pidsNaming(join(ground.dir, 'swift')) };
   const fewer = images.slice(0, 1);
   const held = images.slice(0, 10);
   const full = onAzurite(await another(), container());
@@ -52,13 +53,15 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   await copyOurselves(bench, http, full, held);
   await measureWay({
     ...{ name: 'Azurite -> Swift', source: full, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 4), before: held, fewer },
-    ...{ destination: async () => onSwift(swift, container()), store: swiftStore },
+    ...{ images: images.slice(0, 6), before: held, fewer },
+    destination: async () => onSwift(swift, container()),
+    servers: [azuriteServer, swiftServer],
   });
   await measureWay({
     ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3 },
-    ...{ images: images.slice(0, 5), before: images.slice(0, 10), fewer },
-    ...{ destination: async () => onS3(swift, container()), store: swiftStore },
+    ...{ images: images.slice(0, 6), before: images.slice(0, 10), fewer },
+    destination: async () => onS3(swift, container()),
+    servers: [swiftServer],
   });
   await queue.close();
   return done;

@@ -60,8 +60,10 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** No knee: each doubling gives a fifth more, as Swift does of its four processes. */
-const slowlyRising: SimulatedStore = (limit) => ({ rate: 50 * limit ** 0.26 });
+/** No knee: each doubling gives 2^rise times as much. */
+const slowlyRising =
+  (rise: number): SimulatedStore =>
+  (limit) => ({ rate: 50 * limit ** rise });
 
 describe('the limit', () => {
   test('reaches what latency allows within seconds, and no more than the most', () => {
@@ -92,15 +94,18 @@ describe('the limit', () => {
       expect(share(store, paces, store(256).rate), `round ${i}`).toBeGreaterThan(0.8);
       settled.push(median(limits(paces)));
     }
-    expect(median(settled)).toBeLessThanOrEqual(128);
+    expect(median(settled)).toBeLessThan(200);
   });
 
-  test('in noise of 15 % climbs where each doubling gives a fifth more', () => {
+  test.each([
+    { gain: 'a fifth, as of Swift', rise: 0.26, noise: 0.15 },
+    { gain: 'a twelfth, hardly less than its s3api', rise: 0.115, noise: 0.05 },
+  ])('climbs where each doubling gives $gain, in noise of $noise', ({ rise, noise }) => {
     const { seed } = seeded();
+    const store = slowlyRising(rise);
     for (let i = 0; i < 20; i++) {
-      const paces = run(slowlyRising, 300, { noise: 0.15, random: randomOf(seed + i), most: 128 });
-      const best = slowlyRising(128).rate;
-      expect(share(slowlyRising, paces.slice(30), best), `round ${i}`).toBeGreaterThan(0.85);
+      const paces = run(store, 300, { noise, random: randomOf(seed + i), most: 128 });
+      expect(share(store, paces.slice(30), store(128).rate), `round ${i}`).toBeGreaterThan(0.85);
     }
   });
 
