@@ -12,7 +12,8 @@ import { RedisQueue } from '../../jobs/redis-queue.js';
 import { program } from '../support/programs.js';
 import { askOver } from '../support/unix-get.js';
 import { openFleet } from './agents/fleet.js';
-import { type Figure, median, ratios } from './support/figures.js';
+import { profilingTo, steadyMicroseconds, timeIn } from './support/cpu-profile.js';
+import { type Figure, inWords, median, ratios } from './support/figures.js';
 import { runToEnd, type Usage } from './support/run-to-end.js';
 import { RUNS, section } from './support/section.js';
 import { undisturbed } from './support/steal.js';
@@ -25,6 +26,14 @@ const ASK_EACH_MS = 5;
 const READY_WITHIN_MS = 30_000;
 /** One is over in a few ticks of the kernel's account. */
 const STARTS = 20;
+/** Where a convoyd spends its first list: by functions of its own, of grpc-js and of V8. */
+const FIRST_LIST = new Map([
+  ['(idle)', 'waiting for convoyctl and etcd'],
+  ['(garbage collector)', 'collecting garbage'],
+  ['responseDeserialize', "reading etcd's answer"],
+  ['Tables', 'decoding its records'],
+  ['explainPending', 'explaining what waits, as it cannot ask the leader here'],
+]);
 const LISTS = [
   ...['list-units', 'list-units -o wide', 'list-units -o json', 'list-unit-files', 'list-unit-files -o wide'],
   ...['list-machines', 'services', 'migration list'],
@@ -32,12 +41,15 @@ const LISTS = [
 
 const ground = openGround('convoy-bench');
 try {
-  await section('start-up', async () => ({
-    figures: [...(await measureHelp()), ...(await measureLists()), await measureConvoyd()],
-    notes: [
+  await section('start-up', async () => {
+    const help = await measureHelp();
+    const lists = await measureLists();
+    const notes = [
       `Each value is the median of ${STARTS} starts, in turns with \`node -e 0\` where there is a ratio. Lists: ${UNITS.toLocaleString('en')} launched units on ${MACHINES} machines, told by the convoyd that leads, ${MIGRATIONS} migrations in Redis; from the start of the process to its end. convoyd: from its start to \`/readyz\` saying 200, with etcd up, a new machine each time. All have no environment but PATH and what the line needs.`,
-    ],
-  }));
+      lists.note,
+    ];
+    return { figures: [...help, ...lists.figures, await measureConvoyd()], notes };
+  });
 } finally {
   await ground.close();
 }
@@ -69,7 +81,7 @@ async function measureHelp(): Promise<Figure[]> {
   });
 }
 
-async function measureLists(): Promise<Figure[]> {
+async function measureLists(): Promise<{ readonly figures: readonly Figure[]; readonly note: string }> {
   const redis = await startRedis(ground);
   const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 30_000 });
   for (let at = 0; at < MIGRATIONS; at++)
@@ -96,6 +108,7 @@ async function measureLists(): Promise<Figure[]> {
       first.push((await listed('list-unit-files', convoyd.socket)).seconds * 1000);
       await convoyd.end();
     }
+    const note = await profileFirst(fleet.etcdUrl, (socket) => listed('list-unit-files', socket));
     const leader = fleet.socket(1);
     // Its first, which is told apart.
     await listed('list-unit-files', leader);
@@ -112,7 +125,7 @@ async function measureLists(): Promise<Figure[]> {
         cpu[at]?.push(typical(starts).cpuSeconds * 1000);
       }
     const limit = { unit: 'ms', target: { atMost: 200 } };
-    return [
+    const figures = [
       ...LISTS.map((list, at) => ({
         ...{ what: `\`convoyctl ${list}\``, values: times[at] ?? [], ...limit },
         beside: `CPU ${Math.round(median(cpu[at] ?? []))} ms`,
@@ -125,9 +138,23 @@ async function measureLists(): Promise<Figure[]> {
         ...{ ...limit, beside: 'it reads the whole registry, and later what was written since' },
       },
     ];
+    return { figures, note };
   } finally {
     await fleet.close();
   }
+}
+
+/** Where one more convoyd spends its first list, in words. */
+async function profileFirst(etcd: string, list: (socket: string) => Promise<Usage>): Promise<string> {
+  const folder = join(ground.dir, 'profile');
+  const convoyd = await startConvoyd(etcd, 'profiled', profilingTo(folder));
+  const from = steadyMicroseconds();
+  const { cpuSeconds } = await list(convoyd.socket);
+  const to = steadyMicroseconds();
+  await convoyd.end();
+  const times = [...timeIn(folder, [from, to], FIRST_LIST, 'all else')].sort(([, a], [, b]) => b - a);
+  const parts = times.map(([place, ms]) => `${place} ${inWords(ms)}`).join(', ');
+  return `The first list of one more convoyd, under V8's profiler: ${inWords((to - from) / 1000)} ms, of which convoyctl needed ${inMs(cpuSeconds)} ms of CPU itself; convoyd's main thread spent them with, in ms: ${parts}. All of it is code that runs for the first time.`;
 }
 
 async function measureConvoyd(): Promise<Figure> {
@@ -164,13 +191,24 @@ interface StartedConvoyd {
 }
 
 /** A new machine's. */
-async function startConvoyd(etcd: string, name: string): Promise<StartedConvoyd> {
+async function startConvoyd(
+  etcd: string,
+  name: string,
+  nodeOptions: readonly string[] = [],
+): Promise<StartedConvoyd> {
   const dir = join(ground.dir, `convoyd-${name}`);
   for (const folder of ['run', 'state', 'root']) mkdirSync(join(dir, folder), { recursive: true });
   const began = performance.now();
   const since = (): number => performance.now() - began;
   const args = [
-    ...[program('agent/daemon-main.js'), '--etcd', etcd, '--machine-id', randomUUID().replaceAll('-', '')],
+    ...[
+      ...nodeOptions,
+      program('agent/daemon-main.js'),
+      '--etcd',
+      etcd,
+      '--machine-id',
+      randomUUID().replaceAll('-', ''),
+    ],
     ...['--public-ip', '127.0.0.1', '--run-dir', join(dir, 'run'), '--state-dir', join(dir, 'state')],
     ...['--unit-manager', 'supervisor', '--unit-root', join(dir, 'root'), '--peer-listen', '127.0.0.1:0'],
   ];

@@ -13,9 +13,10 @@ import type { Place } from './places.js';
 import { rclone } from './rclone.js';
 
 const TRANSFERS = [8, 16, 32, 64, 128];
-/** Images after which rclone's start and its asking for every object are over. */
+/** Images after which rclone's start and its asking for every object are over; in the difference of two runs its end is not counted. */
 const FIRST = 2;
-/** And of ours at the end, when fewer and fewer are in flight: in the difference of two runs of rclone neither end is counted. */
+/** After which of ours the number of objects in flight has climbed, and those at the end, when it falls. */
+const CLIMB = 4;
 const LAST = 1;
 
 export type Bench = Pick<ImportRun, 'ground' | 'queue' | 'redisUrl'>;
@@ -30,7 +31,7 @@ export interface Way {
   readonly destination: () => Promise<Place>;
   /** Whose CPU time tells whether the stores are the limit. */
   readonly servers: readonly { readonly name: string; readonly pids: () => readonly number[] }[];
-  /** Copied in each run: what is beyond the first `FIRST` of them is compared, of ours without the last `LAST`. */
+  /** Copied in each run: of rclone's, what is beyond the first `FIRST`, of ours, between the first `CLIMB` and the last `LAST`. */
   readonly images: Images;
   /** What our worker copies before the first run. */
   readonly before: Images;
@@ -99,11 +100,11 @@ export async function compare(bench: Bench, way: Way): Promise<Compared> {
     };
   }
 
-  /** Of `copied`, between the first `FIRST` and the last `LAST`. */
+  /** Of `copied`, between the first `CLIMB` and the last `LAST`. */
   async function ourRun(worker: OurWorker, to: Place, copied: Images): Promise<Run> {
     const began: Mark = { done: 0, ms: performance.now(), cpuSeconds: worker.cpuSeconds() };
     const before = serversNow();
-    const parts = [copied.slice(0, FIRST), copied.slice(0, -LAST), copied];
+    const parts = [copied.slice(0, CLIMB), copied.slice(0, -LAST), copied];
     const [first, last, all] = await worker.copy(source, to, copied, parts);
     const whole = told({
       ...{ seconds: (all!.ms - began.ms) / 1000, cpuSeconds: all!.cpuSeconds - began.cpuSeconds },
@@ -183,7 +184,7 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
         ),
       },
     ],
-    note: `${name}: ${keysOf(images).length} tiles a run without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us, 'itself')}; with rclone ${shares(them, 'itself')}.`,
+    note: `${name}: ${keysOf(images).length} tiles a run; rclone's without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the first ${keysOf(images.slice(0, CLIMB)).length}, while the number in flight climbs, and the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us, 'itself')}; with rclone ${shares(them, 'itself')}.`,
   };
 }
 

@@ -39,7 +39,7 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   };
   await measureWay({
     ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 7), before: images.slice(0, 12), fewer: images.slice(0, 2) },
+    ...{ images: images.slice(0, 8), before: images.slice(0, 12), fewer: images.slice(0, 2) },
     destination: async () => onAzurite(await another(), container()),
     servers: [azuriteServer],
   });
@@ -53,13 +53,13 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   await copyOurselves(bench, http, full, held);
   await measureWay({
     ...{ name: 'Azurite -> Swift', source: full, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 6), before: held, fewer },
+    ...{ images: images.slice(0, 8), before: held, fewer },
     destination: async () => onSwift(swift, container()),
     servers: [azuriteServer, swiftServer],
   });
   await measureWay({
     ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3 },
-    ...{ images: images.slice(0, 6), before: images.slice(0, 10), fewer },
+    ...{ images: images.slice(0, 8), before: images.slice(0, 10), fewer },
     destination: async () => onS3(swift, container()),
     servers: [swiftServer],
   });

@@ -4,6 +4,7 @@ import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { type ImageGeometry, type MigrationDefinition, NO_LIMIT } from '../../../jobs/work-queue.js';
 import { createWorker, type Worker, type WorkerOptions, type WorkerOutcome } from '../../../jobs/worker.js';
 import { systemClock } from '../../../runtime/clock.js';
+import { kindOf } from '../../../runtime/errors.js';
 import { type Log, silentLog } from '../../../runtime/log.js';
 import { inspect } from '../../support/queue-inspector.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
@@ -28,6 +29,16 @@ interface Running {
   readonly stop: () => Promise<WorkerOutcome>;
 }
 
+/** null: Redis is away, or not quite back. */
+async function answered<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (kindOf(error) === 'transient') return null;
+    throw error;
+  }
+}
+
 let servers = 0;
 
 async function bench() {
@@ -36,7 +47,7 @@ async function bench() {
   const hear = (_: object, message: string): void => void said.push(message);
   const log: Log = { ...silentLog, info: hear, warn: hear, error: hear, child: () => log };
   const open = (): RedisQueue => {
-    const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 500 });
+    const queue = new RedisQueue({ locate: async () => redis.url, timeoutMs: 2_000 });
     closers.push(() => queue.close());
     return queue;
   };
@@ -77,13 +88,15 @@ async function bench() {
     closers.push(stop);
     return { worker, ended, stop };
   };
-  /** As the programs do, ranges are reclaimed meanwhile. */
+  /** As the programs do, ranges are reclaimed meanwhile, and a Redis that has just come back may be slow to answer. */
   const copied = (name: string) =>
     until(
       `${name} to be copied`,
       async () => {
-        await queue.reclaim(100);
-        const status = await queue.status(name);
+        const status = await answered(async () => {
+          await queue.reclaim(100);
+          return queue.status(name);
+        });
         return status !== null && status.tiles.done === status.tiles.total ? status : null;
       },
       60_000,
@@ -97,7 +110,7 @@ test('a pause survives a restart of Redis and of the workers, and so does a resu
   const first = b.start();
   await underWay(b);
   await b.queue.pause('m', 'maintenance');
-  const claims = () => until('Redis to answer', () => b.queue.status('m').catch(() => null));
+  const claims = () => until('Redis to answer', () => answered(() => b.queue.status('m')));
   await until('the claims to be given back', async () => (await claims()).tiles.claimed === 0);
   await b.redis.kill();
   await b.redis.restart();
