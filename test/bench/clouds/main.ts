@@ -39,27 +39,26 @@ async function measure(ground: Ground): Promise<readonly Compared[]> {
   };
   await measureWay({
     ...{ name: 'http -> Azurite', source: http, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 8), before: images.slice(0, 12), fewer: images.slice(0, 2) },
+    ...{ images: images.slice(0, 8), before: images.slice(0, 12) },
     destination: async () => onAzurite(await another(), container()),
     servers: [azuriteServer],
   });
 
   const swift = await startSwift(ground, { headsTellLength: true });
   const swiftServer = { name: 'Swift', pids: () => pidsNaming(join(ground.dir, 'swift')) };
-  const fewer = images.slice(0, 1);
   const held = images.slice(0, 10);
   const full = onAzurite(await another(), container());
   await createContainer(full);
   await copyOurselves(bench, http, full, held);
   await measureWay({
     ...{ name: 'Azurite -> Swift', source: full, rateAtLeast: 2, cpuAtMost: 0.35 },
-    ...{ images: images.slice(0, 8), before: held, fewer },
+    ...{ images: images.slice(0, 8), before: held },
     destination: async () => onSwift(swift, container()),
     servers: [azuriteServer, swiftServer],
   });
   await measureWay({
     ...{ name: 'http -> S3 (s3api of Swift)', source: http, rateAtLeast: null, cpuAtMost: 0.3 },
-    ...{ images: images.slice(0, 8), before: images.slice(0, 10), fewer },
+    ...{ images: images.slice(0, 8), before: images.slice(0, 10) },
     destination: async () => onS3(swift, container()),
     servers: [swiftServer],
   });
