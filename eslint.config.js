@@ -33,7 +33,7 @@ const PURE = [
   'stores/azure/{credentials,errors,limits,string-to-sign}.ts',
   'stores/s3/{credentials,errors,listing,profile-file,settings,sign}.ts',
   'stores/swift/{answers,capabilities,catalog,credentials,login,login-v1,login-v2,login-v3,manifest,names,variables}.ts',
-  'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
+  'jobs/{adapt,checkpoint,descriptor,digest,dry-run-text,estimate,id-set,ids,image-filter,latency,ledger,left-to-do,md5-code,progress,pyramid,quantities,ranges,redis-keys,retry,share-out,tally,tile-sample,verify-plan,verify-report}.ts',
   'cli/{candidates,cluster-text,command-line,completion-scripts,connection-errors,csv,drain-view,endpoint,event-text,goals,limit-text,log-line,machine-label,merge-logs,migration-json,migration-text,progress-text,reason-text,scale-plan,ssh-line,stats-text,store-text,table,times,unit-args,unit-change,units-seen,why-text}.ts',
   'cli/dashboard/{acts,away-words,choice,dialogs,event-rows,facts,filter-words,fleet-alarms,fleet-model,fleet-page,keys,log-block,machine-page,machine-rows,moves,pages,press,press-in-dialog,program-line,rows,unit-facts,unit-machines,unit-page,unit-rows,unit-standing}.ts',
   'cli/dashboard/{chosen-migration,failure-names,failure-rows,latency-lines,migration-alarms,migration-keys,migration-rows,migration-tone,opened-for,progress-blocks,rate-charts,rates,worker-rows,failure-page,failures-page,image-page,migration-page,spans,worker-page}.ts',

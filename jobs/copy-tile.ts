@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
 import { aborted, ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
 import type { Log } from '../runtime/log.js';
 import type { Side } from '../stores/environment.js';
 import type { ObjectInfo, ReadableStore, WritableStore } from '../stores/store.js';
 import { formatMagic, MAX_DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
+import { md5Of } from './md5.js';
 import { descriptorKey, tileAt, tileKey } from './pyramid.js';
 import { failedStep, type ServerSideCopy, StepError, step } from './server-side.js';
 import type { Claim, ImageGeometry } from './work-queue.js';
@@ -139,7 +139,7 @@ async function carry(
   try {
     const object = await source.read(key, isTile ? MAX_TILE_BYTES : MAX_DESCRIPTOR_BYTES, signal);
     const { bytes, contentType, headers, metadata } = object;
-    const md5 = hash('md5', bytes, 'hex');
+    const md5 = await md5Of(bytes);
     if (object.md5 !== null && object.md5 !== md5)
       throw transient(`${key}: the bytes do not have the MD5 the source tells`, {
         code: 'checksum-mismatch',

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { ConvoyError, kindOf, permanent, transient } from '../runtime/errors.js';
 import type { Side } from '../stores/environment.js';
 import type { ReadableStore } from '../stores/store.js';
 import { type CopyOutcome, checkDescriptor, checkTile, MAX_TILE_BYTES } from './copy-tile.js';
 import { MAX_DESCRIPTOR_BYTES } from './descriptor.js';
+import { md5Of } from './md5.js';
 import { descriptorKey, tileAt, tileKey } from './pyramid.js';
 import { StepError, step } from './server-side.js';
 import { planCheck } from './verify-plan.js';
@@ -101,7 +101,7 @@ async function readTile(
 ): Promise<CopyOutcome> {
   const there = await readOf(key, MAX_TILE_BYTES, destination, signal);
   findingOf(() => checkTile(key, there.bytes, image.format));
-  const md5 = createHash('md5').update(there.bytes).digest('hex');
+  const md5 = await md5Of(there.bytes);
   if (there.md5 !== null && there.md5 !== md5) {
     // Damaged on the way as often as in the store: only what stays so is the store's.
     const message = `${key}: the bytes do not have the MD5 that the destination tells`;

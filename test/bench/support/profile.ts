@@ -9,7 +9,7 @@ const PLACES: readonly (readonly [place: string, fits: (dso: string, symbol: str
   ['the kernel: sockets', (dso) => dso.startsWith('[kernel') || dso.startsWith('[guest.kernel')],
   ['MD5', (_, symbol) => /md5/i.test(symbol)],
   [
-    'JavaScript',
+    'JavaScript and WebAssembly',
     (dso, symbol) => /^\[JIT\]|^\/\/anon|^perf-\d|^\[anon/.test(dso) || symbol.startsWith('Builtins_'),
   ],
   ['V8: garbage', (_, symbol) => /Scaveng|Mark|Sweep|Evacuat|Heap|Pointers?Updat|GC|Spaces?::/.test(symbol)],
