@@ -121,9 +121,11 @@ function climb(pace: Pace, rate: number, top: number): Pace {
       const mean = meanOf(pace, rate);
       if (!pays(pace, mean)) {
         if (pace.doubt === null) return { ...pace, doubt: rate };
+        // It gets a second chance before less is tried: what it was compared with may have been luck.
+        const isSecond = pace.patience > PATIENCE;
         return pace.limit < top && pace.limit < pace.base * FARTHEST && mean >= pace.rate * NEARLY
           ? { ...pace, limit: Math.min(top, pace.limit * 2), doubt: null }
-          : rest(longer({ ...pace, next: 'trying-less' }), pace.base, pace.rate);
+          : rest(longer({ ...pace, next: isSecond ? 'trying-less' : 'doubling' }), pace.base, pace.rate);
       }
       const fresh: Pace = { ...pace, patience: PATIENCE };
       return pace.limit === top ? rest(fresh, top, mean) : go(fresh, 'doubling', pace.limit * 2, mean, top);

@@ -109,6 +109,20 @@ describe('the limit', () => {
     }
   });
 
+  test('is not held down for long by a reading that was luck', () => {
+    const store = slowlyRising(0.26);
+    let pace = startPace(128);
+    for (let window = 0; window < 20; window++) {
+      const luck = window === 1 ? 1.4 : 1;
+      pace = adaptPace(
+        pace,
+        { tilesPerSecond: luck * store(pace.limit).rate, throttled: 0, saturated: true },
+        128,
+      );
+    }
+    expect(pace.limit).toBe(128);
+  });
+
   test('stays below where a store begins to refuse', () => {
     const store = throttlingAbove(40);
     const paces = run(store, 300).slice(30);
