@@ -123,7 +123,7 @@ function framingOf(text: string): Framing {
       if (name === 'keep-alive') framing.keepAlive = also(framing.keepAlive, trimmed(text, at + 11, end));
     } else if (text.charCodeAt(at + 14) === COLON) {
       const isLength = text.slice(at, at + 14).toLowerCase() === 'content-length';
-      if (isLength) framing.length = also(framing.length, trimmed(text, at + 15, end));
+      if (isLength) framing.length = also(framing.length, text.slice(at + 15, end));
     } else if (text.charCodeAt(at + 17) === COLON) {
       const isCoding = text.slice(at, at + 17).toLowerCase() === 'transfer-encoding';
       if (isCoding) framing.coding = also(framing.coding, trimmed(text, at + 18, end));
@@ -178,10 +178,10 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
-/** null: none is told. NaN: more than one, or no number that can be counted to. */
+/** null: none is told. NaN: more than one, no number that can be counted to, or a tab beside it, at which Node's parser stumbles. */
 function lengthOf(value: string | null): number | null {
   if (value === null) return null;
-  return /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  return /^ *\d{1,15} *$/.test(value) ? Number(value) : Number.NaN;
 }
 
 function keepMsOf({ connection, keepAlive }: Framing): number {

@@ -149,6 +149,7 @@ describe('the head of an answer', () => {
     ['chunks and a length', `${ok}transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n`],
     ['another coding', `${ok}Transfer-Encoding: identity\r\ncontent-length: 5\r\n\r\n`],
     ['no length', `${ok}server: x\r\n\r\n`],
+    ['a tab beside the length', `${ok}content-length: 5\t\r\n\r\n`],
     ['two lengths', `${ok}content-length: 5\r\ncontent-length: 5\r\n\r\n`],
     ['two lengths in one', `${ok}content-length: 5, 5\r\n\r\n`],
     ['a signed length', `${ok}content-length: +5\r\n\r\n`],
