@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** One `Name=Value` of a unit file. Repeated names keep their order; the value is verbatim, continuations included. */
 export interface UnitOption {
@@ -41,5 +41,5 @@ export function serialize(unit: UnitFile): string {
 
 /** SHA-1 of the canonical text, 40 hex digits, as fleet computed it. */
 export function hashOf(unit: UnitFile): string {
-  return createHash('sha1').update(serialize(unit)).digest('hex');
+  return hash('sha1', serialize(unit), 'hex');
 }
