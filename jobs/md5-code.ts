@@ -93,7 +93,7 @@ const shuffle = (...words: readonly number[]): Code => [
   ...words.flatMap((word) => [0, 1, 2, 3].map((byte) => 4 * word + byte)),
 ];
 
-/** LEB128. */
+/** LEB128 of a number that is not negative; `signed`: where WebAssembly reads a sign. */
 function unsigned(value: number): Code {
   return value < 128 ? [value] : [(value % 128) + 128, ...unsigned(Math.floor(value / 128))];
 }
@@ -107,11 +107,12 @@ const BLOCKS = 0;
 const pointer = (lane: number): number => 1 + lane;
 const FIRST_VECTOR = 1 + LANES;
 const state = (vector: number, word: number): number => FIRST_VECTOR + vector * STATE_WORDS + word;
-const sum = (vector: number): number => FIRST_VECTOR + LANES + vector;
-const ADDEND = FIRST_VECTOR + LANES + VECTORS;
+const FIRST_SUM = FIRST_VECTOR + VECTORS * STATE_WORDS;
+const sum = (vector: number): number => FIRST_SUM + vector;
+const ADDEND = FIRST_SUM + VECTORS;
 const row = (lane: number): number => ADDEND + 1 + lane;
 const half = (nth: number): number => ADDEND + 1 + WIDTH + nth;
-const VECTOR_LOCALS = LANES + VECTORS + 1 + 2 * WIDTH;
+const VECTOR_LOCALS = half(WIDTH) - FIRST_VECTOR;
 
 const vectors = [...Array(VECTORS).keys()];
 const lanes = [...Array(LANES).keys()];
@@ -223,6 +224,7 @@ export function md5Module(memoryBytes: number): Uint8Array {
     [LANES, i32],
     [VECTOR_LOCALS, v128],
   ]);
+  // The sections are types, functions, memories, exports, code and data.
   return Uint8Array.from([
     ...[...Buffer.from('\0asm'), 1, 0, 0, 0],
     ...section(1, [[0x60, 1, i32, 0]]),

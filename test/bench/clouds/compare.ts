@@ -157,16 +157,19 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
     const theirStart = median(them.map(({ whole }) => ofWhole(whole)));
     return `${inWords(median(ours))} to ${inWords(median(theirs))} ${unit}; from the start on ${inWords(ofWhole(start))} to ${inWords(theirStart)}`;
   };
+  /** CPU time of the client and all servers. */
+  const all = ({ cpuSeconds, serverSeconds }: Whole): number =>
+    serverSeconds.reduce((sum, seconds) => sum + seconds, cpuSeconds);
+  const msPerTile = (side: readonly Run[], of: (whole: Whole) => number): number =>
+    median(side.map(({ whole }) => (of(whole) / whole.tiles) * 1000));
   /** What a tile cost the machine's processors, in ms, by whom. */
   const shares = (side: readonly Run[]): string => {
-    const perTile = (of: (whole: Whole) => number): string =>
-      inWords(median(side.map(({ whole }) => (of(whole) / whole.tiles) * 1000)));
-    const parts = servers.map((server, i) => `${server.name} ${perTile((whole) => whole.serverSeconds[i]!)}`);
-    const all = ({ cpuSeconds, serverSeconds }: Whole): number =>
-      serverSeconds.reduce((sum, seconds) => sum + seconds, cpuSeconds);
+    const inMs = (of: (whole: Whole) => number): string => inWords(msPerTile(side, of));
+    const parts = servers.map((server, i) => `${server.name} ${inMs((whole) => whole.serverSeconds[i]!)}`);
     const cores = inWords(median(side.map(({ whole }) => all(whole) / whole.seconds)));
-    return `${parts.join(', ')}, itself ${perTile(({ cpuSeconds }) => cpuSeconds)}, in all ${perTile(all)} (${cores} cores)`;
+    return `${parts.join(', ')}, itself ${inMs(({ cpuSeconds }) => cpuSeconds)}, in all ${inMs(all)} (${cores} cores)`;
   };
+  const bound = inWords(msPerTile(them, all) / msPerTile(us, all));
   return {
     figures: [
       {
@@ -184,7 +187,7 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
         ),
       },
     ],
-    note: `${name}: ${keysOf(images).length} tiles a run; rclone's without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the first ${keysOf(images.slice(0, CLIMB)).length}, while the number in flight climbs, and the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us)}; with rclone ${shares(them)}.`,
+    note: `${name}: ${keysOf(images).length} tiles a run; rclone's without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the first ${keysOf(images.slice(0, CLIMB)).length}, while the number in flight climbs, and the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us)}; with rclone ${shares(them)}. By that, of two that fill the machine with it, Convoy carries ${bound} times as many tiles.`,
   };
 }
 
