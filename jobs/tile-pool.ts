@@ -204,10 +204,11 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
         const throttled = mercy / Math.max(1, mercy + settled);
         const sample = { tilesPerSecond: (settled * 1000) / elapsed, throttled, saturated: waiting() > 0 };
         const eachMs = (pace.limit * elapsed) / settled;
-        if (sample.saturated) leastMs = Math.min(leastMs * FADE, eachMs);
+        /** Stores that only begged have told nothing of their time. */
+        const isTold = sample.saturated && settled > 0;
+        if (isTold) leastMs = Math.min(leastMs * FADE, eachMs);
         pace = adaptPace(pace, sample, member.most);
-        naps =
-          nap === null || !sample.saturated ? NO_NAPS : napsFor(pace.limit, eachMs, leastMs, member.most);
+        naps = nap === null || !isTold ? NO_NAPS : napsFor(pace.limit, eachMs, leastMs, member.most);
         isNew = false;
         limit = pace.limit + naps.more;
         begin();

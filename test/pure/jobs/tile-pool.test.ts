@@ -169,6 +169,25 @@ describe('naps', () => {
     return tiles;
   }
 
+  // With neither an object done nor a time known, the limit had become NaN: the worker ended.
+  test.each(['asks for mercy', 'is held'])(
+    'are none of a store that has done nothing yet and %s',
+    async (then) => {
+      const clock = manualClock();
+      const pool = createTilePools(8, clock, () => undefined).open();
+      const tiles = load(pool, 100);
+      await settle();
+      if (then === 'asks for mercy') await clock.advance(500);
+      pool.throttled();
+      pool.hold(then === 'is held');
+      expect(pool.limit).toBe(4);
+      pool.hold(false);
+      tiles.end(8);
+      await settle();
+      expect(tiles.running).toHaveLength(4);
+    },
+  );
+
   test('of slow stores are asked for after an object, and more are in flight for them', async () => {
     const [clock, naps] = [manualClock(), [] as number[]];
     const pool = createTilePools(64, clock, (ms) => naps.push(Math.floor(ms))).open();
