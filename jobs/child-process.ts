@@ -20,19 +20,19 @@ export interface Parent {
   tell(message: ToParent): Promise<void>;
 }
 
-/** `PID:PROCESSES` of the parent; its own invention, no setting. */
+/** How many processes the parent runs as; its own invention, no setting. */
 const PARENT = 'ZH_PARENT';
 
 export function childEnvironment(env: NodeJS.ProcessEnv, processes: number): NodeJS.ProcessEnv {
-  return { ...env, [PARENT]: `${process.pid}:${processes}` };
+  return { ...env, [PARENT]: String(processes) };
 }
 
-/** null in a process that nobody of this program started. */
+/** null in a process that nobody of this program started. A parent that died before it was looked for still is one. */
 export function parentOf(env: NodeJS.ProcessEnv): Parent | null {
-  const [pid, processes] = (env[PARENT] ?? '').split(':').map(Number);
-  if (pid !== process.ppid || processes === undefined || process.send === undefined) return null;
+  const processes = env[PARENT];
+  if (processes === undefined || process.send === undefined) return null;
   return {
-    processes,
+    processes: Number(processes),
     onStop(callback) {
       process.on('message', (message: ToChild) => {
         if (message === 'stop') callback('told to stop');

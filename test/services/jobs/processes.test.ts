@@ -78,6 +78,18 @@ test('a process that dies is followed by another, said with its signal, and the 
   expect(pidsOf(running).every(isGone)).toBe(true);
 });
 
+test('a parent that dies (SIGKILL) while its processes start takes them along', async () => {
+  const name = await ground.plan({ early: IMAGE });
+  const running = start(name, '--processes', '2');
+  await until('both to be started', () => pidsOf(running).length === 2);
+  await running.kill();
+  const pids = pidsOf(running);
+  await until('its processes to end', () => pids.every(isGone));
+  expect(pids).toHaveLength(2);
+  const { tiles } = await ground.status(name);
+  expect(tiles).toMatchObject({ claimed: 0, failed: 0, done: asked('early') });
+});
+
 test('a parent that dies (SIGKILL) takes its processes along, and their claims come back', async () => {
   const name = await ground.plan({ orphans: { ...IMAGE, width: 4000 } });
   slowly(100);
