@@ -66,6 +66,7 @@ export function registerCases(
 /** What the groups of cases are registered with. */
 export interface Contract {
   readonly pageKeys: number;
+  readonly missesWhileReplaced: boolean;
   under(): StoreUnderTest;
   /** A case for stores that have these abilities. */
   test<A extends Ability>(

@@ -15,6 +15,11 @@ export interface StoreSetUp {
   readonly abilities: readonly Ability[];
   /** Keys on one page of its listing; 1000 if absent. A page per folder counts as 1. */
   readonly pageKeys?: number;
+  /**
+   * A reader may be told `not-found` while the object is replaced: Swift's object server lists an object's files, then
+   * opens the newest, which a writer may have removed meanwhile. Where there are several replicas the proxy asks the next.
+   */
+  readonly missesWhileReplaced?: boolean;
   /** Cases that this store cannot pass. They run, and must fail: what passes is not to be excused. */
   readonly skip?: readonly Excuse[];
 }
@@ -26,7 +31,7 @@ export interface StoreSetUp {
 export function storeContract(
   name: string,
   open: () => Promise<StoreUnderTest>,
-  { abilities, pageKeys = 1000, skip = [] }: StoreSetUp,
+  { abilities, pageKeys = 1000, missesWhileReplaced = false, skip = [] }: StoreSetUp,
 ): void {
   describe(`store contract: ${name}`, () => {
     let opened: StoreUnderTest | undefined;
@@ -41,7 +46,7 @@ export function storeContract(
 
     const cases = registerCases(abilities, skip, () => under().store);
     const contract: Contract = {
-      pageKeys,
+      ...{ pageKeys, missesWhileReplaced },
       under,
       test: cases.test,
       async put(key, bytes, contentType = null) {

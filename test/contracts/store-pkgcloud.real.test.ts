@@ -77,7 +77,7 @@ const openstack: Provider = {
     return { ...login, OS_AUTH_URL: await identityFor(server) };
   },
   wrong: ['OS_PASSWORD', 'no-such-password-81c2'],
-  setUp: { abilities: ALL, pageKeys: PAGE_KEYS },
+  setUp: { abilities: ALL, pageKeys: PAGE_KEYS, missesWhileReplaced: true },
   renewsTokens: true,
 };
 const amazon: Provider = {
@@ -97,6 +97,7 @@ const amazon: Provider = {
   setUp: {
     abilities: ALL,
     pageKeys: PAGE_KEYS,
+    missesWhileReplaced: true,
     skip: [
       {
         test: 'a metadata value of 500 bytes comes back, or is refused by name',

@@ -72,6 +72,7 @@ storeContract(
   {
     abilities: ABILITIES,
     pageKeys: PAGE_KEYS,
+    missesWhileReplaced: true,
     skip: [
       {
         test: 'a metadata value of 500 bytes comes back, or is refused by name',

@@ -50,7 +50,7 @@ storeContract(
       close: () => store.close(),
     };
   },
-  { abilities: ABILITIES, pageKeys: PAGE_KEYS },
+  { abilities: ABILITIES, pageKeys: PAGE_KEYS, missesWhileReplaced: true },
 );
 
 /** Logs in at the server itself, and has the objects behind the proxy. */
