@@ -1,6 +1,7 @@
 /**
- * Whether a worker's memory grows: one zh-import-blobs over a million tiles. Some hundred real tiles stand for all of them, and a
- * WebDAV server takes them and keeps none, so that it is a matter of minutes.
+ * Whether a worker's memory grows: one zh-import-blobs over five million tiles, of which a tenth takes several rounds of the
+ * garbage collector (5 to 7 s each with 22,000 tiles/s; RSS grows by a third within each). Some hundred real tiles stand for all
+ * of them, and a WebDAV server takes them and keeps none, so that it is a matter of minutes.
  */
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +15,8 @@ import { type Imported, importRun } from './support/import-run.js';
 import { section } from './support/section.js';
 import { realTiles } from './support/tiles.js';
 
-const TILES = 1_000_000;
+const TILES = 5_000_000;
+const PROMISED = 1_000_000;
 const GEOMETRY: ImageGeometry = { width: 54_000, height: 27_000, tileSize: 254, overlap: 1, format: 'jpg' };
 const SAMPLE_MS = 1_000;
 const MIB = 1024 ** 2;
@@ -23,9 +25,8 @@ const ground = openGround('convoy-memory');
 try {
   await section('memory', async () => {
     const { imported, samples } = await measure();
-    const tenth = Math.ceil(samples.length / 10);
-    const first = median(samples.slice(0, tenth));
-    const last = median(samples.slice(-tenth));
+    const { first, last } = tenths(samples);
+    const promised = tenths(samples.slice(0, (samples.length * PROMISED) / imported.tiles));
     const [least, most] = [Math.min(...samples), Math.max(...samples)].map((bytes) => inWords(bytes / MIB));
     const rate = imported.tiles / imported.seconds;
     return {
@@ -33,7 +34,7 @@ try {
         {
           ...{ what: 'RSS in the last tenth of the time to the first tenth', unit: 'x' },
           ...{ values: [last / first], target: { atMost: 1.1 } },
-          beside: `medians ${inWords(last / MIB)} and ${inWords(first / MIB)} MiB; over all ${least} to ${most} MiB`,
+          beside: `medians ${inWords(last / MIB)} and ${inWords(first / MIB)} MiB; over all ${least} to ${most} MiB; of the first million tiles alone ${inWords(promised.last / promised.first)} x`,
         },
       ],
       notes: [
@@ -77,6 +78,12 @@ async function measure(): Promise<{ readonly imported: Imported; readonly sample
     clearInterval(sampling);
     await queue.close();
   }
+}
+
+/** The medians of the first and the last tenth. */
+function tenths(samples: readonly number[]): { readonly first: number; readonly last: number } {
+  const count = Math.ceil(samples.length / 10);
+  return { first: median(samples.slice(0, count)), last: median(samples.slice(-count)) };
 }
 
 /** Real tiles under the names that the source takes tiles from: two last digits of the column, one of the row. */
