@@ -11,7 +11,6 @@ import { tileCount } from '../../../jobs/pyramid.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { Claim, ImageGeometry, MigrationDefinition } from '../../../jobs/work-queue.js';
 import { type Inspector, inspect } from '../../support/queue-inspector.js';
-import { until } from '../../support/until.js';
 import { type Figure, inWords, median, ratios } from '../support/figures.js';
 import { type Measured, RUNS, section } from '../support/section.js';
 import { undisturbed } from '../support/steal.js';
@@ -105,7 +104,7 @@ async function measure(): Promise<Measured> {
     ],
     notes: [
       `Tiles are ranges of ${inWords(TILES)} at most with us, and 60-byte paths, a job each, with BullMQ ${versionOf('bullmq')} (one worker, concurrency 50, removeOnComplete; jobs added by addBulk). Each side and run has a fresh Redis of its own with the append-only file that zh-redis.service asks for. CPU is of one process each, from the first claim to the last answer; memory is used_memory of what waits: what a finished job would leave, removeOnComplete takes away.`,
-      `Failures go through the same checkpoints as a worker's: single tiles at random places, with reasons and statuses; "more" is beside the same work without failures. What is remembered of a claim for the minute after its end is not in it, on either side.`,
+      `Failures go through the same checkpoints as a worker's: single tiles at random places, with reasons and statuses; "more" is beside the same work without failures. What is remembered of a claim for the minute after its end is not in it, on either side, and Redis's tables of keys are counted as large as the keys need them.`,
     ],
   };
 }
@@ -218,8 +217,7 @@ async function settledWith({ redis, admin }: Scene, { images, each }: Spread): P
     throw new Error(`${status?.tiles.failed} failures are counted, ${failures} were told`);
   await queue.close();
   await forgetEndedClaims(admin);
-  await until('the table of keys to be small again', async () => await isTableSmall(admin));
-  return memory(admin);
+  return memoryOfData(admin);
 }
 
 /** Redis forgets an ended claim after a minute: how many there are just now says how fast this machine is. */
@@ -234,14 +232,22 @@ async function forgetEndedClaims(admin: Inspector): Promise<void> {
 }
 
 /**
- * Redis makes its table of keys smaller in the background once less than a tenth of it is in use; until then it is as large as
- * the claims of a minute made it. An entry takes 40 bytes, a place in the table 8.
+ * What Redis uses, with its tables of keys as large as the keys need them: an entry of 40 bytes, and up to two places of 8.
+ * The tables themselves remember how many claims a minute had: Redis makes one smaller only while less than a tenth is in use.
  */
-async function isTableSmall(admin: Inspector): Promise<boolean> {
+async function memoryOfData(admin: Inspector): Promise<number> {
+  const keys = Number(await admin.command('DBSIZE'));
   const stats = (await admin.command('MEMORY', 'STATS')) as unknown[];
-  const keyspace = stats[stats.indexOf('db.0') + 1] as unknown[];
-  const bytes = Number(keyspace[keyspace.indexOf('overhead.hashtable.main') + 1]);
-  return bytes <= Number(await admin.command('DBSIZE')) * (40 + 10 * 8) + 1024;
+  const tables = valueIn(stats, 'db.0') as unknown[];
+  const ofTables =
+    Number(valueIn(tables, 'overhead.hashtable.main')) +
+    Number(valueIn(tables, 'overhead.hashtable.expires'));
+  return Number(valueIn(stats, 'total.allocated')) - ofTables + keys * (40 + 2 * 8);
+}
+
+/** What a map told as a list of keys and values has for a key. */
+function valueIn(map: readonly unknown[], key: string): unknown {
+  return map[map.indexOf(key) + 1];
 }
 
 async function settle(queue: RedisQueue, { token, image, first, end }: Claim, each: number): Promise<number> {
