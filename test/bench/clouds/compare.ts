@@ -169,7 +169,10 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
     const cores = inWords(median(side.map(({ whole }) => all(whole) / whole.seconds)));
     return `${parts.join(', ')}, itself ${inMs(({ cpuSeconds }) => cpuSeconds)}, in all ${inMs(all)} (${cores} cores)`;
   };
-  const bound = inWords(msPerTile(them, all) / msPerTile(us, all));
+  const ofServers = (whole: Whole): number => all(whole) - whole.cpuSeconds;
+  /** How many times rclone's tiles the machine can carry at most if a tile costs us this much. */
+  const atMost = (ofUs: (whole: Whole) => number): string =>
+    inWords(msPerTile(them, all) / msPerTile(us, ofUs));
   return {
     figures: [
       {
@@ -187,7 +190,7 @@ function inFigures(way: Way, { runs, start, transfers }: Runs): Compared {
         ),
       },
     ],
-    note: `${name}: ${keysOf(images).length} tiles a run; rclone's without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the first ${keysOf(images.slice(0, CLIMB)).length}, while the number in flight climbs, and the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us)}; with rclone ${shares(them)}. By that, of two that fill the machine with it, Convoy carries ${bound} times as many tiles.`,
+    note: `${name}: ${keysOf(images).length} tiles a run; rclone's without the first ${keysOf(images.slice(0, FIRST)).length}, ours without the first ${keysOf(images.slice(0, CLIMB)).length}, while the number in flight climbs, and the last ${keysOf(images.slice(-LAST)).length}, by a worker that had copied ${start.tiles} before the first run; rclone was quickest with ${transfers} transfers (of ${TRANSFERS.join(', ')}). ms of CPU for a tile of whole runs: with Convoy ${shares(us)}; with rclone ${shares(them)}. By that, of two that fill the machine with it, Convoy carries ${atMost(all)} times as many tiles; if it needed none of it itself, ${atMost(ofServers)} times.`,
   };
 }
 
