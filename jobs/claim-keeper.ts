@@ -55,14 +55,14 @@ const LEASE_POLL_MS = 100;
 const RESEND: BackoffPolicy = { firstMs: 100, factor: 2, maxMs: 1_000 };
 
 export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps: KeeperDeps): ClaimKeeper {
-  const { clock, log } = deps;
+  const { clock, log, batch, isDrained } = deps;
   const bell = createBell(clock);
   const leaseFrom = (sentAt: number): number => sentAt + claim.leaseMs * USABLE_LEASE;
   let confirmed = claim.first;
   let leasedUntil = leaseFrom(claimedAt);
 
   const leaseLasts = (): boolean => clock.steady() < leasedUntil;
-  const isDue = (): boolean => ledger.pending() >= deps.batch() || deps.isDrained();
+  const isDue = (): boolean => ledger.pending() >= batch() || isDrained();
 
   /** The same checkpoint until it is answered: it may have been applied although no answer came. */
   async function send(point: Checkpoint): Promise<CheckpointReply> {
@@ -91,7 +91,7 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
     async run() {
       for (;;) {
         if (!isDue()) await bell.wait(CHECKPOINT_MS);
-        const last = deps.isDrained();
+        const last = isDrained();
         const point = ledger.cut(last && ledger.edge() < claim.end, deps.random);
         const sentAt = clock.steady();
         const { answer, share } = await send(point);

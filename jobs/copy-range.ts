@@ -48,6 +48,8 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   });
   /** Fires when nothing more may start: stop, pause, or the claim is over. */
   const winding = new AbortController();
+  /** The same, for what reads it with every tile: Node gives each AbortSignal a shape of its own, by which V8 would compile that anew. */
+  let isWinding = false;
   const cutShort = new AbortController();
   // Every tile in flight listens to them.
   setMaxListeners(0, winding.signal, cutShort.signal);
@@ -57,15 +59,20 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   const keeper = keepClaim(claim, claimedAt, ledger, {
     ...deps,
     batch: () => pool.limit,
-    isDrained: () => (winding.signal.aborted ? running === 0 : ledger.edge() === claim.end),
+    isDrained: () => (isWinding ? running === 0 : ledger.edge() === claim.end),
     onConfirmed: pump,
-    onPausing: () => winding.abort(),
+    onPausing: wind,
   });
+
+  function wind(): void {
+    isWinding = true;
+    winding.abort();
+  }
 
   function pump(): void {
     while (
       cursor < Math.min(claim.end, keeper.confirmed() + 2 * pool.limit) &&
-      !winding.signal.aborted &&
+      !isWinding &&
       keeper.leaseLasts()
     )
       start(cursor++);
@@ -83,12 +90,12 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
 
   /** `again`: as if never tried, once the store that is away is back or the lease renewed. Holds its place no longer. */
   async function attempt(index: number): Promise<'over' | 'again'> {
-    if (winding.signal.aborted) return 'over';
+    if (isWinding) return 'over';
     if (outage.away !== null) return 'again';
     running++;
     try {
       if (!keeper.leaseLasts()) await keeper.untilLeased(winding.signal);
-      if (winding.signal.aborted) return 'over';
+      if (isWinding) return 'over';
       const outcome = await deps.copy(index, cutShort.signal, keeper.leaseLasts);
       const settled = outcome.kind === 'failed' ? await failureOf(outcome) : outcome;
       if (settled === null) return 'again';
@@ -98,10 +105,10 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
       if (isLeaseOver(error)) return 'again';
       // Given up: the tile stays unsettled and goes back with the rest of the claim.
       if (kindOf(error) !== 'aborted') deps.log.error({ index }, messageOf(error));
-      winding.abort();
+      wind();
     } finally {
       running--;
-      if (winding.signal.aborted) keeper.wake();
+      if (isWinding) keeper.wake();
     }
     return 'over';
   }
@@ -126,21 +133,21 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
     return false;
   }
 
-  const wind = (): void => {
-    winding.abort();
+  const windDown = (): void => {
+    wind();
     keeper.wake();
   };
   const cut = (): void => cutShort.abort();
-  if (deps.stop.aborted) wind();
-  deps.stop.addEventListener('abort', wind, { once: true });
+  if (deps.stop.aborted) windDown();
+  deps.stop.addEventListener('abort', windDown, { once: true });
   deps.giveUp.addEventListener('abort', cut, { once: true });
   try {
     pump();
     await keeper.run();
   } finally {
-    winding.abort();
+    wind();
     cutShort.abort();
-    deps.stop.removeEventListener('abort', wind);
+    deps.stop.removeEventListener('abort', windDown);
     deps.giveUp.removeEventListener('abort', cut);
   }
 }

@@ -42,15 +42,13 @@ export function packRow(id: string, image: ImageGeometry): string {
 }
 
 export function unpackRow(number: number, row: string): Image {
-  const [width, height, tileSize, overlap, format, ...id] = row.split(':');
-  const extent = { width: base36(width), height: base36(height), tileSize: base36(tileSize) };
+  const [w, h, side, overlap, format = '', ...id] = row.split(':');
+  const [width, height, tileSize] = [base36(w), base36(h), base36(side)];
+  const tiles = tileCount({ width, height, tileSize });
+  // Without `...` of a variable: to V8 the first image made so has another shape than those after it.
   return {
-    ...extent,
-    overlap: base36(overlap),
-    format: decodeURIComponent(format ?? ''),
-    number,
-    id: id.join(':'),
-    tiles: tileCount(extent),
+    ...{ number, id: id.join(':'), tiles },
+    ...{ width, height, tileSize, overlap: base36(overlap), format: decodeURIComponent(format) },
   };
 }
 

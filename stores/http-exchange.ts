@@ -59,7 +59,7 @@ export class Exchange {
       this.headFailed = reject;
     });
     this.watch = signal === undefined ? undefined : watchOf(signal);
-    if (signal?.aborted) {
+    if (this.watch?.hasFired()) {
       this.giveUp();
       return;
     }

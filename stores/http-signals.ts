@@ -9,6 +9,7 @@ export interface Abortable {
 export class Watch {
   private readonly under = new Bag<Abortable>();
   private insists: (() => void) | undefined;
+  private fired = false;
 
   constructor(private readonly signal: AbortSignal) {}
 
@@ -20,6 +21,14 @@ export class Watch {
   /** Throws what the condition of this signal throws, if it has one. */
   insist(): void {
     this.insists?.();
+  }
+
+  /**
+   * Whether the signal has fired. Read with every request, and Node gives each signal a shape of its own, by which V8 would compile
+   * the reader anew with each of the first claims: so the signal is asked only while nothing listens to it.
+   */
+  hasFired(): boolean {
+    return this.fired || (this.under.size === 0 && this.signal.aborted);
   }
 
   /** It hears when the signal is given up, until what is answered is handed to `leave`. */
@@ -35,6 +44,7 @@ export class Watch {
   }
 
   private readonly heard = (): void => {
+    this.fired = true;
     for (const one of this.under) one.giveUp();
   };
 }
