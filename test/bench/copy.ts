@@ -247,11 +247,11 @@ function figuresOf(pairs: readonly Pair[]): Figure[] {
     compare(`tiles per client CPU second${when}`, (each) => of(each).tiles / of(each).cpuSeconds, 1.3),
     compare(`tiles per second${when}`, (each) => of(each).tiles / of(each).seconds, 1.2),
     {
-      ...{ what: `client CPU of the bare loop${when}, 10,000 tiles`, unit: 's', values: cpu(theirs, of) },
+      ...{ what: `client CPU of the bare loop for 10,000 tiles${when}`, unit: 's', values: cpu(theirs, of) },
       ...{ target: { atMost: 1.7 }, beside: `Convoy ${spread(cpu(ours, of), 's')}` },
     },
   ];
-  return [...both('', warmOf), ...both(' in the first 20,000 tiles, with the start', coldOf)];
+  return [...both('', warmOf), ...both(', in the first 20,000 with the start', coldOf)];
 }
 
 /** By one more pair of runs, beside a profiler. */
