@@ -1,49 +1,26 @@
+import {
+  BLOCK_BYTES,
+  BLOCK_WORDS,
+  LANES,
+  laneAt,
+  pointerAt,
+  STATE_WORDS,
+  STEPS,
+  stateVector,
+  TABLE,
+  TAKEN,
+  VECTORS,
+  WIDTH,
+  WORD_BYTES,
+  wordVector,
+} from './md5-memory.js';
+
 /**
  * MD5 (RFC 1321) of eight bodies side by side, as a WebAssembly module of one function: each step of the algorithm waits for the
  * one before it, so that a processor does one body hardly slower than it does eight, four in a vector and two vectors in turns.
- * Intel calls it multi-buffer hashing. Here the module is assembled, as no compiler for it is at hand.
+ * Intel calls it multi-buffer hashing. Here the module is assembled, as no compiler for it is at hand; built
+ * programs have it assembled by build.js.
  */
-
-/** So many bodies are hashed side by side, each in a lane of the vectors. */
-export const LANES = 8;
-export const BLOCK_BYTES = 64;
-/** Of a state: a, b, c and d. */
-export const STATE_WORDS = 4;
-export const INITIAL_STATE: readonly number[] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
-const BLOCK_WORDS = 16;
-const STEPS = 64;
-const WORD_BYTES = 4;
-const VECTOR_BYTES = 16;
-/** Lanes of one vector. */
-const WIDTH = 4;
-const VECTORS = LANES / WIDTH;
-
-// The module's memory, as addresses in bytes: the table T of RFC 1321 (3.4), by lane the address of its next block, all states,
-// and the block under way of all lanes, with their first words side by side, then their second ones ...
-const TABLE = 0;
-const POINTERS = TABLE + STEPS * WORD_BYTES;
-const STATES = POINTERS + LANES * WORD_BYTES;
-const WORDS = STATES + STATE_WORDS * LANES * WORD_BYTES;
-/** From here on the module's memory is free: for the bodies. */
-export const FREE = WORDS + BLOCK_WORDS * LANES * WORD_BYTES;
-
-/** Where the address of a lane's next block is. */
-export function pointerAt(lane: number): number {
-  return POINTERS + lane * WORD_BYTES;
-}
-
-/** Where a word of a lane's state is. */
-export function stateAt(lane: number, word: number): number {
-  return stateVector(Math.floor(lane / WIDTH), word) + (lane % WIDTH) * WORD_BYTES;
-}
-
-function stateVector(vector: number, word: number): number {
-  return STATES + (vector * STATE_WORDS + word) * VECTOR_BYTES;
-}
-
-function wordVector(vector: number, word: number): number {
-  return WORDS + (word * VECTORS + vector) * VECTOR_BYTES;
-}
 
 /** By round; in each every fourth step has the same. */
 const ROTATIONS = [
@@ -71,10 +48,11 @@ const get = (local: number): Code => [0x20, ...unsigned(local)];
 const set = (local: number): Code => [0x21, ...unsigned(local)];
 const tee = (local: number): Code => [0x22, ...unsigned(local)];
 const int = (value: number): Code => [0x41, ...signed(value)];
-const load = (at: number): Code => [...int(0), 0x28, 2, ...unsigned(at)];
+const load = (at: number): Code => [0x28, 2, ...unsigned(at)];
 const store = (at: number): Code => [0x36, 2, ...unsigned(at)];
 const plus: Code = [0x6a];
 const minus: Code = [0x6b];
+const isBelow: Code = [0x49];
 const simd = (code: number): Code => [0xfd, ...unsigned(code)];
 const vectorLoad = (at: number, aligned: boolean): Code => [...simd(0), aligned ? 4 : 0, ...unsigned(at)];
 const vectorStore = (at: number): Code => [...simd(11), 4, ...unsigned(at)];
@@ -105,7 +83,10 @@ function signed(value: number): Code {
 // The function's locals: what it is given, then the addresses, then the vectors.
 const BLOCKS = 0;
 const pointer = (lane: number): number => 1 + lane;
-const FIRST_VECTOR = 1 + LANES;
+/** Of the step under way in the tables, in bytes; and where its word is in the block. */
+const AT = 1 + LANES;
+const WORD = 2 + LANES;
+const FIRST_VECTOR = 3 + LANES;
 const state = (vector: number, word: number): number => FIRST_VECTOR + vector * STATE_WORDS + word;
 const FIRST_SUM = FIRST_VECTOR + VECTORS * STATE_WORDS;
 const sum = (vector: number): number => FIRST_SUM + vector;
@@ -157,18 +138,38 @@ const ROUNDS: readonly ((b: number, c: number, d: number) => Code)[] = [
   (b, c, d) => [...get(c), ...get(b), ...get(d), ...not, ...or, ...xor, ...add],
 ];
 
-function step(nth: number): Code {
-  const round = Math.floor(nth / 16);
-  const rotation = ROTATIONS[round]![nth % 4]!;
-  const word = TAKES[round]!(nth);
+/** Four steps, four times: in one go, V8 would compile four times as much. */
+function fourSteps(round: number): Code {
+  const stepBytes = WORD_BYTES;
+  const ends = (round + 1) * 16 * stepBytes;
   return [
-    ...[...int(0), ...broadcast(TABLE + nth * WORD_BYTES), ...set(ADDEND)],
+    ...loop,
+    ...[0, 1, 2, 3].flatMap((nth) => step(round, nth)),
+    ...[
+      ...get(AT),
+      ...int(4 * stepBytes),
+      ...plus,
+      ...tee(AT),
+      ...int(ends),
+      ...isBelow,
+      ...continueIf,
+      ...end,
+    ],
+  ];
+}
+
+/** `nth`: 0 to 3. */
+function step(round: number, nth: number): Code {
+  const rotation = ROTATIONS[round]![nth]!;
+  return [
+    ...[...get(AT), ...broadcast(TABLE + nth * WORD_BYTES), ...set(ADDEND)],
+    ...[...get(AT), ...load(TAKEN + nth * WORD_BYTES), ...set(WORD)],
     ...vectors.flatMap((vector) => {
       // Instead of moving four words on, they change their parts.
-      const part = (which: number): number => state(vector, (which + STEPS - nth) % STATE_WORDS);
+      const part = (which: number): number => state(vector, (which + STATE_WORDS - nth) % STATE_WORDS);
       const [a, b, c, d] = [part(0), part(1), part(2), part(3)];
       return [
-        ...[...get(a), ...int(0), ...vectorLoad(wordVector(vector, word), true), ...get(ADDEND)],
+        ...[...get(a), ...get(WORD), ...vectorLoad(wordVector(vector, 0), true), ...get(ADDEND)],
         ...[...add, ...add, ...ROUNDS[round]!(b, c, d), ...tee(sum(vector)), ...int(rotation), ...shiftLeft],
         ...[...get(sum(vector)), ...int(32 - rotation), ...shiftRight, ...or, ...get(b), ...add, ...set(a)],
       ];
@@ -180,7 +181,7 @@ function step(nth: number): Code {
 function block(): Code {
   return [
     ...vectors.flatMap((vector) => [0, 4, 8, 12].flatMap((first) => turnAbout(vector, first))),
-    ...steps.flatMap(step),
+    ...[...int(0), ...set(AT), ...[0, 1, 2, 3].flatMap(fourSteps)],
     ...vectors.flatMap((vector) =>
       stateWords.flatMap((word) => {
         const [at, local] = [stateVector(vector, word), state(vector, word)];
@@ -195,7 +196,7 @@ function block(): Code {
 /** Takes the number of blocks, 1 at least, to be hashed of each lane, from its address on. */
 function body(): Code {
   return [
-    ...lanes.flatMap((lane) => [...load(pointerAt(lane)), ...set(pointer(lane))]),
+    ...lanes.flatMap((lane) => [...int(0), ...load(pointerAt(lane)), ...set(pointer(lane))]),
     ...vectors.flatMap((vector) =>
       stateWords.flatMap((word) => [
         ...int(0),
@@ -209,19 +210,22 @@ function body(): Code {
   ];
 }
 
-/** The module, which has its memory of so many bytes as `memory` and its function as `hash`. */
-export function md5Module(memoryBytes: number): Uint8Array {
+function assemble(): Uint8Array {
   const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()];
   const sized = (code: Code): Code => [...unsigned(code.length), ...code];
   const section = (id: number, items: readonly Code[]): Code => [id, ...sized(list(items))];
   const name = (text: string): Code => sized([...Buffer.from(text)]);
   const [i32, v128] = [0x7f, 0x7b];
+  const littleEndian = (word: number): Code => [0, 8, 16, 24].map((shift) => (word >>> shift) & 255);
   const table = steps.flatMap((nth) => {
     const addend = Math.floor(2 ** 32 * Math.abs(Math.sin(nth + 1)));
-    return [0, 8, 16, 24].map((shift) => (addend >>> shift) & 255);
+    return littleEndian(addend);
   });
+  const taken = steps.flatMap((nth) =>
+    littleEndian(wordVector(0, TAKES[Math.floor(nth / 16)]!(nth)) - wordVector(0, 0)),
+  );
   const locals = list([
-    [LANES, i32],
+    [FIRST_VECTOR - 1, i32],
     [VECTOR_LOCALS, v128],
   ]);
   // The sections are types, functions, memories, exports, code and data.
@@ -229,12 +233,15 @@ export function md5Module(memoryBytes: number): Uint8Array {
     ...[...Buffer.from('\0asm'), 1, 0, 0, 0],
     ...section(1, [[0x60, 1, i32, 0]]),
     ...section(3, [[0]]),
-    ...section(5, [[0, ...unsigned(Math.ceil(memoryBytes / 65_536))]]),
+    ...section(5, [[0, ...unsigned(Math.ceil(laneAt(LANES) / 65_536))]]),
     ...section(7, [
       [...name('memory'), 2, 0],
       [...name('hash'), 0, 0],
     ]),
     ...section(10, [sized([...locals, ...body()])]),
-    ...section(11, [[0, ...int(TABLE), ...end, ...sized(table)]]),
+    ...section(11, [[0, ...int(TABLE), ...end, ...sized([...table, ...taken])]]),
   ]);
 }
+
+/** The module, which has its memory as `memory` and its function as `hash`. */
+export const MD5_MODULE = assemble();

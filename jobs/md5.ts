@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto';
+import { MD5_MODULE } from './md5-code.js';
 import {
   BLOCK_BYTES,
-  FREE,
   INITIAL_STATE,
+  LANE_BYTES,
   LANES,
-  md5Module,
+  laneAt,
   pointerAt,
   STATE_WORDS,
   stateAt,
-} from './md5-code.js';
+} from './md5-memory.js';
 
 /** Of the global what is used here: the types of Node 20 have nothing of it. */
 declare const WebAssembly: {
@@ -19,8 +20,6 @@ declare const WebAssembly: {
 
 /** Fewer are hashed sooner one by one. */
 const WORTH_IT = 4;
-/** No power of two, or the same few lines of the cache would have to hold all lanes. */
-const LANE_BYTES = 65 * 1024;
 /** After a body there is a byte with a bit, and its length. */
 const PADDING_BYTES = 9;
 /** One that is longer is hashed by itself. */
@@ -74,10 +73,9 @@ type SideBySide = (bodies: readonly Uint8Array[], which: readonly number[], sums
 let sideBySide: SideBySide | null | undefined;
 
 function createSideBySide(): SideBySide | null {
-  const code = md5Module(laneAt(LANES));
   // V8 has no vectors on what is older than SSE4.1.
-  if (!WebAssembly.validate(code)) return null;
-  const { memory, hash } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports as {
+  if (!WebAssembly.validate(MD5_MODULE)) return null;
+  const { memory, hash } = new WebAssembly.Instance(new WebAssembly.Module(MD5_MODULE)).exports as {
     readonly memory: { readonly buffer: ArrayBuffer };
     /** So many blocks of each lane. */
     hash(blocks: number): void;
@@ -137,8 +135,4 @@ function createSideBySide(): SideBySide | null {
       }
     }
   };
-}
-
-function laneAt(lane: number): number {
-  return FREE + lane * LANE_BYTES;
 }

@@ -46,6 +46,14 @@ test('every part of the programs can be loaded, also those that few need', () =>
   });
 });
 
+test('no class of the programs extends String, by which V8 would look up the methods of all strings each time', () => {
+  const chunks = join(ground.dir, 'next/dist/chunks');
+  const extending = readdirSync(chunks).filter(
+    (name) => name.endsWith('.js') && /\bextends String\b/.test(readFileSync(join(chunks, name), 'utf8')),
+  );
+  expect(extending).toEqual([]);
+});
+
 test('what a command does not use of Node is not loaded for it', () => {
   const tell = join(ground.dir, 'tell.cjs');
   writeFileSync(tell, "process.on('exit', () => console.log(JSON.stringify(process.moduleLoadList)));");
