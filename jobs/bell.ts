@@ -7,26 +7,28 @@ export interface Bell {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** Made once: an error made anew each time costs more than all else about a ring. */
-const RUNG = new Error('rung');
-
 export function createBell(clock: Clock): Bell {
   let rung = false;
-  let nap: AbortController | undefined;
+  let wake: (() => void) | undefined;
   return {
     ring() {
       rung = true;
-      nap?.abort(RUNG);
+      wake?.();
     },
     async wait(ms, signal) {
-      if (!rung && ms > 0 && !signal?.aborted) {
-        const waiting = new AbortController();
-        const end = (): void => waiting.abort();
-        nap = waiting;
-        signal?.addEventListener('abort', end, { once: true });
-        await clock.sleep(ms, waiting.signal).catch(() => undefined);
-        signal?.removeEventListener('abort', end);
-      }
+      if (!rung && ms > 0 && !signal?.aborted)
+        await new Promise<void>((resolve) => {
+          const end = (): void => {
+            wake = undefined;
+            cancel();
+            signal?.removeEventListener('abort', end);
+            resolve();
+          };
+          // An AbortController for each wait would cost more than all else about it.
+          const cancel = clock.timer(ms, end);
+          signal?.addEventListener('abort', end, { once: true });
+          wake = end;
+        });
       rung = false;
     },
   };

@@ -13,13 +13,18 @@ export interface Clock {
   now(): number;
   steady(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls back after so long, unless what it answers is called before. */
+  timer(ms: number, callback: () => void): () => void;
 }
 
 /** One for all: to make an error takes its stack, and loops are woken from their sleep by everything that happens. */
 const ENDED_EARLY = aborted('sleep ended early');
 
-/** How long, in ms of running time, what was read of the uptime is taken for true at most: `steady` is asked for every tile. */
-const FRESH_MS = 1_000;
+/**
+ * How long, in ms of running time, what was read of the uptime is taken for true at most: `steady` is asked for every tile. As it is read
+ * soon after a start, V8 has seen that done before it compiles what asks.
+ */
+const FRESH_MS = 100;
 /** Less than this, in ms, the wall clock may go another way than the monotonic one by the coarseness of its reading. */
 const JUMP_MS = 3;
 
@@ -84,16 +89,22 @@ export function systemClock(clocks: MachineClocks = clocksOfThisMachine()): Cloc
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         const stop = (): void => {
-          clearTimeout(timer);
+          cancel();
           reject(ENDED_EARLY);
         };
-        const timer = setTimeout(() => {
+        const cancel = timer(ms, () => {
           signal?.removeEventListener('abort', stop);
           resolve();
-        }, ms);
+        });
         if (signal?.aborted) stop();
         else signal?.addEventListener('abort', stop, { once: true });
       });
     },
+    timer,
   };
+}
+
+function timer(ms: number, callback: () => void): () => void {
+  const timeout = setTimeout(callback, ms);
+  return () => clearTimeout(timeout);
 }

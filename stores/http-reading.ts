@@ -51,7 +51,9 @@ export function httpReading(
       return client.send(asked, async (answer) => {
         refuseEncoding(answer, asked.what);
         const bytes = await answer.bytes(limit);
-        return { ...infoOf(answer, bytes.length), bytes };
+        const { size, md5, contentType, headers, metadata, modifiedMs } = infoOf(answer, bytes.length);
+        // One by one: what is spread and then has something more is of another shape to V8 each time.
+        return { size, md5, contentType, headers, metadata, modifiedMs, bytes };
       });
     },
     async readStream(key, offset, signal) {

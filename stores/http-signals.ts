@@ -5,17 +5,23 @@ export interface Abortable {
   giveUp(): void;
 }
 
-/** Hears a signal for all that goes on under it: a listener each would cost more than a small request. */
+/**
+ * Hears a signal for all that goes on under it: a listener each would cost more than a small request. Node gives each signal a shape
+ * of its own, by which V8 compiles what touches it anew with each of the first claims: so it is touched seldom, and never with a
+ * request that is one of a claim's.
+ */
 export class Watch {
   private readonly under = new Bag<Abortable>();
   private insists: (() => void) | undefined;
   private fired = false;
+  private listens = false;
 
   constructor(private readonly signal: AbortSignal) {}
 
-  /** See `startOnlyWhile`. */
+  /** See `startOnlyWhile`. From now on the signal is heard as long as it lives. */
   startOnlyWhile(insist: () => void): void {
     this.insists = insist;
+    if (!this.listens) this.listen();
   }
 
   /** Throws what the condition of this signal throws, if it has one. */
@@ -23,24 +29,30 @@ export class Watch {
     this.insists?.();
   }
 
-  /**
-   * Whether the signal has fired. Read with every request, and Node gives each signal a shape of its own, by which V8 would compile
-   * the reader anew with each of the first claims: so the signal is asked only while nothing listens to it.
-   */
   hasFired(): boolean {
-    return this.fired || (this.under.size === 0 && this.signal.aborted);
+    return this.fired || (!this.listens && this.signal.aborted);
   }
 
   /** It hears when the signal is given up, until what is answered is handed to `leave`. */
   join(one: Abortable): Place<Abortable> {
-    const place = this.under.add(one);
-    if (this.under.size === 1) this.signal.addEventListener('abort', this.heard, { once: true });
-    return place;
+    if (!this.listens) this.listen();
+    return this.under.add(one);
   }
 
   leave(place: Place<Abortable>): void {
     this.under.remove(place);
-    if (this.under.size === 0) this.signal.removeEventListener('abort', this.heard);
+    if (this.under.size === 0 && this.insists === undefined) this.rest();
+  }
+
+  private listen(): void {
+    this.listens = true;
+    this.fired ||= this.signal.aborted;
+    this.signal.addEventListener('abort', this.heard, { once: true });
+  }
+
+  private rest(): void {
+    this.listens = false;
+    this.signal.removeEventListener('abort', this.heard);
   }
 
   private readonly heard = (): void => {

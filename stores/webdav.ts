@@ -246,8 +246,10 @@ function explaining({ refused }: DavLogin): ExplainStatus {
 }
 
 /** A page in answer to a PUT is no proof of a write: something else than the store may have answered. */
-function isWritten({ status, length }: HttpAnswer): boolean {
-  return status === 201 || status === 204 || (status === 200 && length === 0);
+function isWritten(answer: HttpAnswer): boolean {
+  const { status } = answer;
+  // Its headers are read only where the length matters.
+  return status === 201 || status === 204 || (status === 200 && answer.length === 0);
 }
 
 /** By 409 (RFC 4918, 9.7.1) or 404; nginx without create_full_put_path says 500. */

@@ -53,9 +53,10 @@ export function readAnswerHead(
   to: number,
   bodiless: boolean,
 ): AnswerHead | 'unusual' | null {
-  const ends = headEnd(bytes, from, Math.min(to, from + HEAD_BYTES));
-  if (ends === UNUSUAL) return 'unusual';
-  if (ends === MORE) return to - from < HEAD_BYTES ? null : 'unusual';
+  const isLong = to - from >= HEAD_BYTES;
+  const ends = headEnd(bytes, from, isLong ? from + HEAD_BYTES : to);
+  if (ends === UNUSUAL || (ends === MORE && isLong)) return 'unusual';
+  if (ends === MORE) return null;
   const text = bytes.toString('latin1', from, ends);
   const status = Number(text.slice(9, 12));
   if (status < 200) return 'unusual';

@@ -5,6 +5,7 @@ import { copyLarge } from '../../stores/large.js';
 import { can, NO_PROPERTIES } from '../../stores/store.js';
 import { withCare } from '../../stores/wrap.js';
 import { memoryStore } from '../fakes/memory-store.js';
+import { manualClock } from '../support/clock.js';
 import { busy, type Fault } from '../support/stores/fault-proxy.js';
 import { collect, LIMIT, md5, noise, properties, type registerCases, text } from './store-cases.js';
 import { type Faulty, operationsOf, outcomesOf } from './store-faults-operations.js';
@@ -147,6 +148,7 @@ function quickClock(): { clock: Clock; slept: number[] } {
   const slept: number[] = [];
   let time = 0;
   const clock: Clock = {
+    ...manualClock(),
     now: () => time,
     steady: () => time,
     async sleep(ms, signal) {

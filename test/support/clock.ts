@@ -19,26 +19,33 @@ export function manualClock(start = 1_000_000): ManualClock {
   let sleepers: Sleeper[] = [];
   const watchers: (() => void)[] = [];
 
+  function timer(ms: number, callback: () => void): () => void {
+    const sleeper: Sleeper = { due: time + ms, wake: callback };
+    sleepers.push(sleeper);
+    for (const watcher of watchers.splice(0)) watcher();
+    return () => {
+      sleepers = sleepers.filter((other) => other !== sleeper);
+    };
+  }
+
   return {
     now: () => time,
     steady: () => time,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
-        const wake = (): void => {
-          signal?.removeEventListener('abort', stop);
-          resolve();
-        };
-        const sleeper: Sleeper = { due: time + ms, wake };
         const stop = (): void => {
-          sleepers = sleepers.filter((other) => other !== sleeper);
+          cancel();
           reject(aborted('sleep ended early'));
         };
-        if (signal?.aborted) return stop();
+        if (signal?.aborted) return reject(aborted('sleep ended early'));
+        const cancel = timer(ms, () => {
+          signal?.removeEventListener('abort', stop);
+          resolve();
+        });
         signal?.addEventListener('abort', stop, { once: true });
-        sleepers.push(sleeper);
-        for (const watcher of watchers.splice(0)) watcher();
       });
     },
+    timer,
     async advance(ms) {
       const end = time + ms;
       for (;;) {

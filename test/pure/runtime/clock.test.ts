@@ -38,13 +38,13 @@ test('counts the time that the machine was suspended, the moment it is awake', (
   expect(clock.steady()).toBeCloseTo(60_100.5, 6);
 });
 
-test('counts it within a second of running time, if the wall clock hides it', () => {
+test('counts it within a tenth of a second of running time, if the wall clock hides it', () => {
   const clock = systemClock(clocks);
   suspend(60_000);
   machine.wall -= 60_000;
   expect(clock.steady()).toBeCloseTo(0, 6);
-  pass(1_000);
-  expect(clock.steady()).toBeCloseTo(61_000, 6);
+  pass(100);
+  expect(clock.steady()).toBeCloseTo(60_100, 6);
 });
 
 test('goes on as before when the wall clock is set, there or back', () => {
@@ -57,14 +57,14 @@ test('goes on as before when the wall clock is set, there or back', () => {
   }
 });
 
-test('asks the system once a second at most, as long as nothing jumps', () => {
+test('asks the system ten times a second at most, as long as nothing jumps', () => {
   const clock = systemClock(clocks);
   machine.reads = 0;
   for (let i = 0; i < 10_000; i++) {
     pass(0.37);
     clock.steady();
   }
-  expect(machine.reads).toBe(3);
+  expect(machine.reads).toBe(36);
 });
 
 test('is the monotonic clock where nobody tells the uptime', () => {

@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { type Watch, watchOf } from '../../../stores/http-signals.js';
+import { startOnlyWhile, type Watch, watchOf } from '../../../stores/http-signals.js';
 
 /** Joins, and leaves when it is given up, as a request does. */
 function request(watch: Watch): { givenUp: number } {
@@ -45,5 +46,33 @@ describe('the watch of a signal', () => {
     const early = request(watch);
     controller.abort();
     expect([early.givenUp, late?.givenUp]).toEqual([1, 1]);
+  });
+
+  test('of a condition hears the signal on, whatever ends under it', () => {
+    const controller = new AbortController();
+    const watch = watchOf(controller.signal);
+    startOnlyWhile(controller.signal, () => undefined);
+    watch.leave(watch.join({ giveUp: () => undefined }));
+    const later = request(watch);
+    expect(watch.hasFired()).toBe(false);
+    controller.abort();
+    expect([watch.hasFired(), later.givenUp]).toEqual([true, 1]);
+  });
+
+  test('of a condition that came late knows that the signal has fired', () => {
+    const signal = AbortSignal.abort();
+    startOnlyWhile(signal, () => undefined);
+    expect(watchOf(signal).hasFired()).toBe(true);
+  });
+
+  test('leaves no listener behind with a signal that outlives its requests', () => {
+    const { signal } = new AbortController();
+    const watch = watchOf(signal);
+    for (let nth = 0; nth < 3; nth++) {
+      const places = [0, 1].map(() => watch.join({ giveUp: () => undefined }));
+      expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+      for (const place of places) watch.leave(place);
+      expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    }
   });
 });

@@ -5,6 +5,7 @@ import type { PartialWrite, Store } from '../../../stores/store.js';
 import { withCare } from '../../../stores/wrap.js';
 import { md5, noise, properties, text } from '../../contracts/store-cases.js';
 import { type MemoryStore, memoryStore } from '../../fakes/memory-store.js';
+import { manualClock } from '../../support/clock.js';
 
 const PART = 100_000;
 const OTHERS = {
@@ -282,4 +283,4 @@ test('stores without the roles for it are refused before anything is read', asyn
 });
 
 /** Sleeps no time. */
-const QUICK = { now: () => 0, steady: () => 0, sleep: async () => undefined };
+const QUICK = { ...manualClock(), sleep: async () => undefined };
