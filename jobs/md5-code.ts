@@ -8,7 +8,6 @@ import {
   STEPS,
   stateVector,
   TABLE,
-  TAKEN,
   VECTORS,
   WIDTH,
   WORD_BYTES,
@@ -48,11 +47,10 @@ const get = (local: number): Code => [0x20, ...unsigned(local)];
 const set = (local: number): Code => [0x21, ...unsigned(local)];
 const tee = (local: number): Code => [0x22, ...unsigned(local)];
 const int = (value: number): Code => [0x41, ...signed(value)];
-const load = (at: number): Code => [0x28, 2, ...unsigned(at)];
+const load = (at: number): Code => [...int(0), 0x28, 2, ...unsigned(at)];
 const store = (at: number): Code => [0x36, 2, ...unsigned(at)];
 const plus: Code = [0x6a];
 const minus: Code = [0x6b];
-const isBelow: Code = [0x49];
 const simd = (code: number): Code => [0xfd, ...unsigned(code)];
 const vectorLoad = (at: number, aligned: boolean): Code => [...simd(0), aligned ? 4 : 0, ...unsigned(at)];
 const vectorStore = (at: number): Code => [...simd(11), 4, ...unsigned(at)];
@@ -83,10 +81,7 @@ function signed(value: number): Code {
 // The function's locals: what it is given, then the addresses, then the vectors.
 const BLOCKS = 0;
 const pointer = (lane: number): number => 1 + lane;
-/** Of the step under way in the tables, in bytes; and where its word is in the block. */
-const AT = 1 + LANES;
-const WORD = 2 + LANES;
-const FIRST_VECTOR = 3 + LANES;
+const FIRST_VECTOR = 1 + LANES;
 const state = (vector: number, word: number): number => FIRST_VECTOR + vector * STATE_WORDS + word;
 const FIRST_SUM = FIRST_VECTOR + VECTORS * STATE_WORDS;
 const sum = (vector: number): number => FIRST_SUM + vector;
@@ -138,38 +133,18 @@ const ROUNDS: readonly ((b: number, c: number, d: number) => Code)[] = [
   (b, c, d) => [...get(c), ...get(b), ...get(d), ...not, ...or, ...xor, ...add],
 ];
 
-/** Four steps, four times: in one go, V8 would compile four times as much. */
-function fourSteps(round: number): Code {
-  const stepBytes = WORD_BYTES;
-  const ends = (round + 1) * 16 * stepBytes;
+function step(nth: number): Code {
+  const round = Math.floor(nth / 16);
+  const rotation = ROTATIONS[round]![nth % 4]!;
+  const word = TAKES[round]!(nth);
   return [
-    ...loop,
-    ...[0, 1, 2, 3].flatMap((nth) => step(round, nth)),
-    ...[
-      ...get(AT),
-      ...int(4 * stepBytes),
-      ...plus,
-      ...tee(AT),
-      ...int(ends),
-      ...isBelow,
-      ...continueIf,
-      ...end,
-    ],
-  ];
-}
-
-/** `nth`: 0 to 3. */
-function step(round: number, nth: number): Code {
-  const rotation = ROTATIONS[round]![nth]!;
-  return [
-    ...[...get(AT), ...broadcast(TABLE + nth * WORD_BYTES), ...set(ADDEND)],
-    ...[...get(AT), ...load(TAKEN + nth * WORD_BYTES), ...set(WORD)],
+    ...[...int(0), ...broadcast(TABLE + nth * WORD_BYTES), ...set(ADDEND)],
     ...vectors.flatMap((vector) => {
       // Instead of moving four words on, they change their parts.
-      const part = (which: number): number => state(vector, (which + STATE_WORDS - nth) % STATE_WORDS);
+      const part = (which: number): number => state(vector, (which + STEPS - nth) % STATE_WORDS);
       const [a, b, c, d] = [part(0), part(1), part(2), part(3)];
       return [
-        ...[...get(a), ...get(WORD), ...vectorLoad(wordVector(vector, 0), true), ...get(ADDEND)],
+        ...[...get(a), ...int(0), ...vectorLoad(wordVector(vector, word), true), ...get(ADDEND)],
         ...[...add, ...add, ...ROUNDS[round]!(b, c, d), ...tee(sum(vector)), ...int(rotation), ...shiftLeft],
         ...[...get(sum(vector)), ...int(32 - rotation), ...shiftRight, ...or, ...get(b), ...add, ...set(a)],
       ];
@@ -181,7 +156,7 @@ function step(round: number, nth: number): Code {
 function block(): Code {
   return [
     ...vectors.flatMap((vector) => [0, 4, 8, 12].flatMap((first) => turnAbout(vector, first))),
-    ...[...int(0), ...set(AT), ...[0, 1, 2, 3].flatMap(fourSteps)],
+    ...steps.flatMap(step),
     ...vectors.flatMap((vector) =>
       stateWords.flatMap((word) => {
         const [at, local] = [stateVector(vector, word), state(vector, word)];
@@ -196,7 +171,7 @@ function block(): Code {
 /** Takes the number of blocks, 1 at least, to be hashed of each lane, from its address on. */
 function body(): Code {
   return [
-    ...lanes.flatMap((lane) => [...int(0), ...load(pointerAt(lane)), ...set(pointer(lane))]),
+    ...lanes.flatMap((lane) => [...load(pointerAt(lane)), ...set(pointer(lane))]),
     ...vectors.flatMap((vector) =>
       stateWords.flatMap((word) => [
         ...int(0),
@@ -216,16 +191,12 @@ function assemble(): Uint8Array {
   const section = (id: number, items: readonly Code[]): Code => [id, ...sized(list(items))];
   const name = (text: string): Code => sized([...Buffer.from(text)]);
   const [i32, v128] = [0x7f, 0x7b];
-  const littleEndian = (word: number): Code => [0, 8, 16, 24].map((shift) => (word >>> shift) & 255);
   const table = steps.flatMap((nth) => {
     const addend = Math.floor(2 ** 32 * Math.abs(Math.sin(nth + 1)));
-    return littleEndian(addend);
+    return [0, 8, 16, 24].map((shift) => (addend >>> shift) & 255);
   });
-  const taken = steps.flatMap((nth) =>
-    littleEndian(wordVector(0, TAKES[Math.floor(nth / 16)]!(nth)) - wordVector(0, 0)),
-  );
   const locals = list([
-    [FIRST_VECTOR - 1, i32],
+    [LANES, i32],
     [VECTOR_LOCALS, v128],
   ]);
   // The sections are types, functions, memories, exports, code and data.
@@ -239,7 +210,7 @@ function assemble(): Uint8Array {
       [...name('hash'), 0, 0],
     ]),
     ...section(10, [sized([...locals, ...body()])]),
-    ...section(11, [[0, ...int(TABLE), ...end, ...sized([...table, ...taken])]]),
+    ...section(11, [[0, ...int(TABLE), ...end, ...sized(table)]]),
   ]);
 }
 

@@ -14,11 +14,10 @@ const VECTOR_BYTES = 16;
 export const WIDTH = 4;
 export const VECTORS = LANES / WIDTH;
 
-// As addresses in bytes: the table T of RFC 1321 (3.4), by step where in a block it takes its word, by lane the address of its next
-// block, all states, and the block under way of all lanes, with their first words side by side, then their second ones ...
+// As addresses in bytes: the table T of RFC 1321 (3.4), by lane the address of its next block, all states, and the block under way
+// of all lanes, with their first words side by side, then their second ones ...
 export const TABLE = 0;
-export const TAKEN = TABLE + STEPS * WORD_BYTES;
-const POINTERS = TAKEN + STEPS * WORD_BYTES;
+const POINTERS = TABLE + STEPS * WORD_BYTES;
 const STATES = POINTERS + LANES * WORD_BYTES;
 const WORDS = STATES + STATE_WORDS * LANES * WORD_BYTES;
 /** No power of two, or the same few lines of the cache would have to hold all lanes. */

@@ -24,7 +24,7 @@ export class Asked {
   ) {
     const { method } = request;
     this.isHead = method === 'HEAD';
-    this.writes = method === 'PUT' || method === 'DELETE';
+    this.writes = method !== 'GET' && method !== 'HEAD';
   }
 
   pause(): void {

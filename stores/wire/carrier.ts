@@ -27,7 +27,7 @@ const DEPTH = 16;
 const SHARED_BODY_BYTES = 256 * 1024;
 
 /**
- * Carries plain requests over plain HTTP/1.1: GET, HEAD, PUT and DELETE with a body in memory, answered with a head in the
+ * Carries plain requests over plain HTTP/1.1: GET, HEAD, PUT, DELETE and MKCOL with a body in memory, answered with a head in the
  * simplest grammar and a body of the length told. Whatever is not so goes the `other` way: a request as a whole, and a request
  * whose answer is unusual once more, over a connection that has nothing to do with this one. A server that answers so more
  * often than 1 in 17 times is left to the other for good.
