@@ -4,7 +4,6 @@ import { statusError } from './http-errors.js';
 import { Exchange } from './http-exchange.js';
 import type { HeldHeader, ObjectInfo, ObjectProperties, StoreErrorCode } from './store.js';
 import { HELD_HEADERS } from './store.js';
-import { undiciCarrier } from './undici-carrier.js';
 import { wireCarrier } from './wire/carrier.js';
 
 /**
@@ -177,15 +176,44 @@ function accepts({ accept = ACCEPTED }: HttpRequest, answer: HttpAnswer): boolea
   return typeof accept === 'function' ? accept(answer) : accept.includes(answer.status);
 }
 
-/** Over plain HTTP our own, with undici beside it; over TLS undici alone. */
+/** Over plain HTTP our own, with undici beside it; over TLS undici alone, which takes its time to load. */
 function carrierTo(
   origin: string,
   { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, ca }: HttpClientOptions,
 ): Carrier {
   // An exchange whose own time-out is over by then has said so.
   const connectTimeoutMs = Math.min(10_000, timeoutMs + 100);
-  const other = (): Carrier => undiciCarrier(origin, { connections, connectTimeoutMs, ca: ca ?? null });
+  const other = (): Carrier =>
+    lateCarrier(async () => {
+      const { undiciCarrier } = await import('./undici-carrier.js');
+      return undiciCarrier(origin, { connections, connectTimeoutMs, ca: ca ?? null });
+    });
   return origin.startsWith('http:') ? wireCarrier(origin, { connections, connectTimeoutMs, other }) : other();
+}
+
+/** Made when there is something to carry. */
+function lateCarrier(make: () => Promise<Carrier>): Carrier {
+  let making: Promise<Carrier> | undefined;
+  let made: Carrier | undefined;
+  return {
+    carry(request, exchange) {
+      if (made !== undefined) {
+        made.carry(request, exchange);
+        return;
+      }
+      making ??= make();
+      making.then(
+        (carrier) => {
+          made = carrier;
+          carrier.carry(request, exchange);
+        },
+        (error: Error) => exchange.onResponseError(null, error),
+      );
+    },
+    async close() {
+      await (await making)?.close();
+    },
+  };
 }
 
 function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> {

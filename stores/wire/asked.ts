@@ -2,6 +2,8 @@ import type { CarriedRequest } from '../http-client.js';
 import type { Exchange } from '../http-exchange.js';
 import type { Connection } from './connection.js';
 
+const READS: readonly string[] = ['GET', 'HEAD', 'PROPFIND'];
+
 /** A request in line or under way, and what its exchange can do with it. */
 export class Asked {
   readonly isHead: boolean;
@@ -24,7 +26,7 @@ export class Asked {
   ) {
     const { method } = request;
     this.isHead = method === 'HEAD';
-    this.writes = method !== 'GET' && method !== 'HEAD';
+    this.writes = !READS.includes(method);
   }
 
   pause(): void {

@@ -13,7 +13,7 @@ export interface WireOptions {
   readonly other: () => Carrier;
 }
 
-/** So much does an unusual answer weigh against usual ones, and at so much weight are no more awaited here. */
+/** So much does an unusual answer weigh against usual ones to the same method, and at so much weight are no more awaited here. */
 const UNUSUAL_WEIGHT = 16;
 const WEIGHT_LIMIT = 8 * UNUSUAL_WEIGHT;
 /** Connections are looked at this often, in ms. */
@@ -27,16 +27,16 @@ const DEPTH = 16;
 const SHARED_BODY_BYTES = 256 * 1024;
 
 /**
- * Carries plain requests over plain HTTP/1.1: GET, HEAD, PUT, DELETE and MKCOL with a body in memory, answered with a head in the
- * simplest grammar and a body of the length told. Whatever is not so goes the `other` way: a request as a whole, and a request
- * whose answer is unusual once more, over a connection that has nothing to do with this one. A server that answers so more
- * often than 1 in 17 times is left to the other for good.
+ * Carries plain requests over plain HTTP/1.1: GET, HEAD, PUT, DELETE, MKCOL and PROPFIND with a body in memory, answered with
+ * a head in the simplest grammar and a body of the length told. Whatever is not so goes the `other` way: a request as a whole, and
+ * a request whose answer is unusual once more, over a connection that has nothing to do with this one. A method to which the
+ * server answers so more often than 1 in 17 times is left to the other for good.
  *
  * As many requests are under way as there may be connections. To a server that is near, small ones share a sixteenth as many,
  * evenly. Those that share one are written together, and the next ones when all their answers have come: a server that drops
  * what comes behind a request then leaves answers out, but never answers another request than we take it for. Whatever comes
  * of one, those behind it are written once more elsewhere if nothing of their answers has come, which for these methods changes
- * nothing (RFC 9110, 9.2.2).
+ * nothing (RFC 9110, 9.2.2; RFC 4918, 9.1 and 9.3).
  */
 export function wireCarrier(origin: string, options: WireOptions): Carrier {
   const { connections: most, connectTimeoutMs } = options;
@@ -53,7 +53,8 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
   const nearness = new Nearness();
   const heads = new RequestHeads(host);
   let connecting = 0;
-  let weight = 0;
+  /** By method. */
+  const weights = new Map<string, number>();
   let closed = false;
   let turning: NodeJS.Immediate | undefined;
   let looking: NodeJS.Timeout | undefined;
@@ -84,13 +85,14 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
       next?.exchange.onResponseError(null, reason);
       keeper.gone(connection);
     },
-    usual({ isHead, behind }, afterMs) {
-      if (weight > 0) weight -= 1;
+    usual({ request: { method }, isHead, behind }, afterMs) {
+      const weight = weights.get(method);
+      if (weight !== undefined && weight > 0) weights.set(method, weight - 1);
       nearness.answered(isHead, afterMs, behind);
       if (line.length > 0) soon();
     },
     unusual({ request, exchange }) {
-      weight += UNUSUAL_WEIGHT;
+      weights.set(request.method, (weights.get(request.method) ?? 0) + UNUSUAL_WEIGHT);
       otherWay(request, exchange);
     },
     gaveBack(asked) {
@@ -195,8 +197,8 @@ export function wireCarrier(origin: string, options: WireOptions): Carrier {
   return {
     carry(request, exchange) {
       const body = bodyOf(request);
-      const head =
-        body === undefined || closed || weight >= WEIGHT_LIMIT ? null : heads.of(request, body?.length ?? 0);
+      const isLeft = closed || (weights.get(request.method) ?? 0) >= WEIGHT_LIMIT;
+      const head = body === undefined || isLeft ? null : heads.of(request, body?.length ?? 0);
       if (head === null || body === undefined) return otherWay(request, exchange);
       const alone = request.streams || (body !== null && body.length > SHARED_BODY_BYTES);
       line.push(new Asked(request, exchange, head, body, alone));

@@ -1,6 +1,6 @@
 import type { CarriedRequest } from '../http-client.js';
 
-const METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'DELETE', 'MKCOL'];
+const METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'DELETE', 'MKCOL', 'PROPFIND'];
 /** What says how a message is framed or a connection used: nobody else's business here. */
 const FRAMING: readonly string[] = [
   ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding'],
