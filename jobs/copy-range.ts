@@ -81,11 +81,12 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
   }
 
   function start(index: number): void {
-    const over = (): void => {
-      pump();
-      keeper.wake();
-    };
-    void pool.run(() => attempt(index)).then(over);
+    pool.run(() => attempt(index), over);
+  }
+
+  function over(): void {
+    pump();
+    keeper.wake();
   }
 
   /** `again`: as if never tried, once the store that is away is back or the lease renewed. Holds its place no longer. */

@@ -14,7 +14,6 @@ export interface MigrationLimits {
   dismiss(): void;
 }
 
-const NOW = Promise.resolve();
 /** Each body counts this much in what the next is expected to weigh. */
 const NEW_BODY = 0.2;
 
@@ -54,7 +53,7 @@ export function createLimits(whole: Limiter | null, clock: Clock): MigrationLimi
   return {
     requests: {
       turn(signal) {
-        if (share.rate === null && whole === null) return NOW;
+        if (share.rate === null && whole === null) return undefined;
         return waitFor(signal, async (until) => {
           await share.turn(until);
           await whole?.turn(until);

@@ -25,33 +25,29 @@ const PADDING_BYTES = 9;
 /** One that is longer is hashed by itself. */
 const LONGEST = LANE_BYTES - PADDING_BYTES;
 
-interface Batch {
-  readonly bodies: Uint8Array[];
-  readonly sums: Promise<readonly string[]>;
+interface Asked {
+  readonly body: Uint8Array;
+  readonly tell: (sum: string) => void;
 }
 
-let gathering: Batch | null = null;
+/** In this turn of the event loop. */
+let gathered: Asked[] = [];
 
 /**
  * The MD5 of a body as 32 hex digits, when this turn of the event loop is over: all that came in one turn is hashed together,
  * side by side, at a quarter of what it costs one by one. Nobody may change the body until then.
  */
-export async function md5Of(body: Uint8Array): Promise<string> {
-  gathering ??= gather();
-  const { bodies, sums } = gathering;
-  const nth = bodies.push(body) - 1;
-  return (await sums)[nth]!;
+export function md5Of(body: Uint8Array): Promise<string> {
+  return new Promise((tell) => {
+    if (gathered.push({ body, tell }) === 1) setImmediate(tellAll);
+  });
 }
 
-function gather(): Batch {
-  const bodies: Uint8Array[] = [];
-  const sums = new Promise<readonly string[]>((resolve) => {
-    setImmediate(() => {
-      gathering = null;
-      resolve(md5All(bodies));
-    });
-  });
-  return { bodies, sums };
+function tellAll(): void {
+  const all = gathered;
+  gathered = [];
+  const sums = md5All(all.map(({ body }) => body));
+  for (const [nth, { tell }] of all.entries()) tell(sums[nth]!);
 }
 
 /** The MD5 of each body as 32 hex digits, in their order. */

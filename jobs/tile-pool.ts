@@ -10,8 +10,8 @@ export interface TilePool {
   readonly limit: number;
   /** One more could be copied at once. */
   readonly hasRoom: boolean;
-  /** Runs the task as soon as it may; again, before others, each time it answers `again`. */
-  run(task: Task): Promise<void>;
+  /** Runs the task as soon as it may; again, before others, each time it answers `again`. Then calls `over`. */
+  run(task: Task, over: () => void): void;
   /** A store asked for mercy: with many such answers the limit halves. */
   throttled(): void;
   /** While held nothing starts, and the migration takes no part of the whole. */
@@ -223,13 +223,11 @@ export function createTilePools(most: number, clock: Clock, nap: Nap | null = nu
         get hasRoom() {
           return !held && waiting() === 0 && running < Math.min(limit, member.most);
         },
-        run(task) {
+        run(task, over) {
           if (waiting() + running === 0) begin();
-          return new Promise((over) => {
-            fresh.push({ task, over });
-            openLanes();
-            if (waiting() === 1) moved();
-          });
+          fresh.push({ task, over });
+          openLanes();
+          if (waiting() === 1) moved();
         },
         throttled() {
           mercy++;

@@ -6,11 +6,12 @@ import { aborted } from '../runtime/errors.js';
  * rest.
  */
 export interface Limiter {
-  /** Resolves when it is the caller's turn; rejects `aborted`, and costs nothing, if the signal fires before. */
-  turn(signal?: AbortSignal, cost?: number): Promise<void>;
+  /** Resolves when it is the caller's turn (undefined: at once); rejects `aborted`, and costs nothing, if the signal fires before. */
+  turn(signal?: AbortSignal, cost?: number): Promise<void> | undefined;
 }
 
 export interface SettableLimiter extends Limiter {
+  turn(signal?: AbortSignal, cost?: number): Promise<void>;
   /** Units per second; null = no limit. Who waits already waits by the new rate. */
   readonly rate: number | null;
   setRate(perSecond: number | null): void;

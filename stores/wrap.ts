@@ -130,7 +130,8 @@ function seeThrough({ store, operation, places, key = '', care }: Through, metho
   return async (...args) => {
     const signal = args[places.signal] as AbortSignal | undefined;
     for (let attempt = 1; ; attempt++) {
-      if (limiter !== undefined) await limiter.turn(signal);
+      const turn = limiter?.turn(signal);
+      if (turn !== undefined) await turn;
       const began = meter === undefined ? 0 : meter.clock.steady();
       try {
         const result = await method(...args);

@@ -2,17 +2,19 @@ import { describe, expect, test } from 'vitest';
 import { createTilePools, type TilePool } from '../../../jobs/tile-pool.js';
 import { manualClock } from '../../support/clock.js';
 
+/** Resolves when it is over. */
+const seen = (pool: TilePool, task: Parameters<TilePool['run']>[0]): Promise<void> =>
+  new Promise((over) => pool.run(task, over));
+
 /** Tasks that end when told, and count. */
 function load(pool: TilePool, count: number) {
   const running: (() => void)[] = [];
   let over = 0;
   const done = Array.from({ length: count }, () =>
-    pool
-      .run(async () => {
-        await new Promise<void>((resolve) => running.push(resolve));
-        return 'over';
-      })
-      .then(() => over++),
+    seen(pool, async () => {
+      await new Promise<void>((resolve) => running.push(resolve));
+      return 'over';
+    }).then(() => over++),
   );
   return {
     running,
@@ -79,12 +81,12 @@ test('what has to wait for its store leaves its place, and is the first to come 
   const pool = pools.open();
   const order: string[] = [];
   let away = true;
-  const wait = pool.run(async () => {
+  const wait = seen(pool, async () => {
     order.push('tried');
     return away ? 'again' : 'over';
   });
   pool.hold(true);
-  const next = pool.run(async () => {
+  const next = seen(pool, async () => {
     order.push('next');
     return 'over';
   });
