@@ -245,8 +245,9 @@ function fixedPool(limit: number): TilePool {
     get hasRoom() {
       return queue.size === 0 && queue.pending < limit;
     },
-    async run(task) {
-      while ((await queue.add(task)) === 'again');
+    run(task, over) {
+      const add = () => void queue.add(task).then((answer) => (answer === 'again' ? add() : over()));
+      add();
     },
     throttled: () => undefined,
     hold: () => undefined,
