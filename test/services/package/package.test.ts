@@ -89,6 +89,24 @@ test('the code cache of every part is taken by the Node that built it, and passe
   // Another flag is to V8 as another version.
   expect(JSON.parse(node('--no-opt', '--eval', refused, ...files))).toEqual(files);
   expect(node('--no-opt', list, 'help', 'list-units')).toBe(help);
+
+  const asked = join(ground.dir, 'asked.cjs');
+  writeFileSync(
+    asked,
+    `const vm = require('node:vm');
+    const asked = [];
+    vm.Script = class extends vm.Script {
+      constructor(code, options) {
+        super(code, options);
+        asked.push(this.cachedDataRejected);
+      }
+    };
+    process.on('exit', () => console.log(JSON.stringify(asked)));`,
+  );
+  const worker = join(ground.dir, 'next/dist/jobs/import-blobs-main.js');
+  const answers = node('--require', asked, worker, '--help').split('\n').at(-2) ?? '';
+  expect([...new Set(JSON.parse(answers) as boolean[])]).toEqual([false]);
+
   for (const file of files) writeFileSync(`${file}.cache`, 'damaged');
   expect(node(list, 'help', 'list-units')).toBe(help);
   for (const file of files) rmSync(`${file}.cache`);
