@@ -18,8 +18,9 @@ import { realTiles } from './support/tiles.js';
 const PROMISED = 1_000_000;
 const MANY = 5_000_000;
 const GEOMETRY: ImageGeometry = { width: 54_000, height: 27_000, tileSize: 254, overlap: 1, format: 'jpg' };
-const SAMPLE_MS = 100;
+const SAMPLE_MS = 250;
 const MIB = 1024 ** 2;
+const PARTS = { v8: "V8's memory", malloc: "malloc's", files: 'pages of files' } as const;
 
 const ground = openGround('convoy-memory');
 try {
@@ -55,8 +56,19 @@ interface Scene {
 
 interface Run {
   readonly imported: Imported;
-  /** RSS of the worker, in bytes, evenly spaced in time. */
-  readonly samples: readonly number[];
+  /** Evenly spaced in time. */
+  readonly samples: readonly Sample[];
+}
+
+/** RSS of the worker, in bytes, and what it is made of. */
+interface Sample {
+  readonly all: number;
+  /** Memory mapped by V8 for its heap and code, and stacks. */
+  readonly v8: number;
+  /** Bodies, and what Node itself allocates. */
+  readonly malloc: number;
+  /** What has been read of the node program and its libraries. */
+  readonly files: number;
 }
 
 async function openScene(): Promise<Scene> {
@@ -84,31 +96,29 @@ async function carry(scene: Scene, tiles: number): Promise<Run> {
     id: `m${number}`,
     geometry: GEOMETRY,
   }));
-  const samples: number[] = [];
+  const samples: Sample[] = [];
   let sampling: NodeJS.Timeout | undefined;
   try {
     const imported = await importRun({
       ...{ ground, ...scene, images },
       onStart(pid) {
-        sampling = setInterval(() => samples.push(rssOf(pid)), SAMPLE_MS);
+        sampling = setInterval(() => samples.push(...sampleOf(pid)), SAMPLE_MS);
       },
     });
-    return { imported, samples: samples.filter((bytes) => bytes > 0) };
+    return { imported, samples };
   } finally {
     clearInterval(sampling);
   }
 }
 
-function firstMillion({ imported, samples }: Run): readonly number[] {
+function firstMillion({ imported, samples }: Run): readonly Sample[] {
   return samples.slice(0, (samples.length * PROMISED) / imported.tiles);
 }
 
-function growth(what: string, runs: readonly (readonly number[])[]): Figure {
-  const tenths = runs.map(tenthsOf);
-  const inMiB = (values: readonly number[]) => inWords(median(values) / MIB);
-  const [least, most] = [Math.min(...runs.flat()), Math.max(...runs.flat())].map((bytes) =>
-    inWords(bytes / MIB),
-  );
+function growth(what: string, runs: readonly (readonly Sample[])[]): Figure {
+  const tenths = runs.map((samples) => tenthsOf(samples, 'all'));
+  const all = runs.flat().map((sample) => sample.all);
+  const [least, most] = [Math.min(...all), Math.max(...all)].map((bytes) => inWords(bytes / MIB));
   return {
     ...{ what, unit: 'x', values: tenths.map(({ first, last }) => last / first), target: { atMost: 1.1 } },
     beside: `medians ${inMiB(tenths.map(({ last }) => last))} and ${inMiB(tenths.map(({ first }) => first))} MiB; over all ${least} to ${most} MiB`,
@@ -120,18 +130,27 @@ function inWordsOf(runs: readonly Run[]): string {
     runs.reduce((sum, { imported }) => sum + imported.tiles, 0),
     runs.reduce((sum, { imported }) => sum + imported.seconds, 0),
   ];
-  return `A worker of its own for each run, default settings: ${tiles.toLocaleString('en')} tiles in ${Math.round(seconds)} s (${inWords(tiles / seconds)} /s) in all; RSS from /proc ten times a second. From nginx to nginx; the destination throws away what it takes.`;
+  const parts = (Object.keys(PARTS) as (keyof typeof PARTS)[]).map((part) => {
+    const tenths = runs.map((run) => tenthsOf(firstMillion(run), part));
+    return `${PARTS[part]} ${inMiB(tenths.map(({ first }) => first))} and ${inMiB(tenths.map(({ last }) => last))}`;
+  });
+  return `A worker of its own for each run, default settings: ${tiles.toLocaleString('en')} tiles in ${Math.round(seconds)} s (${inWords(tiles / seconds)} /s) in all; RSS from /proc four times a second. In the first and the last tenth of a million, medians of all runs in MiB: ${parts.join(', ')}. From nginx to nginx; the destination throws away what it takes.`;
 }
 
-/** Medians of RSS, in bytes. */
+/** Medians, in bytes. */
 interface Tenths {
   readonly first: number;
   readonly last: number;
 }
 
-function tenthsOf(samples: readonly number[]): Tenths {
-  const count = Math.ceil(samples.length / 10);
-  return { first: median(samples.slice(0, count)), last: median(samples.slice(-count)) };
+function tenthsOf(samples: readonly Sample[], part: keyof Sample): Tenths {
+  const values = samples.map((sample) => sample[part]);
+  const count = Math.ceil(values.length / 10);
+  return { first: median(values.slice(0, count)), last: median(values.slice(-count)) };
+}
+
+function inMiB(bytes: readonly number[]): string {
+  return inWords(median(bytes) / MIB);
 }
 
 /** Real tiles under the names that the source takes tiles from: two last digits of the column, one of the row. */
@@ -148,11 +167,24 @@ async function fillPool(pool: string): Promise<void> {
       copyFileSync(join(folder, full[at++ % full.length]!), join(pool, `${column}_${row}.jpg`));
 }
 
-/** Of the process, in bytes; 0 once it has ended. */
-function rssOf(pid: number): number {
+/** Of the process; none once it has ended. proc(5): a line for each mapping, with its name last, and below it its Rss in KiB. */
+function sampleOf(pid: number): readonly Sample[] {
+  const sample = { all: 0, v8: 0, malloc: 0, files: 0 };
+  let part: keyof typeof PARTS = 'v8';
+  for (const line of linesOf(`/proc/${pid}/smaps`)) {
+    const name = /^[0-9a-f]+-[0-9a-f]+(?: +\S+){4} *(.*)$/.exec(line)?.[1];
+    if (name !== undefined) part = name === '[heap]' ? 'malloc' : name.startsWith('/') ? 'files' : 'v8';
+    const bytes = Number(/^Rss: +(\d+)/.exec(line)?.[1] ?? 0) * 1024;
+    sample[part] += bytes;
+    sample.all += bytes;
+  }
+  return sample.all === 0 ? [] : [sample];
+}
+
+function linesOf(file: string): readonly string[] {
   try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+    return readFileSync(file, 'latin1').split('\n');
   } catch {
-    return 0;
+    return [];
   }
 }
