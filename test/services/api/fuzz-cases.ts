@@ -459,7 +459,8 @@ export function bytesOf({ method, target, headers, body: sent, chunked }: FuzzCa
 }
 
 function made({ size, deep }: { readonly size: number; readonly deep: boolean }): Buffer {
-  if (deep) return Buffer.concat([Buffer.alloc(size / 2, '['), Buffer.alloc(size / 2, ']')]);
+  if (deep)
+    return Buffer.concat([Buffer.alloc(Math.ceil(size / 2), '['), Buffer.alloc(Math.floor(size / 2), ']')]);
   return Buffer.concat([
     Buffer.from('{"desiredState":"loaded","options":[]'),
     Buffer.alloc(size, ' '),
