@@ -88,7 +88,8 @@ describe('the limit', () => {
   test('in noise of 15 % does neither starve nor climb away', () => {
     const { seed } = seeded();
     const settled: number[] = [];
-    for (let i = 0; i < 20; i++) {
+    // Of 20 rounds the median was 204 with one seed of a hundred; of 100 it was 163 at most with 300 seeds.
+    for (let i = 0; i < 100; i++) {
       const store = bound(50);
       const paces = run(store, 300, { noise: 0.15, random: randomOf(seed + i) }).slice(30);
       expect(share(store, paces, store(256).rate), `round ${i}`).toBeGreaterThan(0.8);

@@ -404,6 +404,8 @@ describe('waiting', () => {
     fleet.behaviours.set('lost.service', { refusal });
     const dir = folder({ 'lost.service': UNIT });
     const late = 'Error waiting for units: timed out waiting for unit lost.service to report state launched';
+    expect(await run('start --no-block lost.service', { cwd: dir })).toMatchObject({ exit: 0 });
+    await fleet.rest();
     expect(await run('start --timeout=300ms lost.service', { cwd: dir })).toMatchObject({
       ...{ exit: 3, stderr: `${late} (${refusal})\n` },
     });
