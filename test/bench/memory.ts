@@ -1,7 +1,7 @@
 /**
  * Whether a worker's memory grows: zh-import-blobs over a million tiles, each run a process of its own, of which the last goes on to
- * five million, as a tenth of those takes several rounds of the garbage collector (5 to 7 s each with 22,000 tiles/s; RSS
- * grows by a third within each). Some hundred real tiles stand for all of them, and a WebDAV server takes them and keeps none, so that it is a matter of minutes.
+ * five million, as a tenth of a million is less than one round of the garbage collector (10 to 20 s, in which RSS grows by a tenth).
+ * Some hundred real tiles stand for all of them, and a WebDAV server takes them and keeps none, so that it is a matter of minutes.
  */
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const MANY = 5_000_000;
 const GEOMETRY: ImageGeometry = { width: 54_000, height: 27_000, tileSize: 254, overlap: 1, format: 'jpg' };
 const SAMPLE_MS = 250;
 const MIB = 1024 ** 2;
-const PARTS = { v8: "V8's memory", malloc: "malloc's", files: 'pages of files' } as const;
+const PARTS = { v8: "V8's memory", malloc: "malloc's", files: 'pages of files' };
 
 const ground = openGround('convoy-memory');
 try {
@@ -60,10 +60,9 @@ interface Run {
   readonly samples: readonly Sample[];
 }
 
-/** RSS of the worker, in bytes, and what it is made of. */
+/** What the worker's RSS is made of, in bytes. */
 interface Sample {
-  readonly all: number;
-  /** Memory mapped by V8 for its heap and code, and stacks. */
+  /** What V8 maps for its heap and code; with stacks, and what malloc has for threads. */
   readonly v8: number;
   /** Bodies, and what Node itself allocates. */
   readonly malloc: number;
@@ -111,13 +110,18 @@ async function carry(scene: Scene, tiles: number): Promise<Run> {
   }
 }
 
+function rssOf({ v8, malloc, files }: Sample): number {
+  return v8 + malloc + files;
+}
+
+/** By the time it took, as the rate is even. */
 function firstMillion({ imported, samples }: Run): readonly Sample[] {
   return samples.slice(0, (samples.length * PROMISED) / imported.tiles);
 }
 
 function growth(what: string, runs: readonly (readonly Sample[])[]): Figure {
-  const tenths = runs.map((samples) => tenthsOf(samples, 'all'));
-  const all = runs.flat().map((sample) => sample.all);
+  const tenths = runs.map((samples) => tenthsOf(samples.map(rssOf)));
+  const all = runs.flat().map(rssOf);
   const [least, most] = [Math.min(...all), Math.max(...all)].map((bytes) => inWords(bytes / MIB));
   return {
     ...{ what, unit: 'x', values: tenths.map(({ first, last }) => last / first), target: { atMost: 1.1 } },
@@ -130,8 +134,8 @@ function inWordsOf(runs: readonly Run[]): string {
     runs.reduce((sum, { imported }) => sum + imported.tiles, 0),
     runs.reduce((sum, { imported }) => sum + imported.seconds, 0),
   ];
-  const parts = (Object.keys(PARTS) as (keyof typeof PARTS)[]).map((part) => {
-    const tenths = runs.map((run) => tenthsOf(firstMillion(run), part));
+  const parts = (Object.keys(PARTS) as (keyof Sample)[]).map((part) => {
+    const tenths = runs.map((run) => tenthsOf(firstMillion(run).map((sample) => sample[part])));
     return `${PARTS[part]} ${inMiB(tenths.map(({ first }) => first))} and ${inMiB(tenths.map(({ last }) => last))}`;
   });
   return `A worker of its own for each run, default settings: ${tiles.toLocaleString('en')} tiles in ${Math.round(seconds)} s (${inWords(tiles / seconds)} /s) in all; RSS from /proc four times a second. In the first and the last tenth of a million, medians of all runs in MiB: ${parts.join(', ')}. From nginx to nginx; the destination throws away what it takes.`;
@@ -143,8 +147,7 @@ interface Tenths {
   readonly last: number;
 }
 
-function tenthsOf(samples: readonly Sample[], part: keyof Sample): Tenths {
-  const values = samples.map((sample) => sample[part]);
+function tenthsOf(values: readonly number[]): Tenths {
   const count = Math.ceil(values.length / 10);
   return { first: median(values.slice(0, count)), last: median(values.slice(-count)) };
 }
@@ -169,16 +172,14 @@ async function fillPool(pool: string): Promise<void> {
 
 /** Of the process; none once it has ended. proc(5): a line for each mapping, with its name last, and below it its Rss in KiB. */
 function sampleOf(pid: number): readonly Sample[] {
-  const sample = { all: 0, v8: 0, malloc: 0, files: 0 };
-  let part: keyof typeof PARTS = 'v8';
+  const sample = { v8: 0, malloc: 0, files: 0 };
+  let part: keyof Sample = 'v8';
   for (const line of linesOf(`/proc/${pid}/smaps`)) {
     const name = /^[0-9a-f]+-[0-9a-f]+(?: +\S+){4} *(.*)$/.exec(line)?.[1];
     if (name !== undefined) part = name === '[heap]' ? 'malloc' : name.startsWith('/') ? 'files' : 'v8';
-    const bytes = Number(/^Rss: +(\d+)/.exec(line)?.[1] ?? 0) * 1024;
-    sample[part] += bytes;
-    sample.all += bytes;
+    sample[part] += Number(/^Rss: +(\d+)/.exec(line)?.[1] ?? 0) * 1024;
   }
-  return sample.all === 0 ? [] : [sample];
+  return rssOf(sample) === 0 ? [] : [sample];
 }
 
 function linesOf(file: string): readonly string[] {
