@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { aborted, ConvoyError, messageOf, permanent, transient, UsageError } from '../runtime/errors.js';
 
@@ -22,7 +23,6 @@ export interface ConnectionOptions {
 export type Argument = string | number | Buffer;
 /** What the scripts of this product answer: a tree of texts and whole numbers. */
 export type Reply = string | number | null | readonly Reply[];
-type ScriptCall = (...args: Argument[]) => Promise<Reply>;
 
 interface Live {
   readonly redis: Redis;
@@ -31,17 +31,30 @@ interface Live {
 
 export class RedisConnection {
   readonly #options: ConnectionOptions;
+  /** By name. */
+  readonly #digests: ReadonlyMap<string, string>;
   #live: Promise<Live> | undefined;
   #closed = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#digests = new Map([...options.scripts].map(([name, lua]) => [name, hash('sha1', lua)]));
   }
 
+  /**
+   * By its digest, and by its text where Redis does not know it (yet, or any more). ioredis would do the same, but hangs a function on
+   * each command that V8 allocates among the old: each would then be kept, with all its arguments, until the next mark-compact.
+   */
   script(name: string, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
-    return this.#ask((redis) =>
-      (redis as unknown as Record<string, ScriptCall>)[scriptCommand(name)]!(keys.length, ...keys, ...args),
-    );
+    const rest = [keys.length, ...keys, ...args];
+    return this.#ask(async (redis) => {
+      try {
+        return (await redis.call('evalsha', this.#digests.get(name)!, ...rest)) as Reply;
+      } catch (error) {
+        if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return (await redis.call('eval', this.#options.scripts.get(name)!, ...rest)) as Reply;
+      }
+    });
   }
 
   command(name: string, ...args: Argument[]): Promise<Reply> {
@@ -82,7 +95,7 @@ export class RedisConnection {
 
   async #connect(): Promise<Live> {
     const { url, address } = parse(await this.#options.locate());
-    const { timeoutMs, scripts } = this.#options;
+    const { timeoutMs } = this.#options;
     const redis = new Redis(url, {
       lazyConnect: true,
       retryStrategy: () => null,
@@ -91,7 +104,6 @@ export class RedisConnection {
       maxRetriesPerRequest: null,
       connectTimeout: timeoutMs,
       commandTimeout: timeoutMs,
-      scripts: Object.fromEntries([...scripts].map(([name, lua]) => [scriptCommand(name), { lua }])),
     });
     // What `connect` rejects with says only that the connection closed; the reason comes as an event.
     let reason: unknown;
@@ -111,11 +123,6 @@ export class RedisConnection {
   }
 }
 
-/** What the client calls a script: no command of Redis's own has such a name. */
-function scriptCommand(name: string): string {
-  return `script:${name}`;
-}
-
 function parse(text: string): { url: string; address: string } {
   let url: URL;
   try {
@@ -132,11 +139,14 @@ function parse(text: string): { url: string; address: string } {
 const REFUSED = /^(NOAUTH|WRONGPASS|NOPERM)|invalid (username|password)/;
 const UNABLE_NOW = /^(LOADING|BUSY|MASTERDOWN|READONLY|MISCONF|TRYAGAIN)/;
 
+function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
 function translate(error: unknown, address: string): ConvoyError {
   if (error instanceof ConvoyError) return error;
   const message = messageOf(error);
-  const isReply = error instanceof Error && error.name === 'ReplyError';
-  if (!isReply) {
+  if (!isReplyError(error)) {
     const why = message === 'Command timed out' ? 'it did not answer in time' : message;
     return transient(`Redis at ${address} is unreachable: ${why}`, { code: 'unreachable' });
   }

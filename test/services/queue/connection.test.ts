@@ -130,6 +130,23 @@ it('gives up on an answer in time, and a call that was applied is answered when 
   await admin.close();
 });
 
+it('tells Redis the text of a script that it does not know any more', async () => {
+  const redis = await testRedis(ground, { name: 'forgetful' });
+  const queue = open(redis.url);
+  await queue.createMigration(definition());
+  await queue.addImages('m', [{ id: 'a', geometry: SMALL }]);
+  const admin = inspect(redis.url);
+  const texts = async (): Promise<string | undefined> =>
+    /number_of_cached_scripts:(\d+)/.exec(String(await admin.command('INFO', 'memory')))?.[1];
+  expect(await texts()).toBe('2');
+  await admin.command('SCRIPT', 'FLUSH');
+  expect(await queue.claim({ token: 't', lane: 'tiles', leaseMs: 60_000 })).toMatchObject({ token: 't' });
+  expect(await queue.checkpoint('t', 'm', point(1, 4, { done: 4 }))).toMatchObject({ answer: 'kept' });
+  expect(await queue.checkpoint('t', 'm', point(2, 9, { done: 5 }))).toMatchObject({ answer: 'ended' });
+  expect(await texts()).toBe('2');
+  await admin.close();
+});
+
 it('counts what was applied without an answer once', async () => {
   const redis = await testRedis(ground, { name: 'slow' });
   const queue = open(redis.url, 1000);
