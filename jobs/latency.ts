@@ -40,7 +40,12 @@ export function sumOf(latencies: Iterable<StoreLatency>): readonly StoreLatency[
   }
   return [...sums.values()]
     .map(({ of: { side, kind }, counts }) => ({ side, kind, counts }))
-    .sort((a, b) => b.side.localeCompare(a.side) || a.kind.localeCompare(b.kind));
+    .sort((a, b) => inOrder(b.side, a.side) || inOrder(a.kind, b.kind));
+}
+
+/** By code units: to compare as people do, Node reads 2 MB of its tables of languages. */
+function inOrder(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 const NO_COUNTS: readonly number[] = Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0);
