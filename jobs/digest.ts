@@ -6,23 +6,37 @@ import { hash } from 'node:crypto';
  */
 export const NO_DIGEST = '0'.repeat(32);
 
+const WORDS = 4;
 /** Written anew for each tile. */
 const hashed = Buffer.alloc(24);
 
-/** What one tile adds. `md5` is 32 hex digits, as is the answer. */
-export function tileDigest(index: number, md5: string): string {
-  hashed.writeUInt32BE(Math.floor(index / 2 ** 32), 0);
-  hashed.writeUInt32BE(index % 2 ** 32, 4);
-  hashed.write(md5, 8, 'hex');
-  return hash('md5', hashed, 'hex');
+/** What tiles add to their image's digest, added up. */
+export class DigestSum {
+  /** Of 32 bits each, the first one highest. */
+  private words: number[] = Array(WORDS).fill(0);
+
+  /** `md5`: the tile's own, as 32 hex digits. */
+  add(index: number, md5: string): void {
+    hashed.writeUInt32BE(Math.floor(index / 2 ** 32), 0);
+    hashed.writeUInt32BE(index % 2 ** 32, 4);
+    hashed.write(md5, 8, 'hex');
+    const bytes = hash('md5', hashed, 'binary');
+    for (let word = 0; word < WORDS; word++) this.words[word]! ^= wordAt(bytes, word * 4);
+  }
+
+  /** The sum as 32 hex digits; begins anew. */
+  cut(): string {
+    const text = this.words.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+    this.words.fill(0);
+    return text;
+  }
 }
 
-/** The XOR of digests, in any order. */
-export function joinDigests(digests: Iterable<string>): string {
-  const sum = Buffer.alloc(16);
-  for (const digest of digests) {
-    const bytes = Buffer.from(digest, 'hex');
-    for (let i = 0; i < sum.length; i++) sum[i]! ^= bytes[i]!;
-  }
-  return sum.toString('hex');
+function wordAt(bytes: string, at: number): number {
+  return (
+    (bytes.charCodeAt(at) << 24) |
+    (bytes.charCodeAt(at + 1) << 16) |
+    (bytes.charCodeAt(at + 2) << 8) |
+    bytes.charCodeAt(at + 3)
+  );
 }

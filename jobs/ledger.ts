@@ -1,4 +1,4 @@
-import { joinDigests, NO_DIGEST, tileDigest } from './digest.js';
+import { DigestSum } from './digest.js';
 import { coalesce, type TileFailure } from './ranges.js';
 import { decideRetry, type RetryPolicy } from './retry.js';
 import type { Checkpoint, DelayedRange, Lane, RangeFailure } from './work-queue.js';
@@ -36,44 +36,42 @@ export interface LedgerOptions {
 }
 
 export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
-  /** From the first that was not told, with gaps. */
-  const outcomes: (Settled | undefined)[] = [];
+  /** From the edge on, with gaps. What is below is only a sum any more: few objects grow old with a claim. */
+  const ahead: (Settled | undefined)[] = [];
+  const digest = new DigestSum();
   let sequence = 0;
-  let told = first;
   let edge = first;
+  let sums = newSums();
+
+  function count(index: number, outcome: Settled): void {
+    sums.tiles++;
+    if (outcome.kind === 'failed') {
+      const { kind: _, restart, ...failure } = outcome;
+      sums.failures.push({ index, ...failure });
+      sums.restart ||= restart === true;
+      return;
+    }
+    if (outcome.kind === 'done') {
+      sums.done++;
+      sums.bytes += outcome.bytes;
+    } else sums.skipped++;
+    sums.blind ||= outcome.blind === true;
+    if (outcome.md5 !== null && lane !== 'descriptors') digest.add(index, outcome.md5);
+  }
 
   return {
     edge: () => edge,
-    pending: () => edge - told,
+    pending: () => sums.tiles,
     settle(index, outcome) {
-      outcomes[index - told] = outcome;
-      while (outcomes[edge - told] !== undefined) edge++;
+      ahead[index - edge] = outcome;
+      for (let next = ahead[0]; next !== undefined; next = ahead[0]) {
+        count(edge++, next);
+        ahead.shift();
+      }
     },
     cut(release, random) {
-      const failures: TileFailure[] = [];
-      const parts: string[] = [];
-      let done = 0;
-      let skipped = 0;
-      let bytes = 0;
-      let blind = false;
-      let restart = false;
-      for (let index = told; index < edge; index++) {
-        const outcome = outcomes[index - told]!;
-        if (outcome.kind === 'failed') {
-          const { kind: _, restart: wrong, ...failure } = outcome;
-          failures.push({ index, ...failure });
-          restart ||= wrong === true;
-          continue;
-        }
-        if (outcome.kind === 'done') {
-          done++;
-          bytes += outcome.bytes;
-        } else skipped++;
-        blind ||= outcome.blind === true;
-        if (outcome.md5 !== null && lane !== 'descriptors') parts.push(tileDigest(index, outcome.md5));
-      }
-      outcomes.splice(0, edge - told);
-      told = edge;
+      const { bytes, done, skipped, failures, blind, restart } = sums;
+      sums = newSums();
       return {
         sequence: ++sequence,
         next: edge,
@@ -81,12 +79,18 @@ export function createLedger({ first, retry, lane }: LedgerOptions): Ledger {
         done,
         skipped,
         ...sortFailures(failures, retry, random),
-        digest: parts.length === 0 ? NO_DIGEST : joinDigests(parts),
+        digest: digest.cut(),
         release,
         found: lane === 'checks' ? { blind, restart } : null,
       };
     },
   };
+}
+
+/** Of the tiles that the next checkpoint settles. */
+function newSums() {
+  const failures: TileFailure[] = [];
+  return { tiles: 0, done: 0, skipped: 0, bytes: 0, failures, blind: false, restart: false };
 }
 
 function sortFailures(

@@ -3,9 +3,10 @@
  * migration is finished. Arguments: Redis's URL, migration, lane. Sends its parent what it did.
  */
 import { createHash } from 'node:crypto';
-import { joinDigests, NO_DIGEST } from '../../../jobs/digest.js';
+import { NO_DIGEST } from '../../../jobs/digest.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type { Lane } from '../../../jobs/work-queue.js';
+import { joinDigests } from '../../support/digests.js';
 
 const [url, migration, lane] = process.argv.slice(2) as [string, string, Lane];
 const AT_ONCE = 16;

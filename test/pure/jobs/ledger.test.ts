@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkpointProblem, settledBy } from '../../../jobs/checkpoint.js';
-import { joinDigests, NO_DIGEST, tileDigest } from '../../../jobs/digest.js';
+import { DigestSum, NO_DIGEST } from '../../../jobs/digest.js';
 import { createLedger, type Settled } from '../../../jobs/ledger.js';
 import { RETRY_BACKOFF } from '../../../jobs/retry.js';
 import type { Checkpoint } from '../../../jobs/work-queue.js';
+import { joinDigests, tileDigest } from '../../support/digests.js';
 
 const seed = Number(process.env.TEST_SEED ?? 6);
 const retry = { maxAttempts: 3, backoff: RETRY_BACKOFF };
@@ -95,12 +96,15 @@ describe('ledger', () => {
     );
   });
 
-  test('the digest is as documented: MD5 over 8 bytes of index, big-endian, and the 16 of the MD5', () => {
-    const bytes = Buffer.concat([Buffer.from('0000000000000102', 'hex'), Buffer.from(MD5, 'hex')]);
-    expect(tileDigest(0x102, MD5)).toBe(createHash('md5').update(bytes).digest('hex'));
-    expect(joinDigests([tileDigest(1, MD5), tileDigest(2, MD5)])).toBe(
-      joinDigests([tileDigest(2, MD5), tileDigest(1, MD5)]),
-    );
-    expect(joinDigests([])).toBe(NO_DIGEST);
+  test('the digest is as documented: MD5 over 8 bytes of index, big-endian, and the 16 of the MD5, in any order', () => {
+    const sum = new DigestSum();
+    const indices = [0, 1, 0x102, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 3];
+    for (const index of indices) {
+      sum.add(index, MD5);
+      expect(sum.cut()).toBe(tileDigest(index, MD5));
+    }
+    for (const index of indices.toReversed()) sum.add(index, MD5);
+    expect(sum.cut()).toBe(joinDigests(indices.map((index) => tileDigest(index, MD5))));
+    expect(sum.cut()).toBe(NO_DIGEST);
   });
 });

@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { joinDigests, tileDigest } from '../../../jobs/digest.js';
 import { openRoute, type Route } from '../../../jobs/route.js';
 import type { Lane, MigrationDefinition } from '../../../jobs/work-queue.js';
 import { createWorker, type Worker } from '../../../jobs/worker.js';
@@ -12,6 +11,7 @@ import { permanent } from '../../../runtime/errors.js';
 import { silentLog } from '../../../runtime/log.js';
 import { silentMeter } from '../../../runtime/meter.js';
 import { MemoryQueue } from '../../fakes/memory-queue.js';
+import { joinDigests, tileDigest } from '../../support/digests.js';
 import {
   descriptorBody,
   keysOf,

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type TestContext, test } from 'vitest';
-import { joinDigests, tileDigest } from '../../../jobs/digest.js';
 import { tileCount } from '../../../jobs/pyramid.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import type {
@@ -12,6 +11,7 @@ import type {
   MigrationStatus,
   WorkerReport,
 } from '../../../jobs/work-queue.js';
+import { joinDigests, tileDigest } from '../../support/digests.js';
 import { freeze } from '../../support/freeze.js';
 import { exitOf } from '../../support/migration-ground.js';
 import { type JobProgram, type Running, startJob } from '../../support/migration-processes.js';

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { joinDigests, tileDigest } from '../../../jobs/digest.js';
 import { RedisQueue } from '../../../jobs/redis-queue.js';
 import { isSampled } from '../../../jobs/verify-plan.js';
 import type { MigrationStatus, VerificationStatus } from '../../../jobs/work-queue.js';
 import { definition } from '../../contracts/queue-cases.js';
+import { joinDigests, tileDigest } from '../../support/digests.js';
 import { startJob } from '../../support/migration-processes.js';
 import { type TestServer, testRedis, useGround } from '../../support/services.js';
 import {
