@@ -19,8 +19,8 @@ export interface ClaimKeeper {
   confirmed(): number;
   /** Whether the lease lasts, with a margin, on our own reckoning. */
   leaseLasts(): boolean;
-  /** Resolves at once while the lease lasts, else when it is renewed or the signal fires. */
-  untilLeased(signal: AbortSignal): Promise<void>;
+  /** Resolves at once while the lease lasts, else when it is renewed or nobody waits any more. */
+  untilLeased(isOver: () => boolean): Promise<void>;
   /** A tile was settled, or the claim winds down. */
   wake(): void;
   /**
@@ -81,9 +81,8 @@ export function keepClaim(claim: Claim, claimedAt: number, ledger: Ledger, deps:
   return {
     confirmed: () => confirmed,
     leaseLasts,
-    async untilLeased(signal) {
-      while (!leaseLasts() && !signal.aborted)
-        await clock.sleep(LEASE_POLL_MS, signal).catch(() => undefined);
+    async untilLeased(isOver) {
+      while (!leaseLasts() && !isOver()) await clock.sleep(LEASE_POLL_MS);
     },
     wake() {
       if (isDue()) bell.ring();

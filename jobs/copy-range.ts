@@ -26,6 +26,11 @@ export interface RangeDeps {
   readonly stop: AbortSignal;
   /** Fires some seconds later: give up what is in flight, and a queue that does not answer. */
   readonly giveUp: AbortSignal;
+  /**
+   * Of claims that came to their end with nothing in flight, for the next ones: Node gives each AbortSignal a shape of its own, so that
+   * two for each claim were a third of what grew old in a worker.
+   */
+  readonly spare: AbortController[];
   /** The pool has room that this claim cannot fill: time for another. */
   readonly onSlack: () => void;
   /** The last item was handed to the pool: all that is left is to see it through. */
@@ -40,24 +45,25 @@ export interface RangeDeps {
  * confirmed: a crash repeats at most that many.
  */
 export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps): Promise<void> {
-  const { pool, outage } = deps;
+  const { queue, pool, outage, clock, random, log, stop, giveUp, onTold } = deps;
   const ledger = createLedger({
     first: claim.first,
     retry: { maxAttempts: claim.migration.maxAttempts, backoff: RETRY_BACKOFF },
     lane: claim.lane,
   });
-  /** Fires when nothing more may start: stop, pause, or the claim is over. */
-  const winding = new AbortController();
-  /** The same, for what reads it with every tile: Node gives each AbortSignal a shape of its own, by which V8 would compile that anew. */
+  /** Nothing more may start: stop, pause, or the claim is over. */
   let isWinding = false;
-  const cutShort = new AbortController();
-  // Every tile in flight listens to them.
-  setMaxListeners(0, winding.signal, cutShort.signal);
+  const cutShort = deps.spare.pop() ?? newCutShort();
   let cursor = claim.first;
   let running = 0;
 
   const keeper = keepClaim(claim, claimedAt, ledger, {
-    ...deps,
+    queue,
+    clock,
+    random,
+    log,
+    giveUp,
+    onTold,
     batch: () => pool.limit,
     isDrained: () => (isWinding ? running === 0 : ledger.edge() === claim.end),
     onConfirmed: pump,
@@ -66,7 +72,6 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
 
   function wind(): void {
     isWinding = true;
-    winding.abort();
   }
 
   function pump(): void {
@@ -95,7 +100,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
     if (outage.away !== null) return 'again';
     running++;
     try {
-      if (!keeper.leaseLasts()) await keeper.untilLeased(winding.signal);
+      if (!keeper.leaseLasts()) await keeper.untilLeased(() => isWinding);
       if (isWinding) return 'over';
       const outcome = await deps.copy(index, cutShort.signal, keeper.leaseLasts);
       const settled = outcome.kind === 'failed' ? await failureOf(outcome) : outcome;
@@ -105,7 +110,7 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
     } catch (error) {
       if (isLeaseOver(error)) return 'again';
       // Given up: the tile stays unsettled and goes back with the rest of the claim.
-      if (kindOf(error) !== 'aborted') deps.log.error({ index }, messageOf(error));
+      if (kindOf(error) !== 'aborted') log.error({ index }, messageOf(error));
       wind();
     } finally {
       running--;
@@ -139,16 +144,24 @@ export async function copyRange(claim: Claim, claimedAt: number, deps: RangeDeps
     keeper.wake();
   };
   const cut = (): void => cutShort.abort();
-  if (deps.stop.aborted) windDown();
-  deps.stop.addEventListener('abort', windDown, { once: true });
-  deps.giveUp.addEventListener('abort', cut, { once: true });
+  if (stop.aborted) windDown();
+  stop.addEventListener('abort', windDown, { once: true });
+  giveUp.addEventListener('abort', cut, { once: true });
   try {
     pump();
     await keeper.run();
   } finally {
     wind();
-    cutShort.abort();
-    deps.stop.removeEventListener('abort', windDown);
-    deps.giveUp.removeEventListener('abort', cut);
+    if (running > 0) cutShort.abort();
+    else if (!cutShort.signal.aborted) deps.spare.push(cutShort);
+    stop.removeEventListener('abort', windDown);
+    giveUp.removeEventListener('abort', cut);
   }
+}
+
+function newCutShort(): AbortController {
+  const controller = new AbortController();
+  // Every tile in flight listens to it.
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

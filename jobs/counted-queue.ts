@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
 import { kindOf, messageOf } from '../runtime/errors.js';
 import type { Meter } from '../runtime/meter.js';
+import { Bag } from '../stores/bag.js';
 import { isAway } from './redis-away.js';
 import type { Lane, WorkQueue } from './work-queue.js';
 
@@ -72,8 +73,8 @@ const PATIENCE_MS = 5_000;
 
 /** The same queue, and what it answers. */
 export function countedQueue(queue: WorkQueue, clock: Clock, listeners: Listeners): CountedQueue {
-  /** When the calls under way began, on the steady clock, oldest first. */
-  const open = new Set<{ readonly at: number }>();
+  /** When the calls under way began, on the steady clock. */
+  const open = new Bag<number>();
   let failure: { readonly since: string; readonly why: string } | null = null;
 
   function heard(error: unknown): void {
@@ -93,8 +94,7 @@ export function countedQueue(queue: WorkQueue, clock: Clock, listeners: Listener
         const answer: unknown = method.apply(target, given);
         // A listing is asked for page by page.
         if (!(answer instanceof Promise)) return answer;
-        const call = { at: clock.steady() };
-        open.add(call);
+        const call = open.add(clock.steady());
         answer
           .then(
             (told) => {
@@ -106,7 +106,7 @@ export function countedQueue(queue: WorkQueue, clock: Clock, listeners: Listener
               listener?.(undefined, ...given);
             },
           )
-          .finally(() => open.delete(call));
+          .finally(() => open.remove(call));
         return answer;
       };
     },
@@ -116,8 +116,7 @@ export function countedQueue(queue: WorkQueue, clock: Clock, listeners: Listener
     queue: watched,
     trouble() {
       if (failure !== null) return `${failure.why} (since ${failure.since})`;
-      const [oldest] = open;
-      const waitedMs = oldest === undefined ? 0 : clock.steady() - oldest.at;
+      const waitedMs = clock.steady() - Math.min(clock.steady(), ...open);
       return waitedMs < PATIENCE_MS
         ? null
         : `Redis has not answered for ${Math.floor(waitedMs / 1000)} s, or cannot be found`;

@@ -65,9 +65,10 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
   const { queue, clock, random, log, stop, giveUp } = options;
   const pool = options.pools.open();
   const limits = createLimits(options.requests, clock);
-  const claims = new Set<Claim>();
-  /** Those with items that are not yet in the pool. */
-  const unread = new Set<Claim>();
+  let claims = 0;
+  /** Of these, those with items that are not yet in the pool. */
+  let unread = 0;
+  const spare: AbortController[] = [];
   let opening: Promise<Route> | null = null;
   let route: Route | null = null;
   let hungry = true;
@@ -125,7 +126,7 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
     });
   }
 
-  async function copy(claim: Claim, claimedAt: number): Promise<void> {
+  async function copy(claim: Claim, claimedAt: number, onLast: () => void): Promise<void> {
     let opened: Route;
     try {
       opened = await open();
@@ -136,13 +137,18 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
     }
     options.onOpened(null);
     await copyRange(claim, claimedAt, {
-      ...{ queue, pool, clock, random, log, stop, giveUp },
+      queue,
+      pool,
+      clock,
+      random,
+      log,
+      stop,
+      giveUp,
+      spare,
       outage: opened.outage,
       copy: (index, signal, leased) => opened.copy(claim, index, signal, leased),
       onSlack: grow,
-      onLast() {
-        if (unread.delete(claim)) options.onHungry();
-      },
+      onLast,
       onTold(point, answer, share) {
         limits.setShare(share);
         if (answer !== 'lost') options.onSettled(point);
@@ -154,31 +160,38 @@ export function serveMigration(definition: MigrationDefinition, options: ServedO
   return {
     definition,
     get claims() {
-      return claims.size;
+      return claims;
     },
     get hungry() {
-      return hungry && unread.size < MAX_UNREAD;
+      return hungry && unread < MAX_UNREAD;
     },
     get away() {
       return route?.outage.away ?? null;
     },
     get limit() {
-      return claims.size === 0 ? 0 : pool.limit;
+      return claims === 0 ? 0 : pool.limit;
     },
     get lastBusy() {
-      return claims.size > 0 ? clock.steady() : lastBusy;
+      return claims > 0 ? clock.steady() : lastBusy;
     },
     async serve(given, claimedAt) {
       const claim = options.skipExisting ? { ...given, lookFirst: true } : given;
-      claims.add(claim);
-      unread.add(claim);
+      let isRead = false;
+      const read = (): void => {
+        if (isRead) return;
+        isRead = true;
+        unread--;
+        options.onHungry();
+      };
+      claims++;
+      unread++;
       hungry = false;
       limits.setShare(claim.share);
       try {
-        await copy(claim, claimedAt);
+        await copy(claim, claimedAt, read);
       } finally {
-        claims.delete(claim);
-        unread.delete(claim);
+        claims--;
+        read();
         lastBusy = clock.steady();
         grow();
       }

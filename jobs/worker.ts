@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { ConvoyError, kindOf, messageOf, permanent, UsageError } from '../runtime/errors.js';
 import type { Nap } from '../runtime/nap.js';
+import { Bag } from '../stores/bag.js';
 import { createLimiter } from '../stores/limiter.js';
 import { createAvoided } from './avoided.js';
 import { createBell } from './bell.js';
@@ -89,7 +90,7 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
   const tally = createTally(clock.steady());
   const latency = createRecentLatency();
   const serving = new Map<string, ServedMigration>();
-  const claims = new Set<Promise<void>>();
+  const claims = new Bag<Promise<void>>();
   const closing = new Set<Promise<void>>();
   const avoided = createAvoided(clock, random);
   const bell = createBell(clock);
@@ -213,10 +214,10 @@ export function createWorker(options: WorkerOptions, onChange: () => void = () =
         else log.error({ token: got.token, kind: kindOf(error) }, `claim abandoned: ${messageOf(error)}`);
       })
       .finally(() => {
-        claims.delete(work);
+        claims.remove(place);
         bell.ring();
       });
-    claims.add(work);
+    const place = claims.add(work);
   }
 
   /**

@@ -216,6 +216,7 @@ async function start(
   let settled = 0;
   const done = copyRange(claim, clock.steady(), {
     ...{ pool, clock, random: Math.random, log: silentLog, stop: stop.signal, giveUp: giveUp.signal },
+    spare: [],
     queue: { checkpoint: async () => ({ answer: 'kept', share: NO_LIMIT }) },
     outage: route.outage,
     async copy(index, signal, leased) {

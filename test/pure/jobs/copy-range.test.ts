@@ -64,6 +64,7 @@ function setUp(change: Partial<RangeDeps> = {}, claimedAgo = 0) {
       onLast: () => undefined,
     },
     onTold: () => undefined,
+    spare: [],
     ...{ pool: createTilePools(LIMIT, clock).open(), stop: stop.signal, giveUp: giveUp.signal },
     ...change,
     async copy(index, signal, leased) {
@@ -260,5 +261,38 @@ describe('a claim', () => {
     run.giveUp.abort();
     await run.pass(2_000);
     await expect(run.done).rejects.toMatchObject({ kind: 'aborted' });
+  });
+
+  test('that came to its end leaves its signal to the next; one that was cut short fires it, and does not', async () => {
+    const spare: AbortController[] = [];
+    const signals = new Set<AbortSignal>();
+    const seen = (signal: AbortSignal): void => {
+      signals.add(signal);
+    };
+    for (let claims = 0; claims < 2; claims++) {
+      const run = setUp({
+        spare,
+        async copy(_, signal) {
+          seen(signal);
+          return { kind: 'done', bytes: 1, md5: MD5 };
+        },
+      });
+      while (!run.ended()) await run.pass(500);
+      await run.done;
+      expect(spare.map(({ signal }) => signal)).toEqual([...signals]);
+    }
+    const cut = setUp({
+      spare,
+      copy: (_, signal) =>
+        new Promise((_resolve, reject) => {
+          seen(signal);
+          signal.addEventListener('abort', () => reject(aborted('cut short')), { once: true });
+        }),
+    });
+    await cut.pass(0);
+    cut.answerWith('lost');
+    while (!cut.ended()) await cut.pass(500);
+    expect([...signals].map(({ aborted: fired }) => fired)).toEqual([true]);
+    expect(spare).toEqual([]);
   });
 });
