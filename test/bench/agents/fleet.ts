@@ -7,7 +7,7 @@ import { openGround, startEtcd } from '../../../agent/ground.js';
 import { openClient } from '../../../cli/client.js';
 import { submitAll } from '../../../cli/submit-all.js';
 import { until } from '../../support/until.js';
-import { cpuUse } from '../support/processes.js';
+import { cpuUse, secondsInAll } from '../support/processes.js';
 import { machineId, runDirOf } from './machines.js';
 import { type Observer, observe } from './observer.js';
 
@@ -85,8 +85,7 @@ export async function openFleet(agents: number): Promise<BenchFleet> {
   const leads = await api.leader();
   if (leads?.machine !== machineId(1)) throw new Error('the first machine does not lead');
 
-  const cpuOf = (pid: number | undefined): number =>
-    [...cpuUse([pid ?? 0]).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+  const cpuOf = (pid: number | undefined): number => secondsInAll(cpuUse([pid ?? 0]));
   return {
     etcdUrl: etcd.url,
     socket,

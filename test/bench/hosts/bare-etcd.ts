@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { freePort, openGround } from '../../../agent/ground.js';
 import { until } from '../../support/until.js';
-import { cpuUse } from '../support/processes.js';
+import { cpuUse, secondsInAll } from '../support/processes.js';
 
 export interface BareEtcd {
   /** So far. */
@@ -26,8 +26,7 @@ export async function bareEtcd(): Promise<BareEtcd> {
     ),
   );
   return {
-    cpuSeconds: () =>
-      [...cpuUse([child.pid ?? 0]).byName.values()].reduce((sum, seconds) => sum + seconds, 0),
+    cpuSeconds: () => secondsInAll(cpuUse([child.pid ?? 0])),
     end: () => ground.close(),
   };
 }

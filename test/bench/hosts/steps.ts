@@ -31,7 +31,7 @@ export async function look({ world, etcd }: Hosts): Promise<Look> {
 }
 
 export function costBetween(before: Look, after: Look): Cost {
-  const { byName } = cpuBetween(before.cpu, after.cpu);
+  const byName = cpuBetween(before.cpu, after.cpu);
   return {
     seconds: new Map(DAEMONS.map((name) => [name, byName.get(name) ?? 0])),
     reads: after.reads - before.reads,

@@ -39,12 +39,40 @@ export function cpuUse(roots: readonly number[]): CpuUse {
   return { byName, machine: machineCpuSeconds() };
 }
 
-/** What was used between two looks, in seconds; `foreign` is what none of ours used. */
-export function cpuBetween(before: CpuUse, after: CpuUse): { byName: Map<string, number>; foreign: number } {
+/** In seconds, of whatever name. */
+export function secondsInAll({ byName }: CpuUse): number {
+  return [...byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** What was used between two looks, in seconds, by process name. */
+export function cpuBetween(before: CpuUse, after: CpuUse): Map<string, number> {
   const byName = new Map<string, number>();
   for (const [name, seconds] of after.byName) byName.set(name, seconds - (before.byName.get(name) ?? 0));
-  const ours = [...byName.values()].reduce((sum, seconds) => sum + Math.max(0, seconds), 0);
-  return { byName, foreign: Math.max(0, after.machine - before.machine - ours) };
+  return byName;
+}
+
+const LOOK_MS = 1_000;
+
+/**
+ * Counts, in seconds, the CPU time of what does not descend from us, until the count is asked for. Looks each second, as a process that
+ * is killed together with its parent, which would have reaped it, takes its time along: servers and whole hosts end so.
+ */
+export function watchForeign(): () => number {
+  let foreign = 0;
+  let last = cpuUse([process.pid]);
+  const look = (): void => {
+    const now = cpuUse([process.pid]);
+    // In all: with its end, what a process has used goes over to the name of its parent.
+    const ours = secondsInAll(now) - secondsInAll(last);
+    foreign += now.machine - last.machine - Math.max(0, ours);
+    last = now;
+  };
+  const timer = setInterval(look, LOOK_MS).unref();
+  return () => {
+    clearInterval(timer);
+    look();
+    return Math.max(0, foreign);
+  };
 }
 
 function readProcesses(): Process[] {

@@ -1,5 +1,5 @@
 import type { RedisQueue } from '../../../jobs/redis-queue.js';
-import { cpuUse } from './processes.js';
+import { cpuUse, secondsInAll } from './processes.js';
 
 const LOOK_MS = 50;
 
@@ -44,5 +44,5 @@ export function paceBetween(from: Mark, to: Mark): Pace {
 
 /** Of these processes with all their children, so far. */
 export function cpuSecondsOf(pids: readonly number[]): number {
-  return [...cpuUse(pids).byName.values()].reduce((sum, seconds) => sum + seconds, 0);
+  return secondsInAll(cpuUse(pids));
 }

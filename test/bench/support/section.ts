@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Figure, inWords, isMet, tableOf } from './figures.js';
-import { cpuBetween, cpuUse, stolenSeconds } from './processes.js';
+import { stolenSeconds, watchForeign } from './processes.js';
 import { inWordsOfReruns } from './steal.js';
 
 const FILE = join(import.meta.dirname, '../../../BENCHMARKS.md');
@@ -21,12 +21,12 @@ export interface Measured {
  * it meanwhile. The exit code is 1 if a figure misses its target.
  */
 export async function section(name: string, measure: () => Promise<Measured>): Promise<void> {
-  const before = cpuUse([process.pid]);
+  const foreignSeconds = watchForeign();
   const stolenBefore = stolenSeconds();
   const began = performance.now();
   const { figures, notes = [] } = await measure();
   const seconds = (performance.now() - began) / 1000;
-  const { foreign } = cpuBetween(before, cpuUse([process.pid]));
+  const foreign = foreignSeconds();
   const stolen = stolenSeconds() - stolenBefore;
   const text = [
     tableOf(figures),

@@ -15,7 +15,7 @@ import { program } from '../../support/programs.js';
 import { inspect } from '../../support/queue-inspector.js';
 import { startNginx } from '../../support/stores/nginx.js';
 import type { Figure, Target } from '../support/figures.js';
-import { cpuUse } from '../support/processes.js';
+import { cpuUse, secondsInAll } from '../support/processes.js';
 import { type Measured, RUNS, section } from '../support/section.js';
 import { descriptorOf, imageId, KINDS, kindOf, TILES } from './images.js';
 import type { NoOpResult } from './no-op-process.js';
@@ -271,7 +271,7 @@ function worker(redis: string, lane: Lane, children: ChildProcess[]): Promise<No
 
 /** User and system seconds so far; 0 of one that has ended. */
 function cpuOf({ pid }: ChildProcess): number {
-  return pid === undefined ? 0 : [...cpuUse([pid]).byName.values()].reduce((all, one) => all + one, 0);
+  return pid === undefined ? 0 : secondsInAll(cpuUse([pid]));
 }
 
 await section('zoom-it', measure);
